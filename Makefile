@@ -1,0 +1,106 @@
+# pprofinject. `make` builds the library and the symboliser; `make check` proves them; the other
+# targets are listed in README.md. Quiet unless V=1; sanitizers by SAN=address,undefined.
+
+PREFIX ?= /usr/local
+CC ?= gcc
+CXX ?= g++
+BUILD := build
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes $(WERROR)
+BASE_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -g -I. -I$(BUILD)/encoder -MMD -MP $(if $(SAN),-fsanitize=$(SAN))
+# No stack protector: handlers also run in threads without the block that holds its canary.
+LIB_CFLAGS := $(BASE_CFLAGS) -fPIC -fvisibility=hidden -fno-stack-protector -fno-plt $(CFLAGS)
+LIB_LDFLAGS := -shared -Wl,-soname,libpprofinject.so -Wl,-z,now,-z,relro -Wl,-z,defs \
+    -Wl,--exclude-libs,ALL -Wl,--version-script=preload/exports.map -Wl,--as-needed
+LIB_LIBS := -l:libprotobuf-nanopb.a -l:libz.a
+SYM_LIBS := -ldw -lelf -liberty -lz -l:libprotobuf-nanopb.a
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@echo "  $(1)	$(2)")
+
+LIB_SRC := $(wildcard collectors/base/*.c collectors/*.c encoder/*.c preload/*.c)
+SYM_SRC := $(wildcard encoder/symbolize/*.c)
+PROTO := $(BUILD)/encoder/profile.pb
+LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/lib/%.o) $(BUILD)/lib/profile.pb.o
+SYM_OBJ := $(SYM_SRC:%.c=$(BUILD)/sym/%.o)
+# Unit tests link everything below the hooks.
+UNIT_OBJ := $(filter-out $(BUILD)/lib/preload/%,$(LIB_OBJ)) $(BUILD)/lib/preload/config.o
+UNIT_LIB := $(BUILD)/unit.a
+UNIT_BIN := $(patsubst test/unit/%.c,$(BUILD)/test/unit/%,$(wildcard test/unit/*.c))
+PROGRAM_BIN := $(patsubst test/programs/%.c,$(BUILD)/test/programs/%,$(wildcard test/programs/*.c)) \
+    $(patsubst test/programs/%.cc,$(BUILD)/test/programs/%,$(wildcard test/programs/*.cc))
+
+.PHONY: all check check-long lint demo bench bench-malloc bench-programs fuzz install deps clean test-programs
+all: libpprofinject.so pprof-symbolize
+
+libpprofinject.so: $(LIB_OBJ) preload/exports.map
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LIB_CFLAGS) $(LIB_LDFLAGS) -o $@ $(LIB_OBJ) $(LIB_LIBS)
+
+pprof-symbolize: $(SYM_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(BASE_CFLAGS) -o $@ $(SYM_OBJ) $(SYM_LIBS)
+
+$(BUILD)/lib/%.o: %.c | $(PROTO).h
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(LIB_CFLAGS) $(WARN) -c -o $@ $<
+
+$(BUILD)/sym/%.o: %.c | $(PROTO).h
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(BASE_CFLAGS) $(CFLAGS) $(WARN) -c -o $@ $<
+
+$(PROTO).h $(PROTO).c &: encoder/profile.proto encoder/profile.options
+	$(call say,GEN,$@)
+	$(Q)mkdir -p $(@D) && nanopb_generator.py -q --error-on-unmatched -I encoder -D $(BUILD)/encoder profile.proto
+
+# Generated: compiled, not judged.
+$(BUILD)/lib/profile.pb.o: $(PROTO).c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(LIB_CFLAGS) -c -o $@ $<
+
+# -- tests: programs with known truths, unit tests ---------------------------------------------------
+
+test-programs: $(PROGRAM_BIN) $(UNIT_BIN)
+
+# A program's first line may hold "flags: …" for the compiler.
+flags_of = $(shell sed -n '1,3s/.*flags: *\([^*]*\).*/\1/p' $(1))
+
+$(BUILD)/test/programs/%: test/programs/%.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -pthread -I. -Wall -Wextra $(WERROR) -o $@ $< $(call flags_of,$<)
+
+$(BUILD)/test/programs/%: test/programs/%.cc
+	$(call say,CXX,$<)
+	$(Q)mkdir -p $(@D) && $(CXX) -std=gnu++17 -O2 -g -pthread -I. -Wall -Wextra $(WERROR) -o $@ $< $(call flags_of,$<)
+
+$(UNIT_LIB): $(UNIT_OBJ)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/test/unit/%: test/unit/%.c $(UNIT_LIB)
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(BASE_CFLAGS) $(WARN) -pthread -o $@ $< $(UNIT_LIB) -lcmocka $(LIB_LIBS)
+
+check: deps
+	$(Q)$(MAKE) --no-print-directory WERROR=-Werror all test-programs
+	$(Q)test/run
+
+check-long: deps
+	$(Q)$(MAKE) --no-print-directory WERROR=-Werror all test-programs
+	$(Q)test/run --long
+
+demo: deps
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)scripts/demo
+
+bench: bench-malloc bench-programs
+bench-malloc: all
+	$(Q)scripts/bench-malloc
+bench-programs: all
+	$(Q)scripts/bench-programs
+
+deps:
+	$(Q)scripts/install-deps
+
+clean:
+	$(Q)rm -rf $(BUILD) libpprofinject.so pprof-symbolize
+
+-include $(LIB_OBJ:.o=.d) $(SYM_OBJ:.o=.d)

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The words that every file of the library shares: where code may run, what is visible, what is
+ * likely. Included by everything, includes nothing of ours.
+ *
+ * SIGNAL_SAFE marks a function that may run in a signal handler at any instruction of the program:
+ * it calls no malloc, no stdio, takes no lock that its own thread may hold, and touches libc only
+ * for memcpy and friends. HOT is the unsampled path of a hook. COLD is everything a hot path leaves
+ * to.
+ */
+#ifndef BASE_ABI_H
+#define BASE_ABI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SIGNAL_SAFE
+#define HOT __attribute__((hot))
+#define COLD __attribute__((cold, noinline))
+#define EXPORT __attribute__((visibility("default")))
+/* For variables of hot paths: reached without the indirection that a symbol of another library
+ * would need. */
+#define HIDDEN __attribute__((visibility("hidden")))
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define MUST_CHECK __attribute__((warn_unused_result))
+#define CACHE_LINE 64
+
+/* In a preloaded library the initial-exec model always has room, needs no lazy allocation, and is
+ * therefore the only one that a signal handler and malloc may use. */
+#define THREAD_LOCAL __thread __attribute__((tls_model("initial-exec")))
+
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+/* Relaxed accesses for counters and flags that order nothing. */
+#define LOAD(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+#define STORE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+#define ADD(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
+/* Publication: what was written before STORE_RELEASE is seen after LOAD_ACQUIRE. */
+#define LOAD_ACQUIRE(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define STORE_RELEASE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+
+/* Compare and swap; on failure *expected holds what was there. */
+#define CAS(p, expected, desired)                                                                  \
+    __atomic_compare_exchange_n((p), (expected), (desired), false, __ATOMIC_ACQ_REL,               \
+                                __ATOMIC_ACQUIRE)
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The few locks of the library, all of them on slow paths, with one order between them. A lock
+ * here spins: its critical sections are tens of nanoseconds long and are entered with the
+ * program's signals either blocked or unable to want the same lock.
+ *
+ * Order (take a higher rank only while holding lower ones; fork takes all of them in this order):
+ *   1. rules      the miss path of the unwinder (signals blocked, bounded wait)
+ *   2. live       256 shards of the table of sampled live memory
+ */
+#ifndef BASE_LOCK_H
+#define BASE_LOCK_H
+
+#include "collectors/base/sys.h"
+
+struct lock {
+    uint32_t taken;
+};
+
+static inline bool lock_try(struct lock *l)
+{
+    return !LOAD(&l->taken) && !__atomic_exchange_n(&l->taken, 1, __ATOMIC_ACQUIRE);
+}
+
+/* Tries for about spins pauses, yielding the processor to the holder now and then. */
+SIGNAL_SAFE bool lock_try_for(struct lock *l, int spins);
+
+static inline void lock_take(struct lock *l)
+{
+    while (!lock_try_for(l, 1 << 20)) {
+    }
+}
+
+static inline void lock_drop(struct lock *l)
+{
+    STORE_RELEASE(&l->taken, 0);
+}
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the library knows of the thread it runs in: one plain block of initial-exec thread-local
+ * memory, zero in a new thread, without constructor or destructor, so that the first and the last
+ * allocation of a thread find it as usable as any other. Touch it only in threads that have a
+ * thread block (see sys_thread_pointer).
+ */
+#ifndef BASE_SELF_H
+#define BASE_SELF_H
+
+#include "collectors/base/abi.h"
+
+struct thread;
+
+struct self {
+    /* Bytes until the next heap sample; an allocation of more than that is sampled. 0 in a new
+     * thread: its first allocation goes the slow way, which draws the first gap and asks again. */
+    uint64_t heap_left;
+    uint64_t random;    /* state of the thread's generator; 0 = not yet seeded */
+    uintptr_t stack_lo; /* the thread's own stack; 0 = unknown */
+    uintptr_t stack_hi;
+    struct thread *thread; /* its row in the registry; NULL = not registered */
+    uint64_t probe_left;   /* heap_left as it was when probe_armed was set */
+    uint32_t depth;        /* > 0 while inside the profiler: nested events are not sampled */
+    bool probe_armed;      /* "does this operator new come back through malloc?" is being asked */
+    bool probe_hit;        /* it does */
+    bool prof_blocked;     /* the program believes that it blocks SIGPROF in this thread */
+    bool prof_pending;     /* a SIGPROF of the program's own arrived meanwhile */
+};
+
+extern HIDDEN THREAD_LOCAL struct self self;
+
+#endif

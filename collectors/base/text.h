@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Strings without stdio: a bounded builder, and numbers to and from text. SIGNAL_SAFE throughout;
+ * what does not fit is cut and remembered.
+ */
+#ifndef BASE_TEXT_H
+#define BASE_TEXT_H
+
+#include "collectors/base/abi.h"
+
+struct text {
+    char *at;    /* the buffer, always terminated */
+    size_t size; /* its bytes */
+    size_t len;
+    bool cut; /* something did not fit */
+};
+
+static inline struct text text_in(char *buf, size_t size)
+{
+    buf[0] = '\0';
+    return (struct text){buf, size, 0, false};
+}
+
+SIGNAL_SAFE void text_add(struct text *t, const char *s);
+SIGNAL_SAFE void text_add_n(struct text *t, const char *s, size_t n);
+/* Decimal, padded with zeroes to at least width digits. */
+SIGNAL_SAFE void text_add_int(struct text *t, int64_t v, int width);
+SIGNAL_SAFE void text_add_hex(struct text *t, uint64_t v);
+
+/* Decimal number at *s, which moves past it; false if there is none or it overflows. */
+SIGNAL_SAFE bool text_read_int(const char **s, int64_t *v);
+SIGNAL_SAFE bool text_read_hex(const char **s, uint64_t *v);
+
+#endif

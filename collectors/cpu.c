@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See cpu.h. Contexts: the timer's signal (any instruction of the program), the two ends of a
+ * thread, and once a dump. No locks; everything is SIGNAL_SAFE.
+ *
+ * A timer's first expiry is drawn uniformly from the first period, so that a thread of any length
+ * is credited floor(c/p) or floor(c/p) + 1 periods with the expectation c/p exactly. Expiries lie
+ * at first, first + p, first + 2p, … on the thread's clock, and `credited` counts those accounted
+ * for: however signals come, late, merged or not at all, the sum is right.
+ */
+#include "collectors/cpu.h"
+
+#include "collectors/base/self.h"
+#include "collectors/base/sys.h"
+#include "collectors/recorded.h"
+#include "collectors/sampler.h"
+#include "collectors/stack.h"
+#include "collectors/table.h"
+
+#include <signal.h>
+
+enum {
+    PERIODS = 0, /* value[] of a bucket */
+    BASE = 1,    /* PERIODS at the fork that made this process */
+    SIGNALS_PER_SCAN = 16,
+};
+
+static void find_threads(void);
+
+static struct table table;
+static struct bucket lost_bucket;
+static struct bucket unsampled_bucket;
+static int64_t period; /* ns */
+static int signal_used;
+static uint32_t signals_seen;
+static uint64_t random_state; /* shared: drawn by fetch-and-add, mixed by sampler_seed */
+static uint64_t random_seed;
+static int64_t started;         /* CLOCK_MONOTONIC */
+static int64_t process_base;    /* the process's CPU clock when sampling began */
+static int64_t covered_by_dead; /* CPU ns of timed threads that have ended */
+
+/* -- the sampled instant -------------------------------------------------------------------------
+ */
+
+/* Expiries up to the given reading of the thread's clock. */
+static int64_t expiries(const struct thread *t, int64_t clock)
+{
+    return clock < t->first ? 0 : 1 + (clock - t->first) / period;
+}
+
+/* Claims the periods that have ended but are not credited; how many. Two may ask at once: the
+ * thread itself, and the one that ends the process. */
+static int64_t claim(struct thread *t, int64_t clock)
+{
+    int64_t due = expiries(t, clock);
+    int64_t seen = LOAD(&t->credited);
+    while (due > seen) {
+        if (CAS(&t->credited, &seen, due)) {
+            return due - seen;
+        }
+    }
+    return 0;
+}
+
+static void credit(const struct stack *stack, int64_t periods)
+{
+    recorded_event();
+    struct bucket *b = stack ? table_bucket(&table, stack, 0, 0) : NULL;
+    ADD(&(b ? b : &lost_bucket)->value[PERIODS], (uint64_t)periods);
+}
+
+bool cpu_signal(const void *siginfo, const void *ucontext)
+{
+    const siginfo_t *info = siginfo;
+    struct thread *t =
+        info->si_code == SI_TIMER ? threads_from_cookie(info->si_value.sival_ptr) : NULL;
+    if (!t) {
+        return false;
+    }
+    if (LOAD(&t->tid) != sys_gettid()) {
+        return true; /* of a timer that is gone; its row has another owner */
+    }
+    int64_t periods = claim(t, sys_clock_ns(CLOCK_THREAD_CPUTIME_ID));
+    if (periods > 0) {
+        struct regs regs;
+        regs_from_context(&regs, ucontext);
+        struct stack_bounds bounds = {t->stack_lo, t->stack_hi, t->foreign};
+        credit(stack_of_context(&regs, &bounds), periods);
+        if (ADD(&signals_seen, 1) % SIGNALS_PER_SCAN == 0) {
+            find_threads();
+        }
+    }
+    return true;
+}
+
+/* -- timers --------------------------------------------------------------------------------------
+ */
+
+/* A thread's timer, its expiries beginning within a period of CPU time `from`. False: refused. */
+static bool timer_arm(struct thread *t, int64_t from)
+{
+    struct sigevent event = {0};
+    event.sigev_notify = SIGEV_THREAD_ID;
+    event.sigev_signo = signal_used;
+    event.sigev_value.sival_ptr = t;
+    event._sigev_un._tid = t->tid;
+    int timer;
+    clockid_t clock = sys_thread_cpu_clock(t->tid);
+    if (sys_call3(SYS_timer_create, clock, &event, &timer) != 0) {
+        return false;
+    }
+    uint64_t draw = sampler_seed(random_seed, ADD(&random_state, 1));
+    t->timer = timer;
+    t->clock_base = from;
+    t->first = from + 1 + (int64_t)(draw % (uint64_t)period);
+    t->credited = 0;
+    STORE_RELEASE(&t->state, THREAD_TIMED);
+    struct itimerspec when = {{period / NSEC_PER_SEC, period % NSEC_PER_SEC},
+                              {t->first / NSEC_PER_SEC, t->first % NSEC_PER_SEC}};
+    sys_call4(SYS_timer_settime, timer, TIMER_ABSTIME, &when, NULL);
+    return true;
+}
+
+/* Takes a row out of use; only one of those who try does it. */
+static void timer_retire(struct thread *t)
+{
+    uint32_t seen = THREAD_TIMED;
+    if (CAS(&t->state, &seen, THREAD_TAKEN)) {
+        sys_call1(SYS_timer_delete, t->timer);
+        threads_give_back(t);
+    }
+}
+
+void cpu_thread_begin(struct thread *t)
+{
+    STORE_RELEASE(&t->tid, sys_gettid());
+    if (period == 0) {
+        return;
+    }
+    struct thread *twin = threads_twin(t);
+    if (twin && twin->foreign) { /* found by a scan before it got here */
+        timer_retire(twin);
+    }
+    timer_arm(t, 0); /* this thread's clock began with it */
+}
+
+/* Credits what a thread owes, above its start routine. */
+static void credit_debt(struct thread *t, int64_t clock)
+{
+    int64_t owed = claim(t, clock);
+    if (owed > 0) {
+        uintptr_t start = (uintptr_t)(t->start ? (void *)t->start : (void *)t->start_c11);
+        uintptr_t pcs[2] = {PSEUDO_THREAD_END, start + 1};
+        credit(stack_keep(pcs, start ? 2 : 1), owed);
+    }
+}
+
+void cpu_thread_end(struct thread *t)
+{
+    if (LOAD(&t->state) == THREAD_TIMED) {
+        sys_call1(SYS_timer_delete, t->timer);
+        int64_t clock = sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+        credit_debt(t, clock);
+        ADD(&covered_by_dead, clock - t->clock_base);
+    }
+    threads_give_back(t);
+}
+
+static void found(int tid, void *arg)
+{
+    (void)arg;
+    if (threads_by_tid(tid)) {
+        return;
+    }
+    struct thread *t = threads_take();
+    if (!t) {
+        return;
+    }
+    t->foreign = true;
+    STORE_RELEASE(&t->tid, tid);
+    if (threads_twin(t) || !timer_arm(t, sys_clock_ns(sys_thread_cpu_clock(tid)))) {
+        threads_give_back(t);
+    } else if (threads_twin(t)) {
+        timer_retire(t); /* its own row got there meanwhile */
+    }
+}
+
+/* Threads that appeared without a word: those of raw clone, and timer_create's helpers. */
+static void find_threads(void)
+{
+    if (threads_alive() != threads_registered()) {
+        threads_of_process(found, NULL);
+    }
+}
+
+/* -- around dumps --------------------------------------------------------------------------------
+ */
+
+struct survey {
+    bool at_end;
+    int64_t covered;
+};
+
+static void survey_thread(struct thread *t, void *arg)
+{
+    struct survey *s = arg;
+    if (LOAD(&t->state) != THREAD_TIMED) {
+        return;
+    }
+    int64_t clock = sys_clock_ns(sys_thread_cpu_clock(t->tid));
+    if (clock == 0) { /* ended without a word (raw exit): what it was credited is what we know */
+        if (t->foreign) {
+            ADD(&covered_by_dead, LOAD(&t->credited) * period);
+            timer_retire(t);
+        }
+        return;
+    }
+    if (s->at_end) {
+        credit_debt(t, clock);
+    }
+    s->covered += clock - t->clock_base;
+}
+
+void cpu_before_dump(bool at_end)
+{
+    if (period == 0) {
+        return;
+    }
+    struct survey s = {at_end, 0};
+    int64_t process = sys_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - process_base;
+    threads_each(survey_thread, &s);
+    find_threads();
+    /* A thread's own life before its first and after its last instruction here is the kernel's;
+     * up to a hundredth of the time, and ten periods, it is no loss worth a line. */
+    int64_t uncovered = process - s.covered - LOAD(&covered_by_dead);
+    int64_t lost = uncovered > process / 100 + 10 * period ? uncovered / period : 0;
+    STORE(&unsampled_bucket.value[PERIODS], (uint64_t)lost);
+}
+
+static void rebase_bucket(void *node, void *arg)
+{
+    struct bucket *b = node;
+    (void)arg;
+    b->value[BASE] = LOAD(&b->value[PERIODS]);
+}
+
+static void rebase(void)
+{
+    hashset_each(&table.set, rebase_bucket, NULL);
+    rebase_bucket(&lost_bucket, NULL);
+}
+
+struct filling {
+    struct snapshot_sample *sample;
+    size_t n, cap;
+};
+
+static void add_sample(void *node, void *arg)
+{
+    struct bucket *b = node;
+    struct filling *f = arg;
+    int64_t periods = (int64_t)(LOAD(&b->value[PERIODS]) - b->value[BASE]);
+    if (periods > 0 && f->n < f->cap) {
+        f->sample[f->n++] =
+            (struct snapshot_sample){b->stack, 0, {periods, periods * period, 0, 0}};
+    }
+}
+
+size_t cpu_snapshot(struct snapshot_sample **out, size_t *bytes)
+{
+    size_t cap = hashset_count(&table.set) + 1024; /* room for what arrives meanwhile */
+    *bytes = cap * sizeof **out;
+    *out = sys_map(*bytes);
+    if (!*out) {
+        return 0;
+    }
+    struct filling f = {*out, 0, cap};
+    add_sample(&lost_bucket, &f);
+    add_sample(&unsampled_bucket, &f);
+    hashset_each(&table.set, add_sample, &f);
+    return f.n;
+}
+
+/* -- start and fork ------------------------------------------------------------------------------
+ */
+
+int64_t cpu_period(void)
+{
+    return period;
+}
+
+int64_t cpu_since(void)
+{
+    return sys_clock_ns(CLOCK_MONOTONIC) - started;
+}
+
+/* The calling thread, whose clock may have run for long. */
+static void time_this_thread(void)
+{
+    struct thread *t = self.thread ? self.thread : threads_take();
+    if (!t) {
+        return;
+    }
+    self.thread = t;
+    t->tid = sys_gettid();
+    t->stack_lo = self.stack_lo;
+    t->stack_hi = self.stack_hi;
+    timer_arm(t, sys_clock_ns(CLOCK_THREAD_CPUTIME_ID));
+}
+
+void cpu_start(uint64_t rate, int signal, uint64_t seed)
+{
+    lost_bucket.stack = stack_pseudo(PSEUDO_LOST_MEMORY);
+    unsampled_bucket.stack = stack_pseudo(PSEUDO_LOST_UNSAMPLED);
+    recorded_add(rebase);
+    started = sys_clock_ns(CLOCK_MONOTONIC);
+    random_seed = seed ? seed : (uint64_t)started;
+    signal_used = signal;
+    if (rate == 0) {
+        return;
+    }
+    period = NSEC_PER_SEC / (int64_t)rate;
+    process_base = sys_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+    time_this_thread();
+    if (threads_alive() > 1) {
+        threads_of_process(found, NULL);
+    }
+}
+
+void cpu_fork_child(void)
+{
+    threads_fork_child(self.thread);
+    started = sys_clock_ns(CLOCK_MONOTONIC);
+    covered_by_dead = 0;
+    unsampled_bucket.value[PERIODS] = 0;
+    if (period == 0) {
+        return;
+    }
+    random_seed += (uint64_t)sys_getpid();
+    process_base = 0;
+    time_this_thread();
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The cpu profile: each thread has a timer on its own CPU clock that signals it, and every signal
+ * takes the stack. What a signal stands for is not counted in signals but read off the thread's
+ * clock: all periods that have ended since the last one. So neither the kernel's habit of looking
+ * at such timers only at its ticks nor a mask that held the signal back loses any time, and what
+ * the thread still owes when it ends is credited then.
+ */
+#ifndef COLLECTORS_CPU_H
+#define COLLECTORS_CPU_H
+
+#include "collectors/base/abi.h"
+#include "collectors/snapshot.h"
+#include "collectors/threads.h"
+
+/* Samples per second of CPU time (0 = off), the signal to use, PPROF_SEED (0 = none). Constructor
+ * only, after threads_start(); arms every thread there is. */
+void cpu_start(uint64_t rate, int signal, uint64_t seed);
+
+/* Nanoseconds of CPU time between samples; 0 when off. */
+int64_t cpu_period(void);
+
+/* The signal has come, with its siginfo_t and ucontext_t. False: it is not from one of our timers.
+ * SIGNAL_SAFE; also in threads that have no thread block. */
+SIGNAL_SAFE bool cpu_signal(const void *siginfo, const void *ucontext);
+
+/* First and last act of a thread made through pthread_create or thrd_create, in that thread; t is
+ * the row its creator took. */
+void cpu_thread_begin(struct thread *t);
+void cpu_thread_end(struct thread *t);
+
+/* Before a dump, in a thread of the program (the scribe may not read other processes' threads):
+ * finds threads without a timer, and measures what no timer covered. at_end: also credits what the
+ * living threads owe, because no signal will come any more. A few microseconds, plus some 0.2 µs a
+ * thread. SIGNAL_SAFE. */
+SIGNAL_SAFE void cpu_before_dump(bool at_end);
+
+/* Samples of all buckets into *out (sys_map'ed, *bytes long); how many. Runs in the scribe. */
+size_t cpu_snapshot(struct snapshot_sample **out, size_t *bytes);
+/* CPU profile duration: time since the process (or its fork) began to be profiled. */
+int64_t cpu_since(void);
+
+/* In a forked child: only this thread is left, its timer did not come along. */
+void cpu_fork_child(void);
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The lock-free set under the stack table and the bucket tables: grows, never forgets, never
+ * moves what it holds. A set is a chain of open-addressed levels, each four times the one before;
+ * look-ups go through all of them, newest first, insertions into the newest alone. A slot goes from
+ * 0 to a node exactly once, by compare-and-swap, so a signal handler may insert in the middle of an
+ * insertion of its own thread, and the scribe may read while anyone writes. Two threads that meet
+ * a growing set at the same moment can put equal nodes into two levels: readers must be content
+ * to see such a pair as two, which sums of counters are. SIGNAL_SAFE.
+ */
+#ifndef COLLECTORS_HASHSET_H
+#define COLLECTORS_HASHSET_H
+
+#include "collectors/base/abi.h"
+
+struct hashset_level {
+    struct hashset_level *older;
+    uint64_t mask; /* slots − 1 */
+    uint64_t used;
+    uint64_t slot[]; /* 0, or a node's address with 16 bits of its hash above it */
+};
+
+struct hashset {
+    struct hashset_level *newest;
+};
+
+#define HASHSET_ADDRESS ((1ULL << 48) - 1)
+
+static inline void *hashset_node(uint64_t slot)
+{
+    return (void *)(uintptr_t)(slot & HASHSET_ADDRESS); /* NOLINT: user addresses have 47 bits */
+}
+
+/* Puts a level four times the size of full (or the first one) on top, unless somebody else just
+ * did. False: no memory. */
+SIGNAL_SAFE bool hashset_grow(struct hashset *set, struct hashset_level *full);
+
+/* Finds the node for which equal(node, key) holds, or puts in the one that make(key) returns (NULL
+ * = no memory; made at most once a call). NULL when there is no room. */
+static inline __attribute__((always_inline)) void *
+hashset_find_or_add(struct hashset *set, uint64_t hash, const void *key,
+                    bool (*equal)(const void *node, const void *key),
+                    void *(*make)(const void *key))
+{
+    void *made = NULL;
+    for (;;) {
+        struct hashset_level *top = LOAD_ACQUIRE(&set->newest);
+        for (struct hashset_level *l = top; l; l = l->older) {
+            for (uint64_t i = hash & l->mask;; i = (i + 1) & l->mask) {
+                uint64_t slot = LOAD_ACQUIRE(&l->slot[i]);
+                if (slot == 0) {
+                    break;
+                }
+                if (slot >> 48 == hash >> 48 && equal(hashset_node(slot), key)) {
+                    return hashset_node(slot);
+                }
+            }
+        }
+        if (!top || LOAD(&top->used) > top->mask / 4 * 3) {
+            if (hashset_grow(set, top)) {
+                continue;
+            }
+            if (!top || LOAD(&top->used) > top->mask / 8 * 7) {
+                return NULL; /* no memory to grow; the last eighth ends every search */
+            }
+        }
+        made = made ? made : make(key);
+        if (!made) {
+            return NULL;
+        }
+        uint64_t word = (uint64_t)(uintptr_t)made | hash >> 48 << 48;
+        uint64_t seen = 0;
+        for (uint64_t i = hash & top->mask;; i = (i + 1) & top->mask, seen = 0) {
+            if (CAS(&top->slot[i], &seen, word)) {
+                ADD(&top->used, 1);
+                return made;
+            }
+            if (seen >> 48 == hash >> 48 && equal(hashset_node(seen), key)) {
+                return hashset_node(seen); /* lost a race against the same key; made is wasted */
+            }
+        }
+    }
+}
+
+/* Calls visit(node, arg) on every node there is. */
+static inline void hashset_each(const struct hashset *set, void (*visit)(void *node, void *arg),
+                                void *arg)
+{
+    for (struct hashset_level *l = LOAD_ACQUIRE(&set->newest); l; l = l->older) {
+        for (uint64_t i = 0; i <= l->mask; i++) {
+            uint64_t slot = LOAD_ACQUIRE(&l->slot[i]);
+            if (slot) {
+                visit(hashset_node(slot), arg);
+            }
+        }
+    }
+}
+
+/* How many nodes there are, at least. */
+static inline uint64_t hashset_count(const struct hashset *set)
+{
+    uint64_t n = 0;
+    for (struct hashset_level *l = LOAD_ACQUIRE(&set->newest); l; l = l->older) {
+        n += LOAD(&l->used);
+    }
+    return n;
+}
+
+#endif

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See heap.h. A bucket is keyed by (stack, object size, rate), as Go keys its own: with one size a
+ * bucket, the weight that undoes the sampling is one number for all its objects, and the counts
+ * stay whole. Beyond SIZES_PER_STACK sizes a stack's further objects share one bucket (size key 0)
+ * that keeps weighted sums in fixed point instead, which frees undo to the bit.
+ *
+ * No locks of its own; the shard locks of live.c are taken inside its calls.
+ */
+#include "collectors/heap.h"
+
+#include "collectors/base/sys.h"
+#include "collectors/recorded.h"
+#include "collectors/sampler.h"
+#include "collectors/stack.h"
+#include "collectors/table.h"
+
+enum {
+    SIZES_PER_STACK = 64,
+    /* value[] of a bucket of one size: objects; of a mixed one: objects × 2^FIXED and bytes. */
+    ALLOCATED = 0,
+    FREED = 1,
+    BASE = 2, /* ALLOCATED at the fork that made this process */
+    ALLOCATED_BYTES = 3,
+    FREED_BYTES = 4,
+    BASE_BYTES = 5,
+    FIXED = 16,
+};
+/* No thread gets here by allocating. */
+#define NEVER (1ULL << 62)
+#define MIXED UINT64_MAX /* size key of a mixed bucket; no object is that large */
+
+static struct table table;
+static uint64_t rate_now;
+static uint64_t seed_given;
+static uint64_t threads_seeded;
+static struct bucket lost_bucket; /* when there is no memory for a bucket: mixed */
+
+static void rebase(void);
+
+void heap_start(uint64_t rate, uint64_t seed)
+{
+    lost_bucket.stack = stack_pseudo(PSEUDO_LOST_MEMORY);
+    lost_bucket.key[0] = MIXED;
+    seed_given = seed;
+    recorded_add(rebase);
+    STORE(&rate_now, rate);
+    self.heap_left = 0;
+}
+
+void heap_stop(void)
+{
+    STORE(&rate_now, 0);
+}
+
+uint64_t heap_rate(void)
+{
+    return LOAD(&rate_now);
+}
+
+/* -- deciding ------------------------------------------------------------------------------------
+ */
+
+static void draw_gap(uint64_t rate)
+{
+    self.heap_left = rate ? sampler_gap(&self.random, rate) : NEVER;
+}
+
+bool heap_wants(size_t n)
+{
+    uint64_t rate = LOAD(&rate_now);
+    uint64_t counted = (uint64_t)n + (n == 0);
+    if (self.probe_armed) { /* hook_cxx.c asked whether an operator new comes by here: it does */
+        self.probe_armed = false;
+        self.probe_hit = true;
+        self.heap_left = self.probe_left;
+        if (self.random && !__builtin_sub_overflow(self.heap_left, counted, &self.heap_left)) {
+            return false;
+        }
+    }
+    if (!self.random) { /* the first allocation of a thread: its countdown has yet to begin */
+        self.random =
+            sampler_seed(seed_given ? seed_given : (uint64_t)sys_clock_ns(CLOCK_MONOTONIC),
+                         ADD(&threads_seeded, 1));
+        draw_gap(rate);
+        if (!__builtin_sub_overflow(self.heap_left, counted, &self.heap_left)) {
+            return false;
+        }
+    }
+    draw_gap(rate);
+    return rate && self.depth == 0;
+}
+
+/* -- recording -----------------------------------------------------------------------------------
+ */
+
+static struct bucket *bucket_for(const struct stack *stack, uint64_t size, uint64_t rate)
+{
+    struct bucket *b = table_find(&table, stack, size, rate);
+    if (b) {
+        return b;
+    }
+    uint32_t *sizes = (uint32_t *)&stack->heap_sizes; /* NOLINT: the stack's one mutable word */
+    uint64_t key = ADD(sizes, 1) < SIZES_PER_STACK ? size : MIXED;
+    return table_bucket(&table, stack, key, rate);
+}
+
+/* Adds one object to a bucket's ALLOCATED or FREED side. */
+static void bucket_count(struct bucket *b, int side, uint64_t size)
+{
+    if (b->key[0] != MIXED) {
+        ADD(&b->value[side], 1);
+        return;
+    }
+    double weight = sampler_weight(size, b->key[1]);
+    ADD(&b->value[side], (uint64_t)(weight * (1 << FIXED) + 0.5));
+    ADD(&b->value[side + ALLOCATED_BYTES], (uint64_t)(weight * (double)size + 0.5));
+}
+
+void heap_allocated(void *p, size_t n)
+{
+    heap_enter();
+    recorded_event();
+    uint64_t rate = LOAD(&rate_now);
+    const struct stack *stack = stack_of_caller();
+    struct bucket *b = stack ? bucket_for(stack, n, rate) : NULL;
+    if (!b) {
+        b = &lost_bucket;
+        b->key[1] = rate;
+        ADD(&table.lost, 1);
+    }
+    bucket_count(b, ALLOCATED, n);
+    struct live_object object = {(uintptr_t)p, n, b};
+    struct live_object stale;
+    if (!live_insert(&object, &stale)) {
+        bucket_count(b, FREED, n); /* cannot be followed: counted as allocated, not as in use */
+        ADD(&table.lost, 1);
+    } else if (stale.address) {
+        bucket_count(stale.bucket, FREED, stale.size);
+    }
+    heap_leave();
+}
+
+bool heap_freed(void *p, struct live_object *object)
+{
+    if (!live_maybe_far(p)) {
+        return false;
+    }
+    bool busy;
+    heap_enter();
+    bool found = live_remove(p, object, &busy);
+    if (found) {
+        bucket_count(object->bucket, FREED, object->size);
+    }
+    heap_leave();
+    return found;
+}
+
+void heap_unfreed(const struct live_object *object)
+{
+    struct live_object stale;
+    heap_enter();
+    if (live_insert(object, &stale)) {
+        bool mixed = object->bucket->key[0] == MIXED;
+        double weight = mixed ? sampler_weight(object->size, object->bucket->key[1]) : 1;
+        ADD(&object->bucket->value[FREED], -(uint64_t)(weight * (mixed ? 1 << FIXED : 1) + 0.5));
+        if (mixed) {
+            ADD(&object->bucket->value[FREED_BYTES],
+                -(uint64_t)(weight * (double)object->size + 0.5));
+        }
+    }
+    heap_leave();
+}
+
+/* -- reading -------------------------------------------------------------------------------------
+ */
+
+static void rebase_bucket(void *node, void *arg)
+{
+    struct bucket *b = node;
+    (void)arg;
+    b->value[BASE] = LOAD(&b->value[ALLOCATED]);
+    b->value[BASE_BYTES] = LOAD(&b->value[ALLOCATED_BYTES]);
+}
+
+static void rebase(void)
+{
+    hashset_each(&table.set, rebase_bucket, NULL);
+    rebase_bucket(&lost_bucket, NULL);
+}
+
+struct filling {
+    struct snapshot_sample *sample;
+    size_t n, cap;
+};
+
+static int64_t round_up_half(double x)
+{
+    return (int64_t)(x + 0.5);
+}
+
+static void add_sample(void *node, void *arg)
+{
+    struct bucket *b = node;
+    struct filling *f = arg;
+    if (f->n == f->cap) {
+        return;
+    }
+    struct snapshot_sample *s = &f->sample[f->n];
+    /* What is freed was allocated before: read in this order, in use cannot come out negative. */
+    uint64_t freed = LOAD_ACQUIRE(&b->value[FREED]);
+    uint64_t freed_bytes = LOAD_ACQUIRE(&b->value[FREED_BYTES]);
+    uint64_t allocated = LOAD_ACQUIRE(&b->value[ALLOCATED]);
+    uint64_t allocated_bytes = LOAD_ACQUIRE(&b->value[ALLOCATED_BYTES]);
+    uint64_t since = allocated - b->value[BASE];
+    if (since == 0 && allocated == freed) {
+        return;
+    }
+    s->stack = b->stack;
+    if (b->key[0] == MIXED) {
+        s->bytes_label = 0;
+        s->value[0] = (int64_t)((since + (1 << (FIXED - 1))) >> FIXED);
+        s->value[1] = (int64_t)(allocated_bytes - b->value[BASE_BYTES]);
+        s->value[2] = (int64_t)((allocated - freed + (1 << (FIXED - 1))) >> FIXED);
+        s->value[3] = (int64_t)(allocated_bytes - freed_bytes);
+    } else {
+        double weight = sampler_weight(b->key[0], b->key[1]);
+        double size = (double)b->key[0];
+        s->bytes_label = b->key[0];
+        s->value[0] = round_up_half((double)since * weight);
+        s->value[1] = round_up_half((double)since * weight * size);
+        s->value[2] = round_up_half((double)(allocated - freed) * weight);
+        s->value[3] = round_up_half((double)(allocated - freed) * weight * size);
+    }
+    f->n++;
+}
+
+size_t heap_snapshot(struct snapshot_sample **out, size_t *bytes)
+{
+    size_t cap = hashset_count(&table.set) + 1024; /* room for what arrives meanwhile */
+    *bytes = cap * sizeof **out;
+    *out = sys_map(*bytes);
+    if (!*out) {
+        return 0;
+    }
+    struct filling f = {*out, 0, cap};
+    add_sample(&lost_bucket, &f);
+    hashset_each(&table.set, add_sample, &f);
+    return f.n;
+}

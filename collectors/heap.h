@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The heap and allocs profiles: which allocations are sampled, what is recorded of them, when they
+ * leave. preload/hook_alloc.c and hook_cxx.c call it; SIGNAL_SAFE in the sense that a handler which
+ * allocates in the middle of it (which is the program's own error) does no harm.
+ */
+#ifndef COLLECTORS_HEAP_H
+#define COLLECTORS_HEAP_H
+
+#include "collectors/base/self.h"
+#include "collectors/live.h"
+#include "collectors/snapshot.h"
+
+/* -- the unsampled path: a countdown, and a bit ------------------------------------------------ */
+
+/* Counts an allocation of n bytes (zero counts as one, or it could never be sampled). True: the
+ * slow path must decide with heap_wants(). The borrow of the subtraction is the whole test. */
+HOT static inline bool heap_countdown(size_t n)
+{
+    return UNLIKELY(
+        __builtin_sub_overflow(self.heap_left, (uint64_t)n + (n == 0), &self.heap_left));
+}
+
+/* -- the sampled path -------------------------------------------------------------------------- */
+
+/* Mean bytes between samples (0 = off, 1 = all); seed 0 = none given. Constructor only. */
+void heap_start(uint64_t rate, uint64_t seed);
+/* No allocation will be sampled from now on (another malloc won). */
+void heap_stop(void);
+/* The rate in force. */
+uint64_t heap_rate(void);
+
+/* After heap_countdown() said so: is this allocation sampled? Seeds a new thread, and draws the
+ * next gap also where the answer is no because the profiler itself allocates. */
+COLD bool heap_wants(size_t n);
+
+/* The calls around the real allocation function: nothing it calls meanwhile is sampled again. */
+static inline void heap_enter(void)
+{
+    self.depth++;
+}
+static inline void heap_leave(void)
+{
+    self.depth--;
+}
+
+/* Records a sampled allocation, with the stack that called into this library. Leaves errno alone.
+ */
+COLD void heap_allocated(void *p, size_t n);
+
+/* Before the real free or realloc of p, for which live_maybe(p) is true: takes its record out, if
+ * it has one. True: *object is what left. */
+COLD bool heap_freed(void *p, struct live_object *object);
+
+/* The real realloc failed: what heap_freed() took out is live after all. */
+COLD void heap_unfreed(const struct live_object *object);
+
+/* Samples of all buckets into *out (sys_map'ed, *bytes long); how many. Runs in the scribe. */
+size_t heap_snapshot(struct snapshot_sample **out, size_t *bytes);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Which live pointers are sampled objects. free() must learn almost for nothing that its pointer is
+ * not one: a bitmap of 4 KiB, hashed by address, says "certainly not" (one multiplication, one
+ * load); behind it a bitmap of 256 KiB filters what the small one lets through once it fills up
+ * (some thousand live samples); behind that stands the exact table, in 256 shards with a lock each.
+ * The bits of both maps belong to the shards by address, so that a shard's lock covers them and a
+ * bit can be cleared when the last pointer that set it leaves.
+ *
+ * Above every allocator alike: nothing is assumed of the pointer but that it is unique while live.
+ */
+#ifndef COLLECTORS_LIVE_H
+#define COLLECTORS_LIVE_H
+
+#include "collectors/base/abi.h"
+
+struct bucket;
+
+/* A live sampled object. */
+struct live_object {
+    uintptr_t address; /* 0 = none */
+    uint64_t size;     /* as requested */
+    struct bucket *bucket;
+};
+
+enum { LIVE_SHARD_BITS = 8, LIVE_NEAR_BITS = 15, LIVE_FAR_BITS = 21 };
+
+extern HIDDEN uint64_t live_near[1 << (LIVE_NEAR_BITS - 6)];
+
+/* Fibonacci hashing (Knuth 6.4): the high bits are as good as the multiplier is irrational. */
+static inline uint64_t live_hash(const void *p)
+{
+    return (uint64_t)(uintptr_t)p * 0x9e3779b97f4a7c15ULL;
+}
+
+/* False: p is no sampled object. True: ask live_maybe_far, then live_remove. No lock, no thread-
+ * local access; SIGNAL_SAFE. */
+static inline bool live_maybe(const void *p)
+{
+    uint64_t bit = live_hash(p) >> (64 - LIVE_NEAR_BITS);
+    return LOAD(&live_near[bit >> 6]) >> (bit & 63) & 1;
+}
+
+SIGNAL_SAFE bool live_maybe_far(const void *p);
+
+/* Enters an object; an older one of the same address, whose free was not seen, is handed back in
+ * *stale. False: no memory or the lock not to be had (a handler of this very thread): not tracked.
+ */
+SIGNAL_SAFE bool live_insert(const struct live_object *object, struct live_object *stale);
+
+/* Takes p out, into *out. False: it is not in. *busy tells that the lock could not be had. */
+SIGNAL_SAFE bool live_remove(const void *p, struct live_object *out, bool *busy);
+
+/* Makes live_maybe() and live_maybe_far() true for p for good, without a record. */
+void live_mark(const void *p);
+
+/* Around fork: the shards are whole while the address space is copied. */
+void live_fork_prepare(void);
+void live_fork_done(void);
+
+#endif

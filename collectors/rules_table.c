@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The writing half of rules_table.h. SIGNAL_SAFE throughout: no lock, no system call.
+ */
+#include "collectors/rules_table.h"
+
+struct rules_group rules_table[TABLE_GROUPS];
+uint32_t rules_table_epoch;
+
+/* What an insertion overwrites: the same pc, else an entry that means nothing any more, else one
+ * of the four in turn. */
+static struct rules_entry *victim(struct rules_group *g, uint64_t key, uint64_t *seen)
+{
+    static uint32_t turn;
+    struct rules_entry *stale = NULL;
+    for (int i = 0; i < TABLE_WAYS; i++) {
+        uint64_t k = LOAD(&g->way[i].key);
+        if (k == key) {
+            *seen = k;
+            return &g->way[i];
+        }
+        if (!stale && k != ENTRY_BUSY && k >> KEY_PC_BITS != key >> KEY_PC_BITS) {
+            stale = &g->way[i];
+            *seen = k;
+        }
+    }
+    if (stale) {
+        return stale;
+    }
+    struct rules_entry *e = &g->way[ADD(&turn, 1) % TABLE_WAYS];
+    *seen = LOAD(&e->key);
+    return *seen == ENTRY_BUSY ? NULL : e;
+}
+
+void rules_table_put(uintptr_t pc, uint32_t generation, struct rule r)
+{
+    uint64_t key = rules_table_key(pc, generation);
+    uint64_t seen = 0;
+    struct rules_entry *e = victim(rules_table_group_of(pc), key, &seen);
+    if (!e || !CAS(&e->key, &seen, ENTRY_BUSY)) {
+        return;
+    }
+    __atomic_thread_fence(__ATOMIC_RELEASE); /* nobody sees the rule before the busy key */
+    STORE(&e->shape, shape_of(r));
+    STORE(&e->cfa_offset, r.cfa_offset);
+    /* A writer that slept through 65,536 generations must not leave what a clear has missed. */
+    STORE_RELEASE(&e->key, rules_generation() == generation ? key : 0);
+}
+
+/* Several threads may do this at once, all with the same effect. */
+void rules_table_clear_for(uint32_t generation)
+{
+    uint32_t epoch = LOAD_ACQUIRE(&rules_table_epoch);
+    if ((int16_t)(uint16_t)((generation >> 16) - epoch) <= 0) {
+        return; /* an old walk: it finds nothing but rules that were true when it began */
+    }
+    for (int i = 0; i < TABLE_GROUPS; i++) {
+        for (int way = 0; way < TABLE_WAYS; way++) {
+            uint64_t *key = &rules_table[i].way[way].key;
+            uint64_t seen = LOAD(key);
+            if (seen != 0 && seen != ENTRY_BUSY) { /* untouched pages stay untouched */
+                (void)CAS(key, &seen, 0);
+            }
+        }
+    }
+    (void)CAS(&rules_table_epoch, &epoch, generation >> 16);
+}

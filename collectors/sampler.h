@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Which bytes are sampled, and what a sample stands for. Allocated bytes are a line on which
+ * sample points lie at exponentially distributed distances of mean `rate`; an object is sampled
+ * when one falls on it, which for an object of s bytes has probability 1 − e^(−s/rate), whatever
+ * was allocated before. A sampled object therefore stands for 1/(1 − e^(−s/rate)) of its kind (the
+ * derivation is in ARCHITECTURE.md). Pure functions of their arguments; SIGNAL_SAFE.
+ */
+#ifndef COLLECTORS_SAMPLER_H
+#define COLLECTORS_SAMPLER_H
+
+#include "collectors/base/abi.h"
+
+/* The seed of the nth thread's generator, never 0. seed 0 = take one from the kernel's clock and
+ * the thread: two runs then differ. */
+SIGNAL_SAFE uint64_t sampler_seed(uint64_t seed, uint64_t nth);
+
+/* The next 64 random bits of a generator (xorshift64*). */
+SIGNAL_SAFE uint64_t sampler_random(uint64_t *state);
+
+/* Whole bytes to the next sample point: an object of n bytes is sampled if n is greater. 0 at
+ * rates of 1 and below: every object is. */
+SIGNAL_SAFE uint64_t sampler_gap(uint64_t *state, uint64_t rate);
+
+/* Objects that one sampled object of this size stands for; exactly 1 at rates of 1 and below. */
+SIGNAL_SAFE double sampler_weight(uint64_t size, uint64_t rate);
+
+#endif

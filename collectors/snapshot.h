@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Plain data between what is measured and what is written. The collectors fill it, the encoder
+ * reads it, neither knows the other. Nothing here is ever changed once it can be seen, except the
+ * sample array of a snapshot, which belongs to the dump that asked for it.
+ */
+#ifndef COLLECTORS_SNAPSHOT_H
+#define COLLECTORS_SNAPSHOT_H
+
+#include "collectors/base/abi.h"
+
+/* A call stack, leaf first. pc[i] is a return address, or an interrupted instruction plus one: the
+ * file holds pc[i] − 1. Values below PSEUDO_PC_LIMIT are enum pseudo_pc. */
+struct stack {
+    uint64_t hash;
+    uint32_t depth;
+    uint32_t heap_sizes; /* distinct object sizes that the heap profile keeps for this stack */
+    uintptr_t pc[];
+};
+
+/* Frames that are no code but words of the profiler's own. */
+enum pseudo_pc {
+    PSEUDO_TRUNCATED = 1,  /* the walk could not be proven beyond here */
+    PSEUDO_SELF,           /* time inside this library */
+    PSEUDO_THREAD_END,     /* CPU that the kernel had not yet signalled when the thread ended */
+    PSEUDO_LOST_MEMORY,    /* events with no room left to keep them */
+    PSEUDO_LOST_UNSAMPLED, /* CPU of the process that no timer covered */
+    PSEUDO_PC_LIMIT = 64,
+};
+/* The name of a pseudo frame, "[truncated]" and so on; NULL for the unused values. */
+const char *pseudo_name(uintptr_t pc);
+
+enum { SNAPSHOT_VALUES = 4 };
+
+struct snapshot_sample {
+    const struct stack *stack;
+    uint64_t bytes_label; /* object size for the heap's numeric label "bytes"; 0 = none */
+    int64_t value[SNAPSHOT_VALUES];
+};
+
+struct value_type {
+    const char *type;
+    const char *unit;
+};
+
+/* What a profile is, whatever it holds at the moment: one row of collectors/kinds.c. */
+struct profile_shape {
+    const char *name; /* as in the file's name */
+    struct value_type sample_type[SNAPSHOT_VALUES];
+    int values; /* how many of them are in use */
+    struct value_type period_type;
+    const char *default_sample_type;
+    bool has_duration;
+};
+
+/* One profile at one moment. */
+struct snapshot {
+    const struct profile_shape *shape;
+    int64_t period;
+    int64_t time_nanos;     /* when the dump was asked for, CLOCK_REALTIME */
+    int64_t duration_nanos; /* 0 where shape->has_duration is false */
+    const struct snapshot_sample *sample;
+    size_t samples;
+};
+
+#endif

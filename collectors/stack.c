@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See stack.h. A walk starts in this library, whose own frames come first; they are recognised by
+ * address, not counted, so that inlining and tail calls cannot shift the result.
+ */
+#include "collectors/stack.h"
+
+#include "collectors/base/arena.h"
+#include "collectors/base/self.h"
+#include "collectors/hashset.h"
+
+#include <string.h>
+
+/* Our own code, as the linker knows it: [own_begin, own_end); below_* is the section of
+ * BELOW_PROGRAM. */
+extern const char own_begin[] __asm__("__ehdr_start") __attribute__((visibility("hidden")));
+extern const char own_end[] __asm__("etext") __attribute__((visibility("hidden")));
+extern const char below_begin[] __asm__("__start_pprof_below")
+    __attribute__((visibility("hidden")));
+extern const char below_end[] __asm__("__stop_pprof_below") __attribute__((visibility("hidden")));
+
+enum {
+    HIDDEN_RANGES = 32,
+    OWN_FRAMES = 16, /* frames of ours and of operator new above the program's caller, at most */
+};
+
+static struct hashset stacks;
+static int depth_kept = 128;
+static struct {
+    uintptr_t lo, hi;
+} hidden[HIDDEN_RANGES];
+static uint32_t hidden_count;
+
+void stack_start(int depth)
+{
+    depth_kept = depth > STACK_DEPTH_MAX ? STACK_DEPTH_MAX : depth;
+}
+
+static bool is_below(uintptr_t pc)
+{
+    return pc - (uintptr_t)below_begin < (uintptr_t)(below_end - below_begin);
+}
+
+static bool is_own(uintptr_t pc)
+{
+    return pc - (uintptr_t)own_begin < (uintptr_t)(own_end - own_begin);
+}
+
+static bool is_hidden(uintptr_t pc)
+{
+    uint32_t n = LOAD_ACQUIRE(&hidden_count);
+    for (uint32_t i = 0; i < n; i++) {
+        if (pc - hidden[i].lo < hidden[i].hi - hidden[i].lo) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void stack_hide(uintptr_t lo, uintptr_t hi)
+{
+    uint32_t n = LOAD(&hidden_count);
+    if (n < HIDDEN_RANGES && !is_hidden(lo)) {
+        hidden[n].lo = lo;
+        hidden[n].hi = hi;
+        STORE_RELEASE(&hidden_count, n + 1);
+    }
+}
+
+/* -- keeping ------------------------------------------------------------------------------- */
+
+struct key {
+    uint64_t hash;
+    const uintptr_t *pc;
+    uint32_t depth;
+};
+
+static bool stack_equal(const void *node, const void *key)
+{
+    const struct stack *s = node;
+    const struct key *k = key;
+    return s->hash == k->hash && s->depth == k->depth &&
+           memcmp(s->pc, k->pc, k->depth * sizeof k->pc[0]) == 0;
+}
+
+static void *stack_make(const void *key)
+{
+    const struct key *k = key;
+    struct stack *s = arena_alloc(sizeof *s + k->depth * sizeof k->pc[0]);
+    if (s) {
+        s->hash = k->hash;
+        s->depth = k->depth;
+        memcpy(s->pc, k->pc, k->depth * sizeof k->pc[0]);
+    }
+    return s;
+}
+
+const struct stack *stack_keep(const uintptr_t *pcs, int depth)
+{
+    uint64_t h = (uint64_t)depth;
+    for (int i = 0; i < depth; i++) {
+        h = (h ^ pcs[i]) * 0x9e3779b97f4a7c15ULL;
+        h ^= h >> 32;
+    }
+    h *= 0xd6e8feb86659fd93ULL; /* the high bits are the set's tag, the low ones its index */
+    h ^= h >> 32;
+    struct key key = {h, pcs, (uint32_t)depth};
+    return hashset_find_or_add(&stacks, h, &key, stack_equal, stack_make);
+}
+
+const struct stack *stack_pseudo(enum pseudo_pc pc)
+{
+    /* A flexible array cannot be initialised in an array of structures: the same layout by hand. */
+    static struct {
+        uint64_t hash;
+        uint32_t depth, heap_sizes;
+        uintptr_t pc[1];
+    } pseudo[PSEUDO_PC_LIMIT];
+    _Static_assert(offsetof(struct stack, pc) == 16, "the layout above");
+    pseudo[pc].depth = 1;
+    pseudo[pc].pc[0] = pc;
+    return (const struct stack *)(const void *)&pseudo[pc];
+}
+
+/* -- capturing ----------------------------------------------------------------------------- */
+
+struct stack_bounds stack_own_bounds(void)
+{
+    return (struct stack_bounds){self.stack_lo, self.stack_hi, false};
+}
+
+/* Leaves out the frames of BELOW_PROGRAM; the new depth. */
+static int drop_below(uintptr_t *pcs, int from, int n)
+{
+    int kept = 0;
+    for (int i = from; i < n; i++) {
+        if (!is_below(pcs[i])) {
+            pcs[kept++] = pcs[i];
+        }
+    }
+    return kept;
+}
+
+static const struct stack *keep_at_most(uintptr_t *pcs, int n)
+{
+    n = n > depth_kept ? depth_kept : n;
+    if (n <= 0) {
+        return stack_pseudo(PSEUDO_TRUNCATED);
+    }
+    return stack_keep(pcs, n);
+}
+
+const struct stack *stack_of_caller(void)
+{
+    struct regs regs;
+    regs_capture(&regs);
+    struct stack_bounds bounds = stack_own_bounds();
+    uintptr_t pcs[depth_kept + OWN_FRAMES];
+    int n = unwind(&regs, &bounds, pcs, depth_kept + OWN_FRAMES);
+    int first = 0;
+    for (int i = 0; i < n && i < OWN_FRAMES; i++) {
+        if (is_own(pcs[i]) && !is_below(pcs[i])) {
+            first = i + 1;
+        }
+    }
+    while (first < n && is_hidden(pcs[first] - 1)) {
+        first++;
+    }
+    return keep_at_most(pcs, drop_below(pcs, first, n));
+}
+
+const struct stack *stack_of_context(const struct regs *regs, const struct stack_bounds *bounds)
+{
+    uintptr_t pcs[depth_kept + OWN_FRAMES];
+    int n = unwind(regs, bounds, pcs, depth_kept + OWN_FRAMES);
+    int first = 0;
+    for (int i = 0; i < n && i < OWN_FRAMES; i++) {
+        if (is_own(pcs[i]) && !is_below(pcs[i])) {
+            first = i + 1;
+        }
+    }
+    if (first > 0) {
+        pcs[--first] = PSEUDO_SELF;
+    }
+    return keep_at_most(pcs, drop_below(pcs, first, n));
+}

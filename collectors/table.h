@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The counters of a profile: one bucket for each (stack, key) ever seen. Lock-free, never shrinks;
+ * buckets stay where they are, so a live object may point to its own. SIGNAL_SAFE.
+ */
+#ifndef COLLECTORS_TABLE_H
+#define COLLECTORS_TABLE_H
+
+#include "collectors/hashset.h"
+#include "collectors/snapshot.h"
+
+enum { TABLE_VALUES = 6 };
+
+struct bucket {
+    const struct stack *stack;
+    uint64_t key[2]; /* what the profile tells samples of one stack apart by */
+    uint64_t value[TABLE_VALUES];
+};
+
+struct table {
+    struct hashset set;
+    uint64_t lost; /* events for which there was no memory */
+};
+
+/* The bucket of (stack, key0, key1), made if need be. NULL: no memory; the caller counts it. */
+SIGNAL_SAFE struct bucket *table_bucket(struct table *t, const struct stack *stack, uint64_t key0,
+                                        uint64_t key1);
+
+/* The bucket if it exists. */
+SIGNAL_SAFE struct bucket *table_find(struct table *t, const struct stack *stack, uint64_t key0,
+                                      uint64_t key1);
+
+#endif

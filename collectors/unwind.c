@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The stack walk. A frame is (pc, sp, bp); its rule, from the shared table (rules_table.h), names
+ * the slots of its caller's. Nothing else is known or needed on this fast path, and nothing is
+ * remembered between walks but the rules.
+ *
+ * A frame that no rule describes is stepped by libunwind (rules_step), in two attempts:
+ *   1. from (pc, sp, bp) alone, the other registers marked lost. This is enough for signal frames,
+ *      realigned stacks and most expressions, which build on sp and bp. libunwind refuses as soon
+ *      as anything depends on a lost register, so an answer is never a guess.
+ *   2. if it refused: from the last frame all of whose registers are known (the start, or what the
+ *      last such step or signal frame gave) down to this one by rules_step with full registers, and
+ *      one step further. The walk goes on by fast rules from there, and the new frame is the one to
+ *      start from next time, so every frame is stepped twice at most: what libunwind's own slow
+ *      walk would find is found, at a bounded number of steps.
+ *
+ * Memory: what lies between the first frame's sp and the end of the thread's stack is mapped, and
+ * is read as it is. Everything else (coroutines, alternate stacks, bounds unknown) is probed, once
+ * a page. Each step must move sp upwards, signal frames excepted, and there are at most max, so a
+ * walk ends whatever the stack holds.
+ *
+ * SIGNAL_SAFE throughout; calls nothing but rules.c and the kernel.
+ */
+#include "collectors/unwind.h"
+
+#include "collectors/base/sys.h"
+#include "collectors/rules_table.h"
+#include "collectors/snapshot.h"
+
+#include <errno.h>
+#include <ucontext.h>
+
+/* Nothing is ever mapped below (vm.mmap_min_addr), and pseudo frames have their names there. */
+#define PC_MIN 4096UL
+_Static_assert(PSEUDO_PC_LIMIT <= PC_MIN, "no code address may be taken for a pseudo frame");
+
+#define WORD sizeof(uintptr_t)
+#define BP_UNKNOWN 1UL /* no CFA made from it lies above any sp */
+
+enum verdict {
+    WALK_ON,
+    WALK_END,     /* the outermost frame is in the list */
+    WALK_FULL,    /* no room for more */
+    WALK_SLOW,    /* the last frame in the list needs libunwind */
+    WALK_NOWHERE, /* the last frame in the list lies in no module */
+    WALK_LOST,    /* nothing is proven beyond the last frame in the list */
+};
+
+struct walk {
+    uintptr_t pc, sp, bp; /* the frame to come, or the one to be stepped by libunwind */
+    uintptr_t *pcs;
+    int n, max;
+    int exact; /* index in pcs of the last interrupted instruction */
+    uint32_t generation;
+    bool foreign;
+    uintptr_t floor, top; /* [floor, top) is mapped; empty if that is not known */
+    uintptr_t page[4];    /* pages that were found readable */
+    unsigned turn;
+    const struct regs *known; /* the last frame of which all registers are known that ever were */
+    struct regs kept;         /* where known points to after the start */
+};
+
+void regs_from_context(struct regs *r, const void *ucontext)
+{
+    const ucontext_t *uc = ucontext;
+    const greg_t *g = uc->uc_mcontext.gregs;
+    *r = (struct regs){
+        .pc = (uintptr_t)g[REG_RIP] + 1,
+        .sp = (uintptr_t)g[REG_RSP],
+        .bp = (uintptr_t)g[REG_RBP],
+        .bx = (uintptr_t)g[REG_RBX],
+        .r12 = (uintptr_t)g[REG_R12],
+        .r13 = (uintptr_t)g[REG_R13],
+        .r14 = (uintptr_t)g[REG_R14],
+        .r15 = (uintptr_t)g[REG_R15],
+    };
+}
+
+/* ---- Memory ---- */
+
+static bool page_readable(struct walk *w, uintptr_t addr)
+{
+    uintptr_t page = addr & ~(PAGE_BYTES - 1);
+    for (size_t i = 0; i < ARRAY_LEN(w->page); i++) {
+        if (w->page[i] == page) {
+            return true;
+        }
+    }
+    if (page == 0 || !sys_readable(page)) {
+        return false;
+    }
+    w->page[w->turn++ % ARRAY_LEN(w->page)] = page;
+    return true;
+}
+
+static inline uintptr_t word_at(uintptr_t addr)
+{
+    return *(const volatile uintptr_t *)addr; /* NOLINT: a stack is made of integers */
+}
+
+static inline bool in_stack(const struct walk *w, uintptr_t addr)
+{
+    return addr >= w->floor && addr < w->top && w->top - addr >= WORD;
+}
+
+static bool load(struct walk *w, uintptr_t addr, uintptr_t *word)
+{
+    if (addr % WORD || (!in_stack(w, addr) && !page_readable(w, addr))) {
+        return false;
+    }
+    *word = word_at(addr);
+    return true;
+}
+
+static bool load_for_step(void *arg, uintptr_t addr, uintptr_t *word)
+{
+    return load(arg, addr, word);
+}
+
+/* ---- Code that no module owns ---- */
+
+/* Whether the bytes before a return address are a call: E8 rel32, or FF /2 with every form of
+ * operand. */
+static bool after_call(struct walk *w, uintptr_t ret)
+{
+    enum { LONGEST = 7 };
+    if (!page_readable(w, ret - LONGEST) || !page_readable(w, ret - 1)) {
+        return false;
+    }
+    const uint8_t *end = (const uint8_t *)ret; /* NOLINT: code given as an address */
+    if (end[-5] == 0xe8) {
+        return true;
+    }
+    for (int len = 2; len <= LONGEST; len++) {
+        uint8_t modrm = end[1 - len];
+        if (end[-len] != 0xff || (modrm >> 3 & 7) != 2) {
+            continue;
+        }
+        unsigned mod = modrm >> 6;
+        bool sib = mod != 3 && (modrm & 7) == 4;
+        bool rip_relative = mod == 0 && (modrm & 7) == 5;
+        int displacement = mod == 1 ? 1 : mod == 2 || rip_relative ? 4 : 0;
+        if (2 + sib + displacement == len) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The last frame of the list lies in no module, so the walk ends there. It may be code made at run
+ * time, worth its place, or a word that was no return address at all. The pc that the processor was
+ * at is always kept, any other if a call instruction precedes it. */
+static COLD enum verdict end_nowhere(struct walk *w)
+{
+    uintptr_t pc = w->pcs[w->n - 1];
+    bool executing = w->n == 1 || w->exact == w->n - 1;
+    if (pc - 1 < PC_MIN || (!executing && !(pc < PC_END && after_call(w, pc)))) {
+        w->n--;
+    }
+    return WALK_LOST;
+}
+
+/* ---- Fast steps ---- */
+
+/* The rule of a pc that the table does not have. */
+static COLD struct rule_bits miss(const struct walk *w, uintptr_t pc)
+{
+    struct rule r = {.kind = RULE_NOWHERE};
+    if (pc >= PC_MIN && pc < PC_END) {
+        r = rules_find(pc, w->foreign);
+        if (r.kind != RULE_BUSY && r.kind != RULE_NOWHERE) {
+            rules_table_put(pc, w->generation, r);
+        }
+    }
+    return rule_bits_of(r);
+}
+
+static inline enum verdict verdict_of(unsigned kind)
+{
+    return kind == RULE_END       ? WALK_END
+           : kind == RULE_SLOW    ? WALK_SLOW
+           : kind == RULE_NOWHERE ? WALK_NOWHERE
+                                  : WALK_LOST;
+}
+
+/* Walks until something else than a simple rule is met. mapped, a constant: the return addresses
+ * lie in [floor, top). (A leaf's saved bp may lie below: after `pop %rbp` the rule still names the
+ * slot that was popped, and the kernel leaves the 128 bytes below sp alone.) The critical path of a
+ * frame is the load of its return address, of its rule, and one addition; everything else can run
+ * ahead. */
+static inline __attribute__((always_inline)) enum verdict run(struct walk *w, const bool mapped)
+{
+    uintptr_t pc = w->pc;
+    uintptr_t sp = w->sp;
+    uintptr_t bp = w->bp;
+    const uintptr_t floor = w->floor;
+    const uintptr_t last = w->top - WORD;
+    const uint32_t generation = w->generation;
+    uintptr_t *const pcs = w->pcs;
+    const int max = w->max;
+    int n = w->n;
+    enum verdict verdict = WALK_LOST;
+    for (;;) {
+        pcs[n++] = pc;
+        if (UNLIKELY(n == max)) {
+            verdict = WALK_FULL;
+            break;
+        }
+        struct rule_bits bits = rules_table_find(pc - 1, generation);
+        if (UNLIKELY(shape_kind(bits.shape) == RULE_ABSENT)) {
+            bits = miss(w, pc - 1);
+        }
+        unsigned kind = shape_kind(bits.shape);
+        if (UNLIKELY(kind != RULE_SP && kind != RULE_BP)) {
+            verdict = verdict_of(kind);
+            break;
+        }
+        uintptr_t cfa = (kind == RULE_SP ? sp : bp) + (uintptr_t)(intptr_t)bits.cfa_offset;
+        uintptr_t slot = cfa - WORD;
+        if (UNLIKELY(slot < sp || slot % WORD != 0)) {
+            break;
+        }
+        if (mapped) {
+            if (UNLIKELY(slot > last)) {
+                break;
+            }
+            pc = word_at(slot);
+        } else if (!load(w, slot, &pc)) {
+            break;
+        }
+        if (shape_bp_saved(bits.shape)) {
+            uintptr_t bp_slot = cfa + (uintptr_t)(intptr_t)shape_bp_offset(bits.shape);
+            if (mapped && LIKELY(bp_slot >= floor && bp_slot <= last)) {
+                bp = word_at(bp_slot);
+            } else if (!load(w, bp_slot, &bp)) {
+                break;
+            }
+        }
+        sp = cfa;
+        if (UNLIKELY(pc < PC_MIN)) {
+            verdict = pc == 0 ? WALK_END : WALK_LOST;
+            break;
+        }
+    }
+    w->n = n;
+    w->pc = pc;
+    w->sp = sp;
+    w->bp = bp;
+    return verdict;
+}
+
+/* ---- Slow steps ---- */
+
+static bool moved_up(const struct regs *from, const struct regs *to, bool signal_frame)
+{
+    return signal_frame || to->sp > from->sp;
+}
+
+/* The full registers of the frame at (w->pc, w->sp), stepped to from the last ones known. */
+static bool registers_here(struct walk *w, const struct rules_memory *mem, struct regs *here)
+{
+    *here = *w->known;
+    for (int i = 0; i < w->n; i++) {
+        if (here->pc == w->pc && here->sp == w->sp) {
+            return true;
+        }
+        struct regs next;
+        bool signal_frame;
+        if (rules_step(here, &next, mem, w->foreign, &signal_frame) != 1 ||
+            !moved_up(here, &next, signal_frame)) {
+            return false;
+        }
+        *here = next;
+    }
+    return false;
+}
+
+static COLD enum verdict slow_step(struct walk *w)
+{
+    const struct rules_memory mem = {load_for_step, w};
+    bool bp_unknown = w->bp == BP_UNKNOWN;
+    struct regs in = {
+        .pc = w->pc,
+        .sp = w->sp,
+        .bp = w->bp,
+        .lost = LOST_ALL_BUT_BP | (bp_unknown ? LOST_BP : 0),
+    };
+    struct regs out;
+    bool signal_frame;
+    int ret = rules_step(&in, &out, &mem, w->foreign, &signal_frame);
+    bool full = ret == 1 && out.lost == 0;
+    if (ret == -ENODATA || (ret == 1 && (out.lost & LOST_BP) && !bp_unknown)) {
+        if (!registers_here(w, &mem, &in)) {
+            return WALK_LOST;
+        }
+        ret = rules_step(&in, &out, &mem, w->foreign, &signal_frame);
+        full = true; /* as full as can be had */
+    }
+    if (ret == 0) {
+        return WALK_END;
+    }
+    if (ret < 0 || !moved_up(&in, &out, signal_frame)) {
+        return WALK_LOST;
+    }
+    if (out.pc - signal_frame < PC_MIN) {
+        return out.pc == 0 ? WALK_END : WALK_LOST;
+    }
+    w->pc = out.pc;
+    w->sp = out.sp;
+    w->bp = out.lost & LOST_BP ? BP_UNKNOWN : out.bp;
+    if (signal_frame) {
+        w->exact = w->n;
+    }
+    if (full) {
+        w->kept = out;
+        w->known = &w->kept;
+    }
+    return WALK_ON;
+}
+
+int unwind(const struct regs *from, const struct stack_bounds *stack, uintptr_t *pcs, int max)
+{
+    if (max <= 0) {
+        return 0;
+    }
+    bool own = from->sp >= stack->lo && from->sp < stack->hi;
+    struct walk w;
+    w.pc = from->pc;
+    w.sp = from->sp;
+    w.bp = from->lost & LOST_BP ? BP_UNKNOWN : from->bp;
+    w.pcs = pcs;
+    w.n = 0;
+    w.max = max;
+    w.exact = 0;
+    w.generation = rules_generation();
+    w.foreign = stack->foreign;
+    w.floor = own ? from->sp : stack->hi;
+    w.top = stack->hi;
+    for (size_t i = 0; i < ARRAY_LEN(w.page); i++) {
+        w.page[i] = 0;
+    }
+    w.turn = 0;
+    w.known = from;
+    rules_table_ready(w.generation);
+
+    enum verdict v;
+    do {
+        v = in_stack(&w, w.sp) ? run(&w, true) : run(&w, false);
+        if (v == WALK_SLOW) {
+            v = slow_step(&w);
+        }
+    } while (v == WALK_ON);
+    if (v == WALK_NOWHERE) {
+        v = end_nowhere(&w);
+    }
+    if (v == WALK_LOST && w.n < max) {
+        pcs[w.n++] = PSEUDO_TRUNCATED;
+    }
+    return w.n;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What code the process has mapped, out of /proc/self/maps: every executable mapping of a file and
+ * the vDSO, the main program's first, with build ids. Read once a dump (maps_read of encode.h), in
+ * the scribe, a signal handler or the program's own thread; never changed afterwards.
+ */
+#ifndef ENCODER_MAPS_H
+#define ENCODER_MAPS_H
+
+#include "encoder/buffer.h"
+#include "encoder/encode.h"
+
+struct mapping {
+    uintptr_t start, limit; /* limit is the first address behind it */
+    uint64_t offset;
+    uint64_t device, inode; /* of the file: the same file is the same pair */
+    size_t file, build_id;  /* for maps_text */
+};
+
+/* In the order of the file, by address, but for the main program's first mapping, which is moved to
+ * the front. */
+struct maps {
+    uint32_t count;
+    struct buffer mappings; /* struct mapping[count] */
+    struct buffer text;     /* names and build ids one after the other; the first one is "" */
+    size_t text_used;
+};
+
+/* maps may be NULL in all of these: nothing is known to be mapped. Ids are 1 to maps_count. */
+uint32_t maps_count(const struct maps *maps);
+const struct mapping *maps_mapping(const struct maps *maps, uint32_t id);
+const char *maps_text(const struct maps *maps, size_t at);
+/* The id of the mapping that holds an address, 0 for none. */
+uint32_t maps_find(const struct maps *maps, uintptr_t address);
+
+#endif

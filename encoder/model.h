@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A snapshot in the terms of the file format: strings, locations, mappings and functions become
+ * dense ids in the order in which they are first seen. Knows neither protobuf nor where bytes go.
+ * Called by encode.c, in the scribe or a signal handler; memory from the kernel, in proportion to
+ * the distinct locations and strings. The first lack of it sticks in error, and what is asked for
+ * afterwards is meaningless but harmless.
+ */
+#ifndef ENCODER_MODEL_H
+#define ENCODER_MODEL_H
+
+#include "collectors/snapshot.h"
+#include "encoder/encode.h"
+#include "encoder/ids.h"
+
+struct model {
+    const struct maps *maps;
+    struct ids strings;   /* key: a hash of the text; item: the text, which is somebody else's */
+    struct ids locations; /* key and item: the stored pc */
+    struct buffer stack;  /* uint32_t[], the location ids of the sample at hand */
+    uint32_t functions;   /* how many pseudo frames have been met */
+    int error;
+};
+
+/* Strings and functions are string and function ids; 0 is "" or none. */
+struct model_sample {
+    const uint32_t *location;
+    uint32_t depth;
+    int values;
+    const int64_t *value;
+    uint32_t label_key; /* 0: no label */
+    int64_t label_num;
+};
+
+struct model_location {
+    uint32_t id;
+    uint32_t mapping; /* 0: none */
+    uint64_t address;
+    uint32_t
+        function; /* 0: none; otherwise met for the first time, and function_name is its name */
+    uint32_t function_name;
+};
+
+struct model_mapping {
+    uint32_t id;
+    uint64_t start, limit, offset;
+    uint32_t file, build_id;
+};
+
+/* maps may be NULL: no location has a mapping then. */
+MUST_CHECK bool model_open(struct model *m, const struct maps *maps);
+void model_close(struct model *m);
+
+/* The id of a text that outlives the model. */
+uint32_t model_string(struct model *m, const char *text);
+uint32_t model_strings(const struct model *m);
+const char *model_string_at(const struct model *m, uint32_t id);
+
+/* False where the file has nothing to say of the sample: its values are all zero, or memory is out.
+ * out lives until the next call. */
+MUST_CHECK bool model_sample(struct model *m, const struct profile_shape *shape,
+                             const struct snapshot_sample *sample, struct model_sample *out);
+
+/* Locations 1 to model_locations, each to be asked for once. */
+uint32_t model_locations(const struct model *m);
+struct model_location model_location(struct model *m, uint32_t id);
+
+/* Mappings 1 to model_mappings, the main program first. */
+uint32_t model_mappings(const struct model *m);
+struct model_mapping model_mapping(struct model *m, uint32_t id);
+
+#endif

@@ -1,0 +1,280 @@
+/* batch.c: the whole way of some profiles, on a few screens; see batch.h.
+ *
+ * Load all; sort the addresses that want a name by the file they belong to; ask one file after the
+ * other; finish and write each profile. What fails concerns one profile, or the names of one module.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#define _GNU_SOURCE
+#include "batch.h"
+
+#include "finish.h"
+#include "grow.h"
+#include "names.h"
+#include "perfmap.h"
+#include "profile.h"
+#include "replace.h"
+#include "rewrite.h"
+#include "worker.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct batch_item {
+    const char *path;
+    int fd;
+    int error;
+    struct profile profile;
+};
+
+struct batch {
+    const struct batch_options *options;
+    struct batch_item *items;
+    size_t n;
+    struct names names;
+    struct query *queries;
+    size_t nqueries, queries_cap;
+};
+
+/* Where a module's answers arrive. */
+struct batch_sink {
+    struct answer_sink sink;
+    struct names *names;
+    const struct query *queries;
+};
+
+static int batch_put(struct answer_sink *sink, size_t query, enum answer_kind kind,
+                     const struct frame *frames, size_t n)
+{
+    struct batch_sink *to = (struct batch_sink *)sink;
+    struct location *location = to->queries[query].location;
+    int error = names_add(to->names, frames, n, &location->first);
+
+    if (error)
+        return error;
+    location->count = (uint8_t)n;
+    location->kind = (uint8_t)kind;
+    return 0;
+}
+
+static int batch_load(struct batch_item *item)
+{
+    item->fd = open(item->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    if (item->fd < 0)
+        return -errno;
+    struct stat st;
+    if (fstat(item->fd, &st) != 0)
+        return -errno;
+    if (!S_ISREG(st.st_mode))
+        return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+    return profile_load(&item->profile, item->fd);
+}
+
+static int module_key_order(const void *a, const void *b)
+{
+    const struct mapping *const *x = a, *const *y = b;
+    int order = strcmp((*x)->file, (*y)->file);
+
+    return order ? order : strcmp((*x)->build_id, (*y)->build_id);
+}
+
+/* Numbers the modules: mappings of the same file and build id are the same one. */
+static int batch_number_modules(struct batch *batch)
+{
+    struct mapping **all = NULL;
+    size_t n = 0, cap = 0;
+    uint32_t module = 0;
+
+    for (size_t i = 0; i < batch->n; i++) {
+        struct profile *profile = &batch->items[i].profile;
+        for (size_t j = 0; j < profile->nmappings && !batch->items[i].error; j++) {
+            if (GROW(all, cap, n + 1)) {
+                free(all);
+                return -ENOMEM;
+            }
+            all[n++] = &profile->mappings[j];
+        }
+    }
+    if (n)
+        qsort(all, n, sizeof *all, module_key_order);
+    for (size_t i = 0; i < n; i++) {
+        module += i > 0 && module_key_order(&all[i - 1], &all[i]) != 0;
+        all[i]->module = module;
+    }
+    free(all);
+    return 0;
+}
+
+static int query_order(const void *a, const void *b)
+{
+    const struct query *x = a, *y = b;
+
+    if (x->mapping->module != y->mapping->module)
+        return x->mapping->module < y->mapping->module ? -1 : 1;
+    return (x->address > y->address) - (x->address < y->address);
+}
+
+/* Every location that has no name yet and, if `mapped`, a mapping with a file. */
+static int batch_collect(struct batch *batch, bool mapped)
+{
+    batch->nqueries = 0;
+    for (size_t i = 0; i < batch->n; i++) {
+        struct profile *profile = &batch->items[i].profile;
+        for (size_t j = 0; j < profile->nlocations && !batch->items[i].error; j++) {
+            struct location *location = &profile->locations[j];
+            const struct mapping *mapping =
+                location->mapping ? &profile->mappings[location->mapping - 1] : NULL;
+            if (location->had_lines || location->kind != ANSWER_NONE)
+                continue;
+            if (mapped ? !mapping || !mapping->file[0] : mapping && mapping->build_id[0])
+                continue;
+            if (GROW(batch->queries, batch->queries_cap, batch->nqueries + 1))
+                return -ENOMEM;
+            batch->queries[batch->nqueries++] = (struct query){
+                .mapping = mapping, .location = location, .address = location->address};
+        }
+    }
+    return 0;
+}
+
+static void batch_forget(const struct query *queries, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        queries[i].location->kind = ANSWER_NONE;
+        queries[i].location->count = 0;
+    }
+}
+
+/* All queries of one module. That it has no names, or brings its reader down, is no error. */
+static int batch_module(struct batch *batch, const struct query *queries, size_t n)
+{
+    struct module module = {.file = queries->mapping->file,
+                            .build_id = queries->mapping->build_id,
+                            .pid = batch->options->pid,
+                            .queries = queries,
+                            .nqueries = n};
+    struct batch_sink sink = {{batch_put}, &batch->names, queries};
+    int error = worker_resolve(&module, false, &sink.sink);
+
+    if (error == -EFAULT || error == -ENOMEM) {
+        batch_forget(queries, n);
+        error = worker_resolve(&module, true, &sink.sink);
+    }
+    if (error)
+        batch_forget(queries, n);
+    if (batch->options->verbose)
+        fprintf(stderr, "pprof-symbolize: %s: %zu addresses: %s\n", module.file, n,
+                error ? strerror(-error) : "read");
+    return error == -E2BIG ? error : 0;
+}
+
+static int batch_modules(struct batch *batch)
+{
+    int error = batch_collect(batch, true);
+
+    if (batch->nqueries)
+        qsort(batch->queries, batch->nqueries, sizeof *batch->queries, query_order);
+    for (size_t i = 0, end; i < batch->nqueries && error == 0; i = end) {
+        const struct query *first = &batch->queries[i];
+        for (end = i + 1; end < batch->nqueries; end++)
+            if (batch->queries[end].mapping->module != first->mapping->module)
+                break;
+        error = batch_module(batch, first, end - i);
+    }
+    return error;
+}
+
+static int batch_perfmap(struct batch *batch)
+{
+    struct batch_sink sink = {{batch_put}, &batch->names, NULL};
+    int error = batch->options->pid ? batch_collect(batch, false) : 0;
+
+    sink.queries = batch->queries;
+    if (error == 0 && batch->options->pid)
+        error = perfmap_resolve(batch->options->pid, batch->queries, batch->nqueries, &sink.sink);
+    return error;
+}
+
+static int batch_write(struct batch *batch, struct batch_item *item)
+{
+    const char *output = batch->options->output;
+    struct replace replace;
+    int error = finish_profile(&item->profile, &batch->names);
+
+    if (error || (!item->profile.named && !output))
+        return error; /* nothing new: the file stands as it is */
+    error = replace_begin(&replace, output ? output : item->path, output ? -1 : item->fd);
+    if (error)
+        return error;
+    error = rewrite_profile(&item->profile, &batch->names, item->fd, replace.fd);
+    if (error) {
+        replace_abandon(&replace);
+        return error;
+    }
+    error = replace_commit(&replace);
+    return error == -ENOENT && !output ? 0 : error; /* taken away: somebody has it as it was */
+}
+
+static const char *batch_why(int error)
+{
+    switch (error) {
+    case -EBADMSG:
+        return "not a profile, or a damaged one";
+    case -EFBIG:
+    case -E2BIG:
+        return "too large";
+    case -EINVAL:
+        return "not a regular file";
+    case -EBUSY:
+        return "changed meanwhile; left alone";
+    case -ELOOP:
+        return "is a symbolic link; name the file itself";
+    default:
+        return strerror(-error);
+    }
+}
+
+static void batch_finish(struct batch *batch, int *failed)
+{
+    for (size_t i = 0; i < batch->n; i++) {
+        struct batch_item *item = &batch->items[i];
+        if (item->error == 0)
+            item->error = batch_write(batch, item);
+        if (item->error) {
+            fprintf(stderr, "pprof-symbolize: %s: %s\n", item->path, batch_why(item->error));
+            ++*failed;
+        }
+        profile_free(&item->profile);
+        if (item->fd >= 0)
+            close(item->fd);
+    }
+}
+
+int batch_run(char *const *paths, size_t n, const struct batch_options *options)
+{
+    struct batch_item items[BATCH_MAX];
+    struct batch batch = {.options = options, .items = items, .n = n < BATCH_MAX ? n : BATCH_MAX};
+    int error = names_init(&batch.names), failed = 0;
+
+    memset(items, 0, sizeof items);
+    for (size_t i = 0; i < batch.n; i++) {
+        items[i].path = paths[i];
+        items[i].fd = -1;
+        items[i].error = error ? error : batch_load(&items[i]);
+    }
+    if (error == 0)
+        error = batch_number_modules(&batch);
+    if (error == 0)
+        error = batch_modules(&batch);
+    if (error == 0)
+        error = batch_perfmap(&batch);
+    for (size_t i = 0; i < batch.n && error; i++)
+        if (items[i].error == 0)
+            items[i].error = error;
+    batch_finish(&batch, &failed);
+    names_free(&batch.names);
+    free(batch.queries);
+    return failed;
+}

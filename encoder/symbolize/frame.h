@@ -1,0 +1,36 @@
+/* frame.h: what a module says about one address; the words between module.c, worker.c and names.c.
+ *
+ * The strings belong to whoever hands the frame over and live until that call returns.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef PPROFINJECT_SYMBOLIZE_FRAME_H
+#define PPROFINJECT_SYMBOLIZE_FRAME_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define FRAMES_MAX 255 /* of one address; deeper inlining does not occur in earnest */
+
+struct frame {
+    const char *name;        /* demangled, without parameters */
+    const char *system_name; /* as in the symbol table */
+    const char *file;        /* "" = not known */
+    uint64_t line;           /* 0 = not known */
+    uint64_t start_line;     /* of the function, in the same file; 0 = not known */
+};
+
+enum answer_kind {
+    ANSWER_NONE,      /* not looked at */
+    ANSWER_SYNTHETIC, /* lib.so!0x1234: worth showing only beside real names */
+    ANSWER_SYMBOL,    /* a function, from a symbol table */
+    ANSWER_DWARF,     /* debug information was consulted: lines and inlined calls are complete */
+};
+
+/* Where a module's answers go. `query` counts in the module's queries; innermost frame first. */
+struct answer_sink {
+    int (*put)(struct answer_sink *sink, size_t query, enum answer_kind kind,
+               const struct frame *frames, size_t n);
+};
+
+#endif

@@ -1,0 +1,127 @@
+/* image.c: build id and address translation of an ELF file; see image.h.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#define _GNU_SOURCE
+#include "image.h"
+
+#include <elfutils/libdwelf.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Where the mapping of a segment begins: the loader rounds down to pages. */
+static uint64_t image_page(uint64_t offset)
+{
+    return offset & ~(uint64_t)(sysconf(_SC_PAGESIZE) - 1);
+}
+
+int image_read(struct image *image, Elf *elf)
+{
+    GElf_Ehdr ehdr;
+    size_t n;
+
+    memset(image, 0, sizeof *image);
+    if (!gelf_getehdr(elf, &ehdr) || elf_getphdrnum(elf, &n) != 0)
+        return -ENOEXEC;
+    image->fixed = ehdr.e_type == ET_EXEC;
+    image->loads = calloc(n + 1, sizeof *image->loads);
+    if (!image->loads)
+        return -ENOMEM;
+    for (size_t i = 0; i < n && i < INT_MAX; i++) {
+        GElf_Phdr phdr;
+        if (!gelf_getphdr(elf, (int)i, &phdr))
+            break;
+        if (phdr.p_type == PT_LOAD)
+            image->loads[image->nloads++] = phdr;
+    }
+    return 0;
+}
+
+void image_free(struct image *image)
+{
+    free(image->loads);
+    memset(image, 0, sizeof *image);
+}
+
+static bool load_holds(const GElf_Phdr *load, uint64_t offset)
+{
+    return offset >= load->p_offset && offset - load->p_offset < load->p_filesz;
+}
+
+/* The usual mapping is one segment (or a piece of it), so the file offset of the address falls into
+ * the right PT_LOAD; linkers that give each segment its own shift (lld) are no exception. Some
+ * profilers write one mapping from a library's first byte to its last: there the offset of the
+ * *mapping* tells the bias, and the address need not be at that offset in the file at all. */
+bool image_vaddr(const struct image *image, const struct mapping *mapping, uint64_t address,
+                 uint64_t *vaddr)
+{
+    uint64_t offset = address - mapping->start + mapping->offset;
+
+    if (mapping->limit == 0 && mapping->start == 0) {
+        *vaddr = address;
+        return image->fixed;
+    }
+    if (address < mapping->start || address >= mapping->limit)
+        return false;
+    for (size_t i = 0; i < image->nloads; i++) {
+        const GElf_Phdr *load = &image->loads[i];
+        if ((load->p_flags & PF_X) && load_holds(load, offset) &&
+            image_page(load->p_offset) <= mapping->offset) {
+            *vaddr = load->p_vaddr + (offset - load->p_offset);
+            return true;
+        }
+    }
+    for (size_t i = 0; i < image->nloads; i++) {
+        const GElf_Phdr *load = &image->loads[i];
+        uint64_t first = image_page(load->p_offset);
+        if (mapping->offset >= first && mapping->offset < load->p_offset + load->p_filesz) {
+            *vaddr = address - mapping->start + (mapping->offset - load->p_offset) + load->p_vaddr;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool image_executable(const struct image *image, uint64_t vaddr)
+{
+    for (size_t i = 0; i < image->nloads; i++) {
+        const GElf_Phdr *load = &image->loads[i];
+        if ((load->p_flags & PF_X) && vaddr >= load->p_vaddr &&
+            vaddr - load->p_vaddr < load->p_memsz)
+            return true;
+    }
+    return false;
+}
+
+void image_hex(const void *bits, size_t len, char id[IMAGE_ID_SIZE])
+{
+    static const char digits[] = "0123456789abcdef";
+    const uint8_t *p = bits;
+    size_t n = 0;
+
+    for (size_t i = 0; i < len && n + 2 < IMAGE_ID_SIZE; i++) {
+        id[n++] = digits[p[i] >> 4];
+        id[n++] = digits[p[i] & 15];
+    }
+    id[n] = '\0';
+}
+
+int image_build_id(int fd, char id[IMAGE_ID_SIZE])
+{
+    Elf *elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
+    const void *bits;
+    int error = -ENOEXEC;
+
+    id[0] = '\0';
+    if (elf && elf_kind(elf) == ELF_K_ELF) {
+        ssize_t len = dwelf_elf_gnu_build_id(elf, &bits);
+        if (len > 0)
+            image_hex(bits, (size_t)len, id);
+        error = 0;
+    }
+    elf_end(elf);
+    return error;
+}

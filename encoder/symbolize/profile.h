@@ -1,0 +1,83 @@
+/* profile.h: what pass 1 keeps of a profile: everything but its samples.
+ *
+ * profile_load reads it, batch.c collects the work from it and puts the answers into it, rewrite.c
+ * writes by it. Memory: some 40 bytes a location, 64 a mapping, and the strings. The text of a
+ * mapping (file, build_id) points into the profile and lives as long as it.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef PPROFINJECT_SYMBOLIZE_PROFILE_H
+#define PPROFINJECT_SYMBOLIZE_PROFILE_H
+
+#include "frame.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Field numbers of profile.proto, as far as they matter here. */
+enum {
+    PROFILE_SAMPLE_TYPE = 1,
+    PROFILE_MAPPING = 3,
+    PROFILE_LOCATION = 4,
+    PROFILE_FUNCTION = 5,
+    PROFILE_STRING_TABLE = 6,
+    MAPPING_ID = 1,
+    MAPPING_START = 2,
+    MAPPING_LIMIT = 3,
+    MAPPING_OFFSET = 4,
+    MAPPING_FILENAME = 5,
+    MAPPING_BUILD_ID = 6,
+    MAPPING_HAS_FUNCTIONS = 7,
+    MAPPING_HAS_FILENAMES = 8,
+    MAPPING_HAS_LINE_NUMBERS = 9,
+    MAPPING_HAS_INLINE_FRAMES = 10,
+    LOCATION_ID = 1,
+    LOCATION_MAPPING_ID = 2,
+    LOCATION_ADDRESS = 3,
+    LOCATION_LINE = 4,
+    LINE_FUNCTION_ID = 1,
+    LINE_LINE = 2,
+    FUNCTION_ID = 1,
+    FUNCTION_NAME = 2,
+    FUNCTION_SYSTEM_NAME = 3,
+    FUNCTION_FILENAME = 4,
+    FUNCTION_START_LINE = 5,
+};
+
+struct mapping {
+    uint64_t id, start, limit, offset;
+    uint64_t file_index, build_id_index; /* in the string table */
+    const char *file, *build_id;
+    uint32_t module;                     /* number of the file among those of a batch */
+    bool named;                          /* something was added; then the flags are ours */
+    bool functions, files, lines, inlines;
+};
+
+struct location {
+    uint64_t address;
+    uint64_t mapping_id;
+    uint32_t mapping;  /* index + 1; 0 = none */
+    uint32_t first;    /* of its new lines in names */
+    uint8_t count;     /* of new lines */
+    uint8_t kind;      /* enum answer_kind */
+    bool had_lines;    /* came with some: left alone */
+};
+
+struct profile {
+    struct mapping *mappings;
+    size_t nmappings, mappings_cap;
+    struct location *locations;
+    size_t nlocations, locations_cap;
+    char *bytes; /* of the string table, each string ended by a NUL */
+    size_t nbytes, bytes_cap;
+    size_t *strings;
+    size_t nstrings, strings_cap;
+    uint64_t max_function_id;
+    bool named; /* something was added */
+};
+
+int profile_load(struct profile *profile, int fd); /* 0 or -errno; then profile_free either way */
+void profile_free(struct profile *profile);
+
+#endif

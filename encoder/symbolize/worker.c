@@ -1,0 +1,191 @@
+/* worker.c: a child process that reads one module; see worker.h.
+ *
+ * ELF and DWARF of unknown origin are read by a large library: it may crash on them, loop, or take
+ * all memory (and a file that is truncated while mapped gives SIGBUS). The child writes its answers
+ * into a pipe; the parent believes nothing in it but what it has checked, and asks for a last word,
+ * so that a death half-way is seen. As a gain, all memory of a module is really given back.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#define _GNU_SOURCE
+#include "worker.h"
+
+#include "grow.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define WORKER_CPU_SECONDS 600 /* a browser's 1 GB of DWARF takes less than a minute */
+#define WORKER_TEXT_MAX 65536  /* bytes of one name on the pipe; names.c cuts there too */
+
+/* What goes over the pipe: a head, then for each frame a body and its three texts. */
+struct worker_head {
+    uint64_t query; /* or WORKER_END */
+    uint32_t kind, nframes;
+    int32_t result; /* with WORKER_END */
+};
+
+struct worker_body {
+    uint64_t line, start_line;
+    uint32_t name, system_name, file; /* lengths */
+};
+
+#define WORKER_END UINT64_MAX
+
+struct pipe_sink {
+    struct answer_sink sink;
+    FILE *out;
+};
+
+/* The parent's copy of one answer. */
+struct worker_answer {
+    struct frame frames[FRAMES_MAX];
+    size_t at[FRAMES_MAX][3]; /* of the texts in `texts` */
+    char *texts;
+    size_t len, cap;
+};
+
+static int worker_put(struct answer_sink *sink, size_t query, enum answer_kind kind,
+                      const struct frame *frames, size_t n)
+{
+    FILE *out = ((struct pipe_sink *)sink)->out;
+    struct worker_head head = {.query = query, .kind = kind, .nframes = (uint32_t)n};
+
+    fwrite(&head, sizeof head, 1, out);
+    for (size_t i = 0; i < n; i++) {
+        const struct frame *f = &frames[i];
+        struct worker_body body = {
+            .line = f->line,
+            .start_line = f->start_line,
+            .name = (uint32_t)strnlen(f->name, WORKER_TEXT_MAX),
+            .system_name = (uint32_t)strnlen(f->system_name, WORKER_TEXT_MAX),
+            .file = (uint32_t)strnlen(f->file, WORKER_TEXT_MAX)};
+        fwrite(&body, sizeof body, 1, out);
+        fwrite(f->name, 1, body.name, out);
+        fwrite(f->system_name, 1, body.system_name, out);
+        fwrite(f->file, 1, body.file, out);
+    }
+    return ferror(out) ? -EPIPE : 0;
+}
+
+static void __attribute__((noreturn)) worker_child(const struct module *module, bool symbols_only,
+                                                   int fd)
+{
+    struct rlimit cpu = {WORKER_CPU_SECONDS, WORKER_CPU_SECONDS}, core = {0, 0};
+    struct pipe_sink sink = {.sink = {worker_put}};
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGHUP, SIG_DFL);
+    setrlimit(RLIMIT_CPU, &cpu);
+    setrlimit(RLIMIT_CORE, &core);
+    sink.out = fdopen(fd, "w");
+    if (!sink.out)
+        _exit(1);
+    struct worker_head end = {.query = WORKER_END};
+    end.result = module_resolve(module, symbols_only, &sink.sink);
+    fwrite(&end, sizeof end, 1, sink.out);
+    fflush(sink.out);
+    _exit(ferror(sink.out) ? 1 : 0);
+}
+
+static bool worker_read_text(FILE *in, struct worker_answer *answer, uint32_t len, size_t *at)
+{
+    if (len > WORKER_TEXT_MAX || GROW(answer->texts, answer->cap, answer->len + len + 1))
+        return false;
+    if (fread(answer->texts + answer->len, 1, len, in) != len)
+        return false;
+    *at = answer->len;
+    answer->len += len;
+    answer->texts[answer->len++] = '\0';
+    return true;
+}
+
+static bool worker_read_frames(FILE *in, struct worker_answer *answer, uint32_t n)
+{
+    answer->len = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        struct worker_body body;
+        if (fread(&body, sizeof body, 1, in) != 1 ||
+            !worker_read_text(in, answer, body.name, &answer->at[i][0]) ||
+            !worker_read_text(in, answer, body.system_name, &answer->at[i][1]) ||
+            !worker_read_text(in, answer, body.file, &answer->at[i][2]))
+            return false;
+        answer->frames[i].line = body.line;
+        answer->frames[i].start_line = body.start_line;
+    }
+    for (uint32_t i = 0; i < n; i++) { /* the texts have stopped moving */
+        answer->frames[i].name = answer->texts + answer->at[i][0];
+        answer->frames[i].system_name = answer->texts + answer->at[i][1];
+        answer->frames[i].file = answer->texts + answer->at[i][2];
+    }
+    return true;
+}
+
+/* The child's result, or -EFAULT if it broke off or spoke nonsense. */
+static int worker_listen(const struct module *module, FILE *in, struct answer_sink *sink)
+{
+    struct worker_answer *answer = calloc(1, sizeof *answer);
+    struct worker_head head;
+    int result = -EFAULT;
+
+    if (!answer)
+        return -ENOMEM;
+    while (fread(&head, sizeof head, 1, in) == 1) {
+        if (head.query == WORKER_END) {
+            result = head.result > 0 ? -EFAULT : head.result;
+            break;
+        }
+        if (head.query >= module->nqueries || head.nframes == 0 || head.nframes > FRAMES_MAX ||
+            head.kind > ANSWER_DWARF || !worker_read_frames(in, answer, head.nframes))
+            break;
+        int error = sink->put(sink, (size_t)head.query, (enum answer_kind)head.kind,
+                              answer->frames, head.nframes);
+        if (error) {
+            result = error;
+            break;
+        }
+    }
+    free(answer->texts);
+    free(answer);
+    return result;
+}
+
+int worker_resolve(const struct module *module, bool symbols_only, struct answer_sink *sink)
+{
+    int ends[2], result;
+    FILE *in;
+
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return module_resolve(module, symbols_only, sink);
+    pid_t child = fork();
+    if (child == 0) {
+        close(ends[0]);
+        worker_child(module, symbols_only, ends[1]);
+    }
+    close(ends[1]);
+    if (child < 0) {
+        close(ends[0]);
+        return module_resolve(module, symbols_only, sink);
+    }
+    in = fdopen(ends[0], "r");
+    if (in) {
+        result = worker_listen(module, in, sink);
+        fclose(in);
+    } else {
+        close(ends[0]);
+        result = -ENOMEM;
+    }
+    if (result == -EFAULT || result == -ENOMEM)
+        kill(child, SIGKILL); /* it may be stuck; not reaped yet, so the pid is its own */
+    while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+        ;
+    return result;
+}

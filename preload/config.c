@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See config.h. Runs in the constructor alone: the environment is read by hand, so that nothing
+ * depends on what of libc is already awake.
+ */
+#include "preload/config.h"
+
+#include "collectors/base/log.h"
+#include "collectors/base/sys.h"
+#include "collectors/base/text.h"
+#include "collectors/kinds.h"
+#include "collectors/stack.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct config config;
+
+#define MARKER "PPROF_PARENT"
+
+/* -- kinds of values: each reads a text, false = not valid ---------------------------------------
+ */
+
+static bool read_number(const char *s, int64_t *v)
+{
+    return text_read_int(&s, v) && *s == '\0';
+}
+
+static bool read_signal(const char *s, int64_t *v)
+{
+    static const struct {
+        const char *name;
+        int number;
+    } names[] = {{"HUP", SIGHUP},   {"INT", SIGINT},       {"QUIT", SIGQUIT},   {"USR1", SIGUSR1},
+                 {"USR2", SIGUSR2}, {"PIPE", SIGPIPE},     {"ALRM", SIGALRM},   {"TERM", SIGTERM},
+                 {"CONT", SIGCONT}, {"URG", SIGURG},       {"XCPU", SIGXCPU},   {"XFSZ", SIGXFSZ},
+                 {"IO", SIGIO},     {"VTALRM", SIGVTALRM}, {"WINCH", SIGWINCH}, {"PWR", SIGPWR}};
+    if (strcmp(s, "none") == 0) {
+        *v = 0;
+        return true;
+    }
+    s += strncmp(s, "SIG", 3) == 0 ? 3 : 0;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (strcmp(s, names[i].name) == 0) {
+            *v = names[i].number;
+            return true;
+        }
+    }
+    if (strncmp(s, "RTMIN", 5) == 0) {
+        const char *plus = s + 5;
+        int64_t n = 0;
+        if (*plus == '+' && !(plus++, text_read_int(&plus, &n))) {
+            return false;
+        }
+        *v = __libc_current_sigrtmin() + n;
+        return *plus == '\0' && *v <= __libc_current_sigrtmax();
+    }
+    /* KILL and STOP cannot be handled; PROF is ours; the faults must stay the program's. */
+    return read_number(s, v) && *v >= 1 && *v <= __libc_current_sigrtmax() && *v != SIGKILL &&
+           *v != SIGSTOP && *v != SIGPROF && *v != SIGSEGV && *v != SIGBUS && *v != SIGFPE &&
+           *v != SIGILL && *v != SIGTRAP && *v != SIGABRT && (*v < 32 || *v > 33);
+}
+
+/* -- the table -----------------------------------------------------------------------------------
+ */
+
+static const struct setting {
+    const char *name;
+    int64_t *value;
+    int64_t otherwise; /* the default */
+    int64_t least, most;
+    bool (*read)(const char *s, int64_t *v);
+    const char *allowed;
+} settings[] = {
+    /* the dump signal */
+    {"PPROF_SIGNAL", &config.signal, SIGUSR2, 0, 64, read_signal,
+     "a signal's name or number, RTMIN+n, or none"},
+    /* samples per second of each thread's CPU time, 0 = off */
+    {"PPROF_CPU_RATE", &config.cpu_rate, 100, 0, 10000, read_number, "0 to 10000"},
+    /* mean bytes between heap samples, 1 = every allocation, 0 = off */
+    {"PPROF_MEM_RATE", &config.mem_rate, 524288, 0, INT64_C(1) << 40, read_number,
+     "0 to 1099511627776"},
+    /* frames kept of a stack */
+    {"PPROF_DEPTH", &config.depth, 128, 1, STACK_DEPTH_MAX, read_number, "1 to 512"},
+    /* a dump at the end of the process */
+    {"PPROF_AT_EXIT", &config.at_exit, 1, 0, 1, read_number, "0 or 1"},
+    /* programs that this one starts are profiled too */
+    {"PPROF_CHILDREN", &config.children, 1, 0, 1, read_number, "0 or 1"},
+    /* names are put into the files after each dump */
+    {"PPROF_SYMBOLIZE", &config.symbolize, 1, 0, 1, read_number, "0 or 1"},
+    /* seconds that a normal end waits at most for the symboliser */
+    {"PPROF_EXIT_WAIT", &config.exit_wait, 10, 0, 86400, read_number, "0 to 86400"},
+    /* fixes the sampling decisions; 0 = not fixed */
+    {"PPROF_SEED", &config.seed, 0, INT64_MIN, INT64_MAX, read_number, "a whole number"},
+};
+
+static const char *env_find(char *const *env, const char *name)
+{
+    size_t len = strlen(name);
+    for (; *env; env++) {
+        if (strncmp(*env, name, len) == 0 && (*env)[len] == '=') {
+            return *env + len + 1;
+        }
+    }
+    return NULL;
+}
+
+static void complain(const char *name, const char *value, const char *allowed)
+{
+    char line[512];
+    struct text t = text_in(line, sizeof line);
+    text_add(&t, name);
+    text_add(&t, "=");
+    text_add_n(&t, value, strnlen(value, 200));
+    text_add(&t, " is not valid (allowed: ");
+    text_add(&t, allowed);
+    text_add(&t, "); the default is used");
+    log_line(line);
+}
+
+static void read_setting(const struct setting *s, const char *value)
+{
+    *s->value = s->otherwise;
+    int64_t v;
+    if (!value) {
+        return;
+    }
+    if (s->read(value, &v) && v >= s->least && v <= s->most) {
+        *s->value = v;
+    } else {
+        complain(s->name, value, s->allowed);
+    }
+}
+
+/* Enables the profiles of a comma list; all of them if it is missing, empty or wrong. */
+static void read_profiles(const char *list)
+{
+    bool wanted[KIND_COUNT] = {false};
+    bool all = !list || strcmp(list, "all") == 0;
+    const char *p = list;
+    while (!all) {
+        size_t len = strcspn(p, ",");
+        int kind = kinds_find(p, len);
+        if (kind < 0) {
+            complain("PPROF_PROFILES", list, "all, or a comma list of profile names");
+            all = true;
+            break;
+        }
+        wanted[kind] = true;
+        if (p[len] == '\0') {
+            break;
+        }
+        p += len + 1;
+    }
+    for (int i = 0; i < KIND_COUNT; i++) {
+        kinds[i].enabled = all || wanted[i];
+    }
+}
+
+/* The folder, absolute: a later chdir of the program must not move it. */
+static void read_out(const char *value)
+{
+    struct text t = text_in(config.out, sizeof config.out);
+    if (!value || !*value) {
+        value = "pprof";
+    }
+    if (value[0] != '/') {
+        char cwd[CONFIG_PATH_MAX];
+        long n = sys_call2(SYS_getcwd, cwd, sizeof cwd);
+        if (n > 0 && cwd[0] == '/') {
+            text_add(&t, cwd);
+            text_add(&t, "/");
+        }
+    }
+    text_add(&t, value);
+    if (t.cut) {
+        complain("PPROF_OUT", value, "a path of at most 4095 bytes");
+        t = text_in(config.out, sizeof config.out);
+        text_add(&t, "pprof");
+    }
+}
+
+void config_read(char *const *env, bool secure)
+{
+    static char *const nothing[] = {NULL};
+    env = secure ? nothing : env;
+    for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
+        read_setting(&settings[i], env_find(env, settings[i].name));
+    }
+    read_profiles(env_find(env, "PPROF_PROFILES"));
+    read_out(env_find(env, "PPROF_OUT"));
+    const char *binary_path = env_find(env, "PPROF_BINARY_PATH");
+    config.binary_path = binary_path ? binary_path - sizeof "PPROF_BINARY_PATH=" + 1 : NULL;
+    config.only = env_find(env, "PPROF_ONLY");
+    config.pid = sys_getpid();
+    config.is_child = env_find(env, MARKER) != NULL;
+}
+
+void config_hand_down(void)
+{
+    if (!config.is_child) {
+        setenv("PPROF_OUT", config.out, 1);
+        setenv(MARKER, "1", 1);
+    }
+}
+
+/* -- globs ---------------------------------------------------------------------------------------
+ */
+
+/* Does pattern [p, end) match s? Iterative: the last star is the only place to go back to. */
+static bool glob(const char *p, const char *end, const char *s)
+{
+    const char *star = NULL;
+    const char *star_s = NULL;
+    while (*s) {
+        if (p < end && *p == '*') {
+            star = p++;
+            star_s = s;
+        } else if (p < end && (*p == '?' || *p == *s)) {
+            p++;
+            s++;
+        } else if (star) {
+            p = star + 1;
+            s = ++star_s;
+        } else {
+            return false;
+        }
+    }
+    while (p < end && *p == '*') {
+        p++;
+    }
+    return p == end;
+}
+
+bool config_glob_list(const char *list, const char *name)
+{
+    for (const char *p = list;; p++) {
+        const char *end = p + strcspn(p, ",");
+        if (glob(p, end, name)) {
+            return true;
+        }
+        if (*end == '\0') {
+            return false;
+        }
+        p = end;
+    }
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See control.h. What only a thread of the program may read (its threads' clocks, procfs of its
+ * tasks) is read here, before the scribe is asked.
+ */
+#include "preload/control.h"
+
+#include "collectors/base/sys.h"
+#include "collectors/cpu.h"
+#include "collectors/recorded.h"
+#include "preload/config.h"
+#include "preload/scribe.h"
+
+static int pid;
+static bool forked;
+static uint32_t ended;
+
+void control_start(void)
+{
+    pid = sys_getpid();
+}
+
+int control_pid(void)
+{
+    return pid;
+}
+
+void control_dump(void)
+{
+    if (sys_getpid() != pid) {
+        return; /* a vfork child: its parent's memory, not its parent */
+    }
+    recorded_settle();
+    cpu_before_dump(false);
+    scribe_reap();
+    scribe_request();
+}
+
+void control_end(void)
+{
+    uint32_t first = 0;
+    if (pid == 0 || sys_getpid() != pid || !CAS(&ended, &first, 1)) {
+        return;
+    }
+    /* What the kernel never signalled is credited after the question whether anything was recorded:
+     * a process that ends within its first period leaves no file for the sake of a fraction of it.
+     */
+    bool recorded = recorded_anything();
+    bool first_process = !config.is_child && !forked;
+    if (config.at_exit && (recorded || first_process)) {
+        recorded_settle();
+        cpu_before_dump(true);
+        scribe_wait_written(scribe_request());
+    }
+    scribe_wait_idle(config.exit_wait * NSEC_PER_SEC);
+}
+
+void control_reap(void)
+{
+    scribe_reap();
+}
+
+void control_fork_child(void)
+{
+    pid = sys_getpid();
+    config.pid = pid;
+    forked = true;
+    ended = 0;
+    scribe_fork_child();
+}

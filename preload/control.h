@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * When to dump: on the signal, at the end, and never twice at once. Requests are counted; one
+ * scribe (preload/scribe.h) at a time serves all that are open.
+ */
+#ifndef PRELOAD_CONTROL_H
+#define PRELOAD_CONTROL_H
+
+#include "collectors/base/abi.h"
+
+/* Constructor only. */
+void control_start(void);
+
+/* The process that is being profiled; a vfork child finds another id than its own. */
+int control_pid(void);
+
+/* Asks for a set of all profiles and returns at once; coalesced with requests that nobody has
+ * begun to serve. Any thread, any instruction; SIGNAL_SAFE. */
+SIGNAL_SAFE void control_dump(void);
+
+/* The end of the process: the last dump if there is to be one, and the wait for it. Once. */
+void control_end(void);
+
+/* Collects a scribe that has ended, if there is one. SIGNAL_SAFE; nothing to do costs a load. */
+SIGNAL_SAFE void control_reap(void);
+
+/* In a forked child. */
+void control_fork_child(void);
+
+#endif

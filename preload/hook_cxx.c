@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The C++ allocation operators. Each forwards to its own next definition, variant by variant,
+ * because a program may replace only some. Most definitions come back through malloc, where the
+ * allocation is sampled; allocators that define the operators themselves (jemalloc, tcmalloc,
+ * mimalloc) do not. Which it is, the first call of a variant finds out: it makes the next malloc of
+ * its thread take the slow path and sees whether it was taken.
+ *
+ * All variants of new take (size[, alignment][, nothrow]) and all of delete (pointer[, size]
+ * [, alignment][, nothrow]): up to two more integer arguments in registers, which are passed on
+ * unseen. Exceptions pass through these frames: no state may be held across a real new.
+ */
+#include "collectors/heap.h"
+#include "collectors/stack.h"
+#include "preload/hooks.h"
+#include "preload/real.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+
+typedef void *new_function(size_t n, uintptr_t a, uintptr_t b);
+typedef void delete_function(void *p, uintptr_t a, uintptr_t b);
+
+enum mode { UNKNOWN, FORWARD, SAMPLE };
+
+struct variant {
+    new_function *next;
+    uint32_t mode; /* enum mode */
+    const char *name;
+};
+
+enum { NEW, NEW_ARRAY, NEW_NT, NEW_ARRAY_NT, NEW_AL, NEW_ARRAY_AL, NEW_AL_NT, NEW_ARRAY_AL_NT };
+
+static struct variant news[] = {
+    [NEW] = {NULL, UNKNOWN, "_Znwm"},
+    [NEW_ARRAY] = {NULL, UNKNOWN, "_Znam"},
+    [NEW_NT] = {NULL, UNKNOWN, "_ZnwmRKSt9nothrow_t"},
+    [NEW_ARRAY_NT] = {NULL, UNKNOWN, "_ZnamRKSt9nothrow_t"},
+    [NEW_AL] = {NULL, UNKNOWN, "_ZnwmSt11align_val_t"},
+    [NEW_ARRAY_AL] = {NULL, UNKNOWN, "_ZnamSt11align_val_t"},
+    [NEW_AL_NT] = {NULL, UNKNOWN, "_ZnwmSt11align_val_tRKSt9nothrow_t"},
+    [NEW_ARRAY_AL_NT] = {NULL, UNKNOWN, "_ZnamSt11align_val_tRKSt9nothrow_t"},
+};
+
+static COLD void *new_slow(struct variant *v, size_t n, uintptr_t a, uintptr_t b);
+
+static inline void *new_through(struct variant *v, size_t n, uintptr_t a, uintptr_t b)
+{
+    if (LIKELY(LOAD(&v->mode) == FORWARD)) {
+        return v->next(n, a, b);
+    }
+    return new_slow(v, n, a, b);
+}
+
+/* The next definition of an operator: behind us in the global scope, or, for a C++ library that
+ * was loaded into a scope of its own (a plugin of a C program), in the runtime it brought. */
+static void *operator_find(const char *name)
+{
+    static const char *const runtimes[] = {"libstdc++.so.6", "libc++abi.so.1", "libc++.so.1"};
+    void *p = real_find(name);
+    for (size_t i = 0; !p && i < ARRAY_LEN(runtimes); i++) {
+        void *runtime = dlopen(runtimes[i], RTLD_LAZY | RTLD_NOLOAD);
+        p = runtime ? dlsym(runtime, name) : NULL;
+        if (!p) {
+            dlerror();
+        }
+        if (runtime) {
+            dlclose(runtime); /* only our own reference */
+        }
+    }
+    return p;
+}
+
+/* There is no definition at all: the program could not have been linked, so nobody calls this. */
+static void *new_missing(size_t n, uintptr_t a, uintptr_t b)
+{
+    (void)a, (void)b;
+    return malloc(n ? n : 1);
+}
+
+static void variant_resolve(struct variant *v)
+{
+    void *p = operator_find(v->name);
+    uintptr_t lo;
+    uintptr_t hi;
+    if (p && real_extent(p, &lo, &hi)) {
+        stack_hide(lo, hi); /* its frame is no caller of the program's */
+    }
+    new_function *next = p ? (new_function *)p : new_missing;
+    __atomic_store_n(&v->next, next, __ATOMIC_RELEASE);
+}
+
+static void *new_first(struct variant *v, size_t n, uintptr_t a, uintptr_t b)
+{
+    if (!__atomic_load_n(&v->next, __ATOMIC_ACQUIRE)) {
+        variant_resolve(v);
+    }
+    self.probe_left = self.heap_left;
+    self.heap_left = 0;
+    self.probe_hit = false;
+    self.probe_armed = true;
+    void *p = v->next(n, a, b);
+    if (self.probe_armed) { /* no malloc came by */
+        self.probe_armed = false;
+        self.heap_left = self.probe_left;
+    }
+    if (p) {
+        STORE_RELEASE(&v->mode, self.probe_hit ? FORWARD : SAMPLE);
+    }
+    return p;
+}
+
+static COLD void *new_slow(struct variant *v, size_t n, uintptr_t a, uintptr_t b)
+{
+    if (LOAD_ACQUIRE(&v->mode) == UNKNOWN) {
+        return new_first(v, n, a, b);
+    }
+    if (!heap_countdown(n) || !heap_wants(n)) {
+        return v->next(n, a, b);
+    }
+    void *p = v->next(n, a, b);
+    if (p) {
+        heap_allocated(p, n);
+    }
+    return p;
+}
+
+/* -- delete: a record may have been made by any variant of new, or by malloc
+ * ----------------------- */
+
+struct destroyer {
+    delete_function *next;
+    const char *name;
+};
+
+enum {
+    DELETE,
+    DELETE_ARRAY,
+    DELETE_SIZED,
+    DELETE_ARRAY_SIZED,
+    DELETE_NT,
+    DELETE_ARRAY_NT,
+    DELETE_AL,
+    DELETE_ARRAY_AL,
+    DELETE_SIZED_AL,
+    DELETE_ARRAY_SIZED_AL,
+    DELETE_AL_NT,
+    DELETE_ARRAY_AL_NT
+};
+
+static struct destroyer deletes[] = {
+    [DELETE] = {NULL, "_ZdlPv"},
+    [DELETE_ARRAY] = {NULL, "_ZdaPv"},
+    [DELETE_SIZED] = {NULL, "_ZdlPvm"},
+    [DELETE_ARRAY_SIZED] = {NULL, "_ZdaPvm"},
+    [DELETE_NT] = {NULL, "_ZdlPvRKSt9nothrow_t"},
+    [DELETE_ARRAY_NT] = {NULL, "_ZdaPvRKSt9nothrow_t"},
+    [DELETE_AL] = {NULL, "_ZdlPvSt11align_val_t"},
+    [DELETE_ARRAY_AL] = {NULL, "_ZdaPvSt11align_val_t"},
+    [DELETE_SIZED_AL] = {NULL, "_ZdlPvmSt11align_val_t"},
+    [DELETE_ARRAY_SIZED_AL] = {NULL, "_ZdaPvmSt11align_val_t"},
+    [DELETE_AL_NT] = {NULL, "_ZdlPvSt11align_val_tRKSt9nothrow_t"},
+    [DELETE_ARRAY_AL_NT] = {NULL, "_ZdaPvSt11align_val_tRKSt9nothrow_t"},
+};
+
+static void delete_missing(void *p, uintptr_t a, uintptr_t b)
+{
+    (void)a, (void)b;
+    free(p);
+}
+
+static COLD void delete_slow(struct destroyer *d, void *p, uintptr_t a, uintptr_t b)
+{
+    struct live_object object;
+    if (!__atomic_load_n(&d->next, __ATOMIC_ACQUIRE)) {
+        void *next = operator_find(d->name);
+        __atomic_store_n(&d->next, next ? (delete_function *)next : delete_missing,
+                         __ATOMIC_RELEASE);
+    }
+    if (real_is_bootstrap(p)) {
+        return;
+    }
+    if (live_maybe(p)) {
+        heap_freed(p, &object);
+    }
+    d->next(p, a, b);
+}
+
+static inline void delete_through(struct destroyer *d, void *p, uintptr_t a, uintptr_t b)
+{
+    if (UNLIKELY(!d->next || live_maybe(p))) {
+        return delete_slow(d, p, a, b);
+    }
+    d->next(p, a, b);
+}
+
+/* Called by the constructor: where a C++ runtime is in the global scope, look-ups are done now and
+ * not under some lock of the program's. */
+void hook_cxx_start(void)
+{
+    if (!real_find(news[NEW].name)) {
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(news); i++) {
+        variant_resolve(&news[i]);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(deletes); i++) {
+        void *next = real_find(deletes[i].name);
+        deletes[i].next = next ? (delete_function *)next : delete_missing;
+    }
+}
+
+/* -- the 20 names, under their mangled ones
+ * -------------------------------------------------------- */
+
+EXPORT void *_Znwm(size_t n);
+EXPORT void *_Znam(size_t n);
+EXPORT void *_ZnwmRKSt9nothrow_t(size_t n, uintptr_t a);
+EXPORT void *_ZnamRKSt9nothrow_t(size_t n, uintptr_t a);
+EXPORT void *_ZnwmSt11align_val_t(size_t n, uintptr_t a);
+EXPORT void *_ZnamSt11align_val_t(size_t n, uintptr_t a);
+EXPORT void *_ZnwmSt11align_val_tRKSt9nothrow_t(size_t n, uintptr_t a, uintptr_t b);
+EXPORT void *_ZnamSt11align_val_tRKSt9nothrow_t(size_t n, uintptr_t a, uintptr_t b);
+EXPORT void _ZdlPv(void *p);
+EXPORT void _ZdaPv(void *p);
+EXPORT void _ZdlPvm(void *p, uintptr_t a);
+EXPORT void _ZdaPvm(void *p, uintptr_t a);
+EXPORT void _ZdlPvRKSt9nothrow_t(void *p, uintptr_t a);
+EXPORT void _ZdaPvRKSt9nothrow_t(void *p, uintptr_t a);
+EXPORT void _ZdlPvSt11align_val_t(void *p, uintptr_t a);
+EXPORT void _ZdaPvSt11align_val_t(void *p, uintptr_t a);
+EXPORT void _ZdlPvmSt11align_val_t(void *p, uintptr_t a, uintptr_t b);
+EXPORT void _ZdaPvmSt11align_val_t(void *p, uintptr_t a, uintptr_t b);
+EXPORT void _ZdlPvSt11align_val_tRKSt9nothrow_t(void *p, uintptr_t a, uintptr_t b);
+EXPORT void _ZdaPvSt11align_val_tRKSt9nothrow_t(void *p, uintptr_t a, uintptr_t b);
+
+void *_Znwm(size_t n)
+{
+    return new_through(&news[NEW], n, 0, 0);
+}
+
+void *_Znam(size_t n)
+{
+    return new_through(&news[NEW_ARRAY], n, 0, 0);
+}
+
+void *_ZnwmRKSt9nothrow_t(size_t n, uintptr_t a)
+{
+    return new_through(&news[NEW_NT], n, a, 0);
+}
+
+void *_ZnamRKSt9nothrow_t(size_t n, uintptr_t a)
+{
+    return new_through(&news[NEW_ARRAY_NT], n, a, 0);
+}
+
+void *_ZnwmSt11align_val_t(size_t n, uintptr_t a)
+{
+    return new_through(&news[NEW_AL], n, a, 0);
+}
+
+void *_ZnamSt11align_val_t(size_t n, uintptr_t a)
+{
+    return new_through(&news[NEW_ARRAY_AL], n, a, 0);
+}
+
+void *_ZnwmSt11align_val_tRKSt9nothrow_t(size_t n, uintptr_t a, uintptr_t b)
+{
+    return new_through(&news[NEW_AL_NT], n, a, b);
+}
+
+void *_ZnamSt11align_val_tRKSt9nothrow_t(size_t n, uintptr_t a, uintptr_t b)
+{
+    return new_through(&news[NEW_ARRAY_AL_NT], n, a, b);
+}
+
+void _ZdlPv(void *p)
+{
+    delete_through(&deletes[DELETE], p, 0, 0);
+}
+
+void _ZdaPv(void *p)
+{
+    delete_through(&deletes[DELETE_ARRAY], p, 0, 0);
+}
+
+void _ZdlPvm(void *p, uintptr_t a)
+{
+    delete_through(&deletes[DELETE_SIZED], p, a, 0);
+}
+
+void _ZdaPvm(void *p, uintptr_t a)
+{
+    delete_through(&deletes[DELETE_ARRAY_SIZED], p, a, 0);
+}
+
+void _ZdlPvRKSt9nothrow_t(void *p, uintptr_t a)
+{
+    delete_through(&deletes[DELETE_NT], p, a, 0);
+}
+
+void _ZdaPvRKSt9nothrow_t(void *p, uintptr_t a)
+{
+    delete_through(&deletes[DELETE_ARRAY_NT], p, a, 0);
+}
+
+void _ZdlPvSt11align_val_t(void *p, uintptr_t a)
+{
+    delete_through(&deletes[DELETE_AL], p, a, 0);
+}
+
+void _ZdaPvSt11align_val_t(void *p, uintptr_t a)
+{
+    delete_through(&deletes[DELETE_ARRAY_AL], p, a, 0);
+}
+
+void _ZdlPvmSt11align_val_t(void *p, uintptr_t a, uintptr_t b)
+{
+    delete_through(&deletes[DELETE_SIZED_AL], p, a, b);
+}
+
+void _ZdaPvmSt11align_val_t(void *p, uintptr_t a, uintptr_t b)
+{
+    delete_through(&deletes[DELETE_ARRAY_SIZED_AL], p, a, b);
+}
+
+void _ZdlPvSt11align_val_tRKSt9nothrow_t(void *p, uintptr_t a, uintptr_t b)
+{
+    delete_through(&deletes[DELETE_AL_NT], p, a, b);
+}
+
+void _ZdaPvSt11align_val_tRKSt9nothrow_t(void *p, uintptr_t a, uintptr_t b)
+{
+    delete_through(&deletes[DELETE_ARRAY_AL_NT], p, a, b);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * dlclose, the one call after which an address can mean other code: what the unwinder knows of
+ * addresses is void then. dlopen is not interposed: its caller decides which RUNPATH is searched.
+ */
+#include "collectors/rules.h"
+#include "preload/real.h"
+
+#include <dlfcn.h>
+
+EXPORT int dlclose(void *handle)
+{
+    int err = real_other.dlclose(handle);
+    rules_forget();
+    return err;
+}

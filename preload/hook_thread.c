@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Threads, as the program makes them: the creator takes a row of the registry and passes it to a
+ * start routine of ours, which learns the thread's stack, starts its timer and calls the program's.
+ * The end is noticed in a destructor of thread-specific data, which runs after a return, after
+ * pthread_exit and after cancellation alike; it puts itself off to a late round, so that what the
+ * program's own destructors burn is still counted.
+ *
+ * No allocation: a row is there or the thread runs unregistered (the next scan finds it).
+ */
+#include "collectors/base/self.h"
+#include "collectors/base/sys.h"
+#include "collectors/cpu.h"
+#include "collectors/stack.h"
+#include "preload/hooks.h"
+#include "preload/real.h"
+
+#include <limits.h>
+#include <sys/resource.h>
+
+enum { LATE_ROUND = 2 }; /* of PTHREAD_DESTRUCTOR_ITERATIONS = 4, counted from 0 */
+
+static bool active;
+static bool have_key;
+static pthread_key_t end_key;
+
+/* -- the thread's side
+ * ----------------------------------------------------------------------------- */
+
+static void thread_begin(struct thread *t)
+{
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    uintptr_t top = (uintptr_t)__builtin_thread_pointer(); /* glibc: the block above the stack */
+    if (t->stack_lo && here < top && here > top - t->stack_lo) {
+        self.stack_lo = top - t->stack_lo; /* the creator left the size here */
+        self.stack_hi = top;
+    }
+    t->stack_lo = self.stack_lo;
+    t->stack_hi = self.stack_hi;
+    self.thread = t;
+    self.prof_blocked = t->prof_blocked;
+    cpu_thread_begin(t);
+    if (have_key) {
+        pthread_setspecific(end_key, t);
+    }
+}
+
+static void thread_end(void *row)
+{
+    struct thread *t = row;
+    if (t->rounds++ < LATE_ROUND && pthread_setspecific(end_key, t) == 0) {
+        return;
+    }
+    if (self.thread == t) { /* else: a fork happened in a destructor, and the row is gone */
+        self.thread = NULL;
+        cpu_thread_end(t);
+    }
+}
+
+static BELOW_PROGRAM void *thread_main(void *row)
+{
+    struct thread *t = row;
+    thread_begin(t);
+    return t->start(t->start_arg);
+}
+
+static BELOW_PROGRAM int thread_main_c11(void *row)
+{
+    struct thread *t = row;
+    thread_begin(t);
+    return t->start_c11(t->start_arg);
+}
+
+/* -- the creator's side
+ * ------------------------------------------------------------------------------ */
+
+/* Bytes of the new thread's stack below its thread block that are certainly its own; 0 = unknown.
+ * The guard lies at the other end. */
+static uintptr_t stack_size(const pthread_attr_t *attr)
+{
+    size_t size = 0;
+    size_t guard = 0;
+    pthread_attr_t plain;
+    if (!attr) {
+        if (pthread_attr_init(&plain) != 0) {
+            return 0;
+        }
+        attr = &plain;
+    }
+    pthread_attr_getstacksize(attr, &size);
+    pthread_attr_getguardsize(attr, &guard);
+    if (attr == &plain) {
+        pthread_attr_destroy(&plain);
+    }
+    return size > guard + PAGE_BYTES ? size - guard - PAGE_BYTES : 0;
+}
+
+static struct thread *thread_announce(const pthread_attr_t *attr)
+{
+    struct thread *t = LOAD(&active) ? threads_take() : NULL;
+    if (t) {
+        t->stack_lo = stack_size(attr);
+        t->prof_blocked = self.prof_blocked;
+    }
+    return t;
+}
+
+EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *),
+                          void *arg)
+{
+    struct thread *t = thread_announce(attr);
+    if (!t) {
+        return real_other.pthread_create(thread, attr, start, arg);
+    }
+    t->start = start;
+    t->start_arg = arg;
+    int err = real_other.pthread_create(thread, attr, thread_main, t);
+    if (err) {
+        threads_give_back(t);
+    }
+    return err;
+}
+
+EXPORT int thrd_create(thrd_t *thread, thrd_start_t start, void *arg)
+{
+    struct thread *t = thread_announce(NULL);
+    if (!t) {
+        return real_other.thrd_create(thread, start, arg);
+    }
+    t->start_c11 = start;
+    t->start_arg = arg;
+    int err = real_other.thrd_create(thread, thread_main_c11, t);
+    if (err != thrd_success) {
+        threads_give_back(t);
+    }
+    return err;
+}
+
+/* -- start
+ * ------------------------------------------------------------------------------------------- */
+
+void hook_thread_main_stack(char *const *argv)
+{
+    struct rlimit limit;
+    enum { MOST = 128 << 20 }; /* the kernel maps nothing else within that distance of the top */
+    uintptr_t size = 8 << 20;
+    if (sys_call2(SYS_getrlimit, RLIMIT_STACK, &limit) == 0) {
+        size = limit.rlim_cur > MOST ? MOST : limit.rlim_cur;
+    }
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    uintptr_t top = ((uintptr_t)argv | (PAGE_BYTES - 1)) + 1;
+    if (here < top && here > top - size) { /* the constructor of a dlopen may run elsewhere */
+        self.stack_lo = top - size;
+        self.stack_hi = top;
+    }
+}
+
+void hook_thread_start(void)
+{
+    have_key = pthread_key_create(&end_key, thread_end) == 0;
+    STORE(&active, true);
+}

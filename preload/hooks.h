@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What preload/init.c starts of the hooks; each function is described where it is defined. All of
+ * them run in the constructor, except where said otherwise.
+ */
+#ifndef PRELOAD_HOOKS_H
+#define PRELOAD_HOOKS_H
+
+#include "collectors/base/abi.h"
+
+/* hook_cxx.c: looks the C++ operators up. */
+void hook_cxx_start(void);
+
+/* hook_thread.c: from now on threads are registered; the calling thread is. */
+void hook_thread_start(void);
+/* Where the main thread's stack lies: argv is at its upper end. */
+void hook_thread_main_stack(char *const *argv);
+
+/* hook_signal.c: takes SIGPROF and the dump signal (0 = none) over from the program. */
+void hook_signal_start(int dump_signal, bool profile_cpu);
+/* The timers' and the dump signal, as a kernel mask. */
+uint64_t hook_signal_mask(void);
+
+/* hook_process.c: fork handlers. */
+void hook_process_start(void);
+
+#endif

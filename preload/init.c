@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The only place that knows in which order the library starts and stops. The constructor runs
+ * before the program's first instruction and, because we depend on libc alone, before most of its
+ * libraries' own constructors; hooks may have been called even earlier and then merely forwarded.
+ */
+#include "collectors/base/log.h"
+#include "collectors/base/self.h"
+#include "collectors/base/sys.h"
+#include "collectors/cpu.h"
+#include "collectors/heap.h"
+#include "collectors/kinds.h"
+#include "collectors/rules.h"
+#include "collectors/stack.h"
+#include "encoder/maps.h"
+#include "preload/config.h"
+#include "preload/control.h"
+#include "preload/hooks.h"
+#include "preload/real.h"
+#include "preload/scribe.h"
+
+#include <string.h>
+#include <sys/auxv.h>
+
+/* PPROF_ONLY: does the main program's name match? */
+static bool program_is_wanted(void)
+{
+    if (!config.only) {
+        return true;
+    }
+    struct maps *maps = maps_read(getauxval(AT_PHDR));
+    const char *path = maps_count(maps) ? maps_text(maps, maps_mapping(maps, 1)->file) : "";
+    const char *slash = strrchr(path, '/');
+    bool wanted = config_glob_list(config.only, slash ? slash + 1 : path);
+    maps_free(maps);
+    return wanted;
+}
+
+static void start_heap(void)
+{
+    bool wanted = config.mem_rate > 0 && (kinds[KIND_HEAP].enabled || kinds[KIND_ALLOCS].enabled);
+    if (wanted && !real_heap_is_ours()) {
+        log_line("another malloc comes before this library: the heap is not seen");
+        wanted = false;
+    }
+    heap_start(wanted ? (uint64_t)config.mem_rate : 0, (uint64_t)config.seed);
+}
+
+static void start_profiles(void)
+{
+    int64_t cpu_rate = kinds[KIND_CPU].enabled ? config.cpu_rate : 0;
+    if (rules_start() != 0) {
+        log_line("libunwind-x86_64.so.8 cannot be loaded: stacks end after one frame");
+    }
+    stack_start((int)config.depth);
+    threads_start();
+    hook_cxx_start();
+    hook_signal_start((int)config.signal, cpu_rate > 0);
+    scribe_start();
+    control_start();
+    hook_process_start();
+    hook_thread_start();
+    start_heap();
+    cpu_start((uint64_t)cpu_rate, SIGPROF, (uint64_t)config.seed);
+}
+
+__attribute__((constructor)) static void library_start(int argc, char **argv, char **env)
+{
+    (void)argc;
+    log_open();
+    self.depth++; /* what start-up allocates is not the program's */
+    real_start();
+    hook_thread_main_stack(argv);
+    config_read(env, getauxval(AT_SECURE) != 0);
+    if (config.is_child && !config.children) {
+        heap_stop();
+    } else if (program_is_wanted()) {
+        start_profiles();
+    }
+    config_hand_down();
+    self.depth--;
+    log_close();
+}
+
+__attribute__((destructor)) static void library_stop(void)
+{
+    control_end();
+}

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See real.h. The look-up is dlsym(RTLD_NEXT), which allocates nothing when it succeeds; should it
+ * allocate all the same, it comes back through our malloc on the same thread and is served from a
+ * small static block. A block handed out there carries sticky bits in the filter of live.h, so that
+ * free() recognises it on its slow path and no fast path has to.
+ */
+#include "preload/real.h"
+
+#include "collectors/base/sys.h"
+#include "collectors/live.h"
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <errno.h>
+#include <link.h>
+#include <string.h>
+
+static THREAD_LOCAL bool resolving;
+
+/* -- bootstrap memory ----------------------------------------------------------------------------
+ */
+
+enum { BOOTSTRAP_BYTES = 64 << 10 };
+static char bootstrap[BOOTSTRAP_BYTES] __attribute__((aligned(16)));
+static size_t bootstrap_used;
+
+/* Each block is preceded by its size in 16 bytes. */
+static void *bootstrap_alloc(size_t n, size_t align)
+{
+    align = align < 16 ? 16 : align;
+    size_t take = n + align + 16;
+    size_t at = take < n ? BOOTSTRAP_BYTES : ADD(&bootstrap_used, (take + 15) & ~15UL);
+    if (at + take > BOOTSTRAP_BYTES || at + take < at) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    uintptr_t p = ((uintptr_t)bootstrap + at + 16 + align - 1) & ~(align - 1);
+    char *block = bootstrap + (p - (uintptr_t)bootstrap);
+    memcpy(block - 16, &n, sizeof n);
+    live_mark(block);
+    return block;
+}
+
+bool real_is_bootstrap(const void *p)
+{
+    return (uintptr_t)p - (uintptr_t)bootstrap < BOOTSTRAP_BYTES;
+}
+
+size_t real_bootstrap_size(const void *p)
+{
+    size_t n;
+    memcpy(&n, (const char *)p - 16, sizeof n);
+    return n;
+}
+
+/* -- stubs: the first call of each function, or one made by the look-up itself
+ * --------------------- */
+
+static void *boot_malloc(size_t n)
+{
+    if (resolving) {
+        return bootstrap_alloc(n, 16);
+    }
+    real_start();
+    return real_alloc.malloc(n);
+}
+
+static void boot_free(void *p)
+{
+    if (!resolving && !real_is_bootstrap(p)) {
+        real_start();
+        real_alloc.free(p);
+    }
+}
+
+static void *boot_calloc(size_t n, size_t size)
+{
+    if (resolving) {
+        size_t bytes;
+        if (__builtin_mul_overflow(n, size, &bytes)) {
+            errno = ENOMEM;
+            return NULL;
+        }
+        return bootstrap_alloc(bytes, 16); /* handed out once: still zero */
+    }
+    real_start();
+    return real_alloc.calloc(n, size);
+}
+
+static void *boot_realloc(void *p, size_t n)
+{
+    if (resolving) {
+        void *fresh = bootstrap_alloc(n, 16);
+        if (p && fresh) {
+            size_t old = real_bootstrap_size(p);
+            memcpy(fresh, p, old < n ? old : n);
+        }
+        return fresh;
+    }
+    real_start();
+    return real_alloc.realloc(p, n);
+}
+
+static int boot_posix_memalign(void **out, size_t align, size_t n)
+{
+    if (resolving) {
+        *out = bootstrap_alloc(n, align);
+        return *out ? 0 : ENOMEM;
+    }
+    real_start();
+    return real_alloc.posix_memalign(out, align, n);
+}
+
+static void *boot_aligned_alloc(size_t align, size_t n)
+{
+    if (resolving) {
+        return bootstrap_alloc(n, align);
+    }
+    real_start();
+    return real_alloc.aligned_alloc(align, n);
+}
+
+static void *boot_memalign(size_t align, size_t n)
+{
+    if (resolving) {
+        return bootstrap_alloc(n, align);
+    }
+    real_start();
+    return real_alloc.memalign(align, n);
+}
+
+static size_t boot_malloc_usable_size(void *p)
+{
+    if (real_is_bootstrap(p)) {
+        return real_bootstrap_size(p);
+    }
+    real_start();
+    return real_alloc.malloc_usable_size(p);
+}
+
+static int boot_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
+                               void *arg)
+{
+    real_start();
+    return real_other.pthread_create(thread, attr, fn, arg);
+}
+
+static int boot_thrd_create(thrd_t *thread, thrd_start_t fn, void *arg)
+{
+    real_start();
+    return real_other.thrd_create(thread, fn, arg);
+}
+
+static int boot_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
+{
+    real_start();
+    return real_other.sigaction(sig, act, old);
+}
+
+static sighandler_t boot_signal(int sig, sighandler_t handler)
+{
+    real_start();
+    return real_other.signal(sig, handler);
+}
+
+static sighandler_t boot_sysv_signal(int sig, sighandler_t handler)
+{
+    real_start();
+    return real_other.sysv_signal(sig, handler);
+}
+
+static int boot_pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
+{
+    real_start();
+    return real_other.pthread_sigmask(how, set, old);
+}
+
+static int boot_sigprocmask(int how, const sigset_t *set, sigset_t *old)
+{
+    real_start();
+    return real_other.sigprocmask(how, set, old);
+}
+
+static int boot_dlclose(void *handle)
+{
+    real_start();
+    return real_other.dlclose(handle);
+}
+
+static __attribute__((noreturn)) void boot_exit(int status)
+{
+    for (;;) {
+        sys_call1(SYS_exit_group, status);
+    }
+}
+
+struct real_alloc real_alloc __attribute__((aligned(CACHE_LINE))) = {
+    boot_malloc,         boot_free,          boot_calloc,   boot_realloc,
+    boot_posix_memalign, boot_aligned_alloc, boot_memalign, boot_malloc_usable_size,
+};
+_Static_assert(sizeof(struct real_alloc) == CACHE_LINE, "the hot pointers are one cache line");
+
+struct real_other real_other = {
+    boot_pthread_create,  boot_thrd_create, boot_sigaction, boot_signal, boot_sysv_signal,
+    boot_pthread_sigmask, boot_sigprocmask, boot_dlclose,   boot_exit,
+};
+
+/* -- the look-up ---------------------------------------------------------------------------------
+ */
+
+void *real_find(const char *name)
+{
+    void *p = dlsym(RTLD_NEXT, name);
+    if (!p) {
+        dlerror(); /* the program's next dlerror() must not tell of our failure */
+    }
+    return p;
+}
+
+/* A pointer keeps its stub where there is nothing else: the stub of a function that libc lacks is
+ * never called, for then the program's own reference to it could not have been bound. */
+#define LOOK_UP(field, name)                                                                       \
+    do {                                                                                           \
+        void *found = dlsym(RTLD_NEXT, name);                                                      \
+        if (found) {                                                                               \
+            memcpy(&(field), &found, sizeof found);                                                \
+        }                                                                                          \
+    } while (0)
+
+void real_start(void)
+{
+    static bool done;
+    if (done || resolving) {
+        return;
+    }
+    resolving = true;
+    LOOK_UP(real_alloc.malloc, "malloc");
+    LOOK_UP(real_alloc.free, "free");
+    LOOK_UP(real_alloc.calloc, "calloc");
+    LOOK_UP(real_alloc.realloc, "realloc");
+    LOOK_UP(real_alloc.posix_memalign, "posix_memalign");
+    LOOK_UP(real_alloc.aligned_alloc, "aligned_alloc");
+    LOOK_UP(real_alloc.memalign, "memalign");
+    LOOK_UP(real_alloc.malloc_usable_size, "malloc_usable_size");
+    LOOK_UP(real_other.pthread_create, "pthread_create");
+    LOOK_UP(real_other.thrd_create, "thrd_create");
+    LOOK_UP(real_other.sigaction, "sigaction");
+    LOOK_UP(real_other.signal, "signal");
+    LOOK_UP(real_other.sysv_signal, "__sysv_signal");
+    LOOK_UP(real_other.pthread_sigmask, "pthread_sigmask");
+    LOOK_UP(real_other.sigprocmask, "sigprocmask");
+    LOOK_UP(real_other.dlclose, "dlclose");
+    LOOK_UP(real_other.exit_now, "_exit");
+    resolving = false;
+    done = true;
+}
+
+bool real_heap_is_ours(void)
+{
+    void *malloc_in_force = dlsym(RTLD_DEFAULT, "malloc");
+    void *free_in_force = dlsym(RTLD_DEFAULT, "free");
+    Dl_info ours, theirs, frees;
+    return dladdr((void *)&real_alloc, &ours) && dladdr(malloc_in_force, &theirs) &&
+           dladdr(free_in_force, &frees) && ours.dli_fbase == theirs.dli_fbase &&
+           ours.dli_fbase == frees.dli_fbase;
+}
+
+bool real_extent(const void *p, uintptr_t *lo, uintptr_t *hi)
+{
+    Dl_info info;
+    const ElfW(Sym) *symbol = NULL;
+    if (!dladdr1(p, &info, (void **)&symbol, RTLD_DL_SYMENT) || !symbol || !symbol->st_size) {
+        return false;
+    }
+    *lo = (uintptr_t)info.dli_saddr;
+    *hi = *lo + symbol->st_size;
+    return true;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The functions that we stand in front of: for each interposed name the next definition in the
+ * look-up order. Hooks call through these pointers without asking whether they are ready: until
+ * real_start() has run, each one points at a stub that looks all of them up.
+ *
+ * Allocation and the rest are apart: malloc is called by the dynamic loader itself before any
+ * constructor, and the pointers of its hot path fill one cache line.
+ */
+#ifndef PRELOAD_REAL_H
+#define PRELOAD_REAL_H
+
+#include "collectors/base/abi.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <threads.h>
+
+struct real_alloc {
+    void *(*malloc)(size_t);
+    void (*free)(void *);
+    void *(*calloc)(size_t, size_t);
+    void *(*realloc)(void *, size_t);
+    int (*posix_memalign)(void **, size_t, size_t);
+    void *(*aligned_alloc)(size_t, size_t);
+    void *(*memalign)(size_t, size_t);
+    size_t (*malloc_usable_size)(void *);
+};
+extern HIDDEN struct real_alloc real_alloc;
+
+struct real_other {
+    int (*pthread_create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+    int (*thrd_create)(thrd_t *, thrd_start_t, void *);
+    int (*sigaction)(int, const struct sigaction *, struct sigaction *);
+    sighandler_t (*signal)(int, sighandler_t);
+    sighandler_t (*sysv_signal)(int, sighandler_t);
+    int (*pthread_sigmask)(int, const sigset_t *, sigset_t *);
+    int (*sigprocmask)(int, const sigset_t *, sigset_t *);
+    int (*dlclose)(void *);
+    void (*exit_now)(int) __attribute__((noreturn)); /* _exit */
+};
+extern HIDDEN struct real_other real_other;
+
+/* Looks everything up. Called by the constructor, or by the first call of any hook before it. */
+void real_start(void);
+
+/* The next definition of a name, or NULL; leaves no trace in dlerror(). Not SIGNAL_SAFE. */
+void *real_find(const char *name);
+
+/* Memory for the instants in which the next malloc is being looked up and the look-up itself
+ * allocates: never freed, recognised by real_is_bootstrap(). */
+bool real_is_bootstrap(const void *p);
+size_t real_bootstrap_size(const void *p);
+
+/* [*lo, *hi) of the function that starts at p, as its symbol says; false if unknown. */
+bool real_extent(const void *p, uintptr_t *lo, uintptr_t *hi);
+
+/* Whether the program's own references to malloc and free come to us. */
+bool real_heap_is_ours(void);
+
+#endif

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See scribe.h. The protocol is one word, `state`: the number of requests ever made, times two,
+ * plus one while a scribe is alive. A request adds two; if the word was even, it also sets the low
+ * bit and makes the scribe. The scribe writes a dump whenever the number is not the one it last
+ * served, and leaves by swapping the odd word, unchanged, for the even one: a request that comes in
+ * between makes the swap fail. `written` tells the number last served.
+ *
+ * Two blocks of stack and thread memory take turns, because a scribe still stands on its own when
+ * it has given the word back.
+ */
+#include "preload/scribe.h"
+
+#include "collectors/base/self.h"
+#include "collectors/base/sys.h"
+#include "preload/dump.h"
+#include "preload/symbolizer.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+enum {
+    STACK_BYTES = 256 << 10,
+    ABOVE_BYTES = 16 << 10, /* libc's struct pthread starts at the thread pointer */
+    ALIVE = 1,
+    REQUEST = 2,
+};
+
+static struct block {
+    char *memory;   /* stack, thread-local memory, thread block; NULL = not yet mapped */
+    uint32_t tid;   /* cleared by the kernel when the scribe is gone */
+    int32_t zombie; /* process to be collected; 0 = none */
+} blocks[2];
+
+static uint32_t state;
+static uint32_t written;
+static uint32_t turn;
+static size_t below_bytes; /* thread-local memory that our code and libc's may touch */
+
+void scribe_start(void)
+{
+    /* Initial-exec variables lie at fixed distances below the thread pointer: ours, and errno for
+     * what of libc might set it. */
+    uintptr_t top = (uintptr_t)__builtin_thread_pointer();
+    uintptr_t low = (uintptr_t)&self < (uintptr_t)&errno ? (uintptr_t)&self : (uintptr_t)&errno;
+    below_bytes = (top - low + 2 * PAGE_BYTES) & ~(PAGE_BYTES - 1);
+}
+
+/* -- the scribe's side
+ * ------------------------------------------------------------------------------- */
+
+/* Leaves the table of descriptors that it shares for an empty one of its own: nothing is copied,
+ * nothing closed, so no file of the program's notices (kernel 5.9; before: a copy, then closed). */
+static void drop_descriptors(void)
+{
+    enum { CLOSE_RANGE_UNSHARE_ = 2 };
+    if (sys_call3(SYS_close_range, 0, ~0U, CLOSE_RANGE_UNSHARE_) != 0 &&
+        sys_call1(SYS_unshare, CLONE_FILES) == 0) {
+        for (int fd = 0; fd < 65536; fd++) {
+            sys_close(fd);
+        }
+    }
+}
+
+/* Serves requests until there are none; true if it may leave. */
+static void serve(bool symbolize)
+{
+    int64_t pause_ns = 1000000; /* 1 ms, growing: how often a running symboliser is looked after */
+    for (;;) {
+        uint32_t now = LOAD_ACQUIRE(&state);
+        if (now / REQUEST != written) {
+            dump_write();
+            STORE_RELEASE(&written, now / REQUEST);
+            sys_futex_wake(&written);
+            continue;
+        }
+        switch (symbolize ? symbolizer_tend() : SYMBOLIZER_IDLE) {
+        case SYMBOLIZER_STARTED:
+            pause_ns = 1000000;
+            continue;
+        case SYMBOLIZER_BUSY:
+            sys_futex_wait(&state, now, pause_ns);
+            pause_ns = pause_ns < 16000000 ? pause_ns * 2 : pause_ns;
+            continue;
+        case SYMBOLIZER_IDLE:
+            break;
+        }
+        if (CAS(&state, &now, now & ~(uint32_t)ALIVE)) {
+            sys_futex_wake(&state);
+            return;
+        }
+    }
+}
+
+static void scribe_main(void *arg)
+{
+    (void)arg;
+    drop_descriptors();
+    sys_call2(SYS_prctl, PR_SET_NAME, "pprof-scribe");
+    serve(true);
+    for (;;) {
+        sys_call1(SYS_exit, 0);
+    }
+}
+
+/* -- the program's side
+ * ------------------------------------------------------------------------------ */
+
+/* A thread block as libc and the compiler expect it: itself at fs:0 and fs:16, the stack
+ * protector's canary at fs:40, the pointer guard at fs:48; zeroes elsewhere. */
+static uintptr_t thread_block(struct block *b)
+{
+    char *fs = b->memory + STACK_BYTES + below_bytes;
+    uintptr_t at = (uintptr_t)fs;
+    memset(fs - below_bytes, 0, below_bytes + ABOVE_BYTES);
+    memcpy(fs, &at, sizeof at);
+    memcpy(fs + 16, &at, sizeof at);
+    memcpy(fs + 40, &below_bytes, sizeof below_bytes);
+    return at;
+}
+
+static bool clone_scribe(void)
+{
+    struct block *b = &blocks[ADD(&turn, 1) % 2];
+    for (int i = 0; i < 1000 && LOAD(&b->tid) != 0; i++) { /* the one before the last is leaving */
+        sys_call0(SYS_sched_yield);
+    }
+    if (LOAD(&b->tid) != 0) {
+        return false;
+    }
+    if (!b->memory) {
+        b->memory = sys_map(STACK_BYTES + below_bytes + ABOVE_BYTES);
+        if (!b->memory) {
+            return false;
+        }
+    }
+    scribe_reap();
+    uint64_t mask = sys_block_signals(); /* the scribe is born with every signal blocked */
+    int child =
+        sys_clone_process(scribe_main, NULL, b->memory + STACK_BYTES, thread_block(b), &b->tid);
+    if (child > 0) {
+        STORE(&b->zombie, child);
+    }
+    sys_restore_signals(mask);
+    return child > 0;
+}
+
+static void serve_here(void *arg)
+{
+    (void)arg;
+    serve(false);
+}
+
+uint32_t scribe_request(void)
+{
+    uint32_t was = LOAD(&state);
+    while (!CAS(&state, &was, (was + REQUEST) | ALIVE)) {
+    }
+    uint32_t request = was / REQUEST + 1;
+    if (was & ALIVE) {
+        sys_futex_wake(&state);
+        return request;
+    }
+    if (!clone_scribe()) {
+        /* No process to be had: the same code, here, on a stack that is large enough. */
+        char *stack = sys_map(STACK_BYTES);
+        if (stack) {
+            sys_call_on_stack(serve_here, NULL, stack + STACK_BYTES);
+            sys_unmap(stack, STACK_BYTES);
+        } else {
+            STORE(&written, request);
+            ADD(&state, (uint32_t)-ALIVE);
+        }
+    }
+    return request;
+}
+
+static bool somebody_lives(void)
+{
+    return LOAD(&blocks[0].tid) != 0 || LOAD(&blocks[1].tid) != 0;
+}
+
+void scribe_wait_written(uint32_t request)
+{
+    uint32_t now;
+    while ((int32_t)((now = LOAD_ACQUIRE(&written)) - request) < 0 && somebody_lives()) {
+        sys_futex_wait(&written, now, NSEC_PER_SEC / 10);
+    }
+}
+
+void scribe_wait_idle(int64_t timeout_ns)
+{
+    int64_t until = sys_clock_ns(CLOCK_MONOTONIC) + timeout_ns;
+    uint32_t now;
+    while (((now = LOAD_ACQUIRE(&state)) & ALIVE) && somebody_lives()) {
+        int64_t left = until - sys_clock_ns(CLOCK_MONOTONIC);
+        if (left <= 0) {
+            return;
+        }
+        sys_futex_wait(&state, now, left < NSEC_PER_SEC / 10 ? left : NSEC_PER_SEC / 10);
+    }
+    scribe_reap();
+}
+
+void scribe_reap(void)
+{
+    for (int i = 0; i < 2; i++) {
+        int32_t child = LOAD(&blocks[i].zombie);
+        if (child && LOAD(&blocks[i].tid) == 0 && CAS(&blocks[i].zombie, &child, 0)) {
+            sys_call4(SYS_wait4, child, NULL, (int)(__WCLONE | WNOHANG), NULL);
+        }
+    }
+}
+
+void scribe_fork_child(void)
+{
+    for (int i = 0; i < 2; i++) {
+        blocks[i].tid = 0;
+        blocks[i].zombie = 0;
+    }
+    state = 0;
+    written = 0;
+    dump_fork_child();
+    symbolizer_fork_child();
+}

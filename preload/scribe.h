@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The scribe: a process that shares the program's memory and nothing else, made for a dump and gone
+ * after it. The program pauses for one clone(); it gets no thread, no child that its wait() could
+ * see, no SIGCHLD and no descriptor. The scribe writes the files and then runs the symboliser.
+ */
+#ifndef PRELOAD_SCRIBE_H
+#define PRELOAD_SCRIBE_H
+
+#include "collectors/base/abi.h"
+
+/* Learns where thread-local memory lies, for the scribe's own thread block. Constructor only. */
+void scribe_start(void);
+
+/* Asks for a dump and starts a scribe unless one is at work; where no process can be had, the dump
+ * is written before this returns. Returns the request's number. SIGNAL_SAFE. */
+SIGNAL_SAFE uint32_t scribe_request(void);
+
+/* Waits until the raw files of a request are complete (or its scribe is dead). */
+void scribe_wait_written(uint32_t request);
+
+/* Waits until no scribe is at work, at most so long. */
+void scribe_wait_idle(int64_t timeout_ns);
+
+/* Collects ended scribes, which are children that only a wait with __WCLONE sees. SIGNAL_SAFE. */
+SIGNAL_SAFE void scribe_reap(void);
+
+/* In a forked child: the parent's scribe is none of ours. */
+void scribe_fork_child(void);
+
+#endif

@@ -1,0 +1,55 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Every way a process ends: it ends as bare, and writes its profiles where the contract says so."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+import elf
+from harness import bare, case, finish, inject, ok, program
+
+DUMPING = ("return", "exit", "quick_exit", "_exit", "_Exit", "TERM", "INT", "HUP", "ignored",
+           "exec_fails")  # fmt: skip
+SILENT = ("abort", "SEGV", "KILL", "QUIT", "USR1", "ALRM")
+LIVE = 2048 * 4096  # site_before's blocks; the program frees none
+
+
+def judge(how: str, dumps: bool) -> None:
+    argv = [program("ends"), how]
+    plain = bare(argv)
+    result = inject(argv, {"PPROF_MEM_RATE": "1"}, expect=None)
+    same = (result.status, result.stdout, result.stderr) == (plain.status, plain.stdout, plain.stderr)
+    ok(f"{how}: ends as bare", same, f"status {result.status}", f"bare {plain.status} {result.stderr}")
+    if dumps:
+        numbers = result.numbers()
+        got = result.dump(1)["heap"].cumulative("inuse_space", elf.name)["site_before"]
+        # An exec that failed has written a dump by then, and the end another.
+        good = numbers == ([1, 2] if how == "exec_fails" else [1])
+        ok(f"{how}: one dump, and its heap", good and got == LIVE, f"{numbers} {got} B")
+    else:
+        ok(f"{how}: no dump", not result.out.exists() or not result.files())
+
+
+def executed() -> None:
+    """exec is an end; the pid goes on counting, though what runs then starts from nothing."""
+    result = inject([program("ends"), "exec"], {"PPROF_MEM_RATE": "1"}, expect=7)
+    ok("exec: the output of both", result.stdout == "exec\nreturn\n", result.stdout.split())
+    numbers = result.numbers()
+    ok("exec: a dump before and after", numbers == [1, 2], numbers)
+    for number in numbers:
+        got = result.dump(number)["heap"].cumulative("alloc_space", elf.name)["site_before"]
+        ok(f"exec: dump {number} is of one program", got == LIVE, got)
+
+
+for way in DUMPING:
+    with case(way):
+        judge(way, True)
+for way in SILENT:
+    with case(way):
+        judge(way, False)
+with case("exec"):
+    executed()
+finish()

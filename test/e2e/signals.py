@@ -1,0 +1,54 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""A program keeps its own SIGUSR2 and SIGPROF: handlers, masks, timers, and what it reads back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+from harness import bare, case, finish, inject, ok, program, start
+
+
+def alike(what: str) -> None:
+    argv = [program("handlers"), what]
+    plain, result = bare(argv), inject(argv)
+    ok(f"{what}: as bare", result.stdout == plain.stdout, "", result.stdout)
+    ok(f"{what}: no dump but the last", result.numbers() == [1], result.numbers())
+
+
+def handled() -> None:
+    """From outside: both the dump and the program's handler."""
+    live = start([program("handlers"), "handled"])
+    live.line()
+    live.dump()
+    result = live.end("go")
+    ok("a handler of its own runs too", result.stdout == "1\n", result.stdout.strip())
+    ok("and the dump is made", result.numbers() == [1, 2], result.numbers())
+
+
+def held_back(what: str, numbers: list[int]) -> None:
+    live = start([program("handlers"), what])
+    live.line()
+    active = live.preloaded()
+    os.kill(live.pid, signal.SIGUSR2)
+    time.sleep(0.5)  # a dump of this small program takes a few ms
+    ok(f"{what}: no dump by the signal", active and not live.numbers(), live.numbers())
+    result = live.end("go")
+    ok(f"{what}: runs to its end", result.status == 0, result.stdout)
+    ok(f"{what}: the dumps", result.numbers() == numbers, result.numbers())
+
+
+for mode in ("read_back", "to_itself", "with_a_value", "own_timer"):
+    with case(mode):
+        alike(mode)
+with case("handled"):
+    handled()
+for mode in ("ignored", "blocked", "taken"):
+    with case(mode):
+        held_back(mode, [1])
+finish()

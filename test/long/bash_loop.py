@@ -1,0 +1,40 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""A shell loop of 1,000 small commands leaves files of at most 2 % of them, whatever the shape."""
+
+# timeout: 300
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+from harness import KINDS, case, files_in, finish, inject, judged, ok
+
+LOOP, LITTER = 1000, 0.02
+SHAPES = {
+    "commands": "/bin/true",
+    "subshells": "(:)",
+    "pipes": "echo $i | cat > /dev/null",
+    "substitutions": "x=$(echo $i)",
+}
+
+
+def judge(name: str, body: str) -> None:
+    script = f"for ((i = 0; i < {LOOP}; i++)); do {body}; done; echo done"
+    result = inject(["bash", "-c", script], timeout=250)
+    ok(f"{name}: the loop runs", result.stdout == "done\n", result.stdout)
+    kinds = {f.kind for f in result.files()}
+    ok(f"{name}: the first process writes", kinds == set(KINDS), sorted(kinds))
+    files = files_in(result.out)
+    for file in files:
+        judged(file.path)
+    share = len({f.pid for f in files} - {result.pid}) / LOOP
+    ok(f"{name}: at most {LITTER:.0%} of the others write", share <= LITTER, f"{share:.1%}")
+
+
+for shape, command in SHAPES.items():
+    with case(shape):
+        judge(shape, command)
+finish()

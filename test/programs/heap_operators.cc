@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT
+ * Each of the 8 C++ operators new and 12 operators delete once, in pairs, and a new that fails. Run
+ * by e2e/heap_calls.py at rate 1, above each allocator ("no-fail" above mimalloc 2.0, which aborts
+ * the program there).
+ */
+#include "site.h"
+#include <new>
+
+namespace
+{
+constexpr std::align_val_t WIDE{128};
+constexpr int N = 10;
+void *kept[8][N];
+volatile size_t huge = SIZE_MAX / 2 - 4096;
+
+void used(void *p, size_t size, size_t alignment)
+{
+    must(p != nullptr && reinterpret_cast<uintptr_t>(p) % alignment == 0, "aligned memory");
+    memset(p, 0x5a, size);
+}
+} // namespace
+
+/* A site: N blocks stay, and one more for each kind of delete goes. */
+#define STAY(row, size, alignment, ...)                                                            \
+    for (int i = 0; i < N; i++)                                                                    \
+    used(kept[row][i] = __VA_ARGS__, size, alignment)
+#define GO(size, alignment, get, ...)                                                              \
+    do {                                                                                           \
+        void *p = get;                                                                             \
+        used(p, size, alignment);                                                                  \
+        __VA_ARGS__;                                                                               \
+    } while (0)
+
+SITE void site_new(void)
+{
+    STAY(0, 1000, 16, ::operator new(1000));
+    GO(1000, 16, ::operator new(1000), ::operator delete(p));
+    GO(1000, 16, ::operator new(1000), ::operator delete (p, size_t{1000}));
+    requests("site_new", 1000, N + 2, N);
+}
+
+SITE void site_new_nothrow(void)
+{
+    STAY(1, 1001, 16, ::operator new(1001, std::nothrow));
+    GO(1001, 16, ::operator new(1001, std::nothrow), ::operator delete(p, std::nothrow));
+    requests("site_new_nothrow", 1001, N + 1, N);
+}
+
+SITE void site_new_aligned(void)
+{
+    STAY(2, 1002, 128, ::operator new(1002, WIDE));
+    GO(1002, 128, ::operator new(1002, WIDE), ::operator delete(p, WIDE));
+    GO(1002, 128, ::operator new(1002, WIDE), ::operator delete (p, size_t{1002}, WIDE));
+    requests("site_new_aligned", 1002, N + 2, N);
+}
+
+SITE void site_new_aligned_nothrow(void)
+{
+    STAY(3, 1003, 128, ::operator new(1003, WIDE, std::nothrow));
+    GO(1003, 128, ::operator new(1003, WIDE, std::nothrow),
+       ::operator delete(p, WIDE, std::nothrow));
+    requests("site_new_aligned_nothrow", 1003, N + 1, N);
+}
+
+SITE void site_array(void)
+{
+    STAY(4, 1004, 16, ::operator new[](1004));
+    GO(1004, 16, ::operator new[](1004), ::operator delete[](p));
+    GO(1004, 16, ::operator new[](1004), ::operator delete[](p, size_t{1004}));
+    requests("site_array", 1004, N + 2, N);
+}
+
+SITE void site_array_nothrow(void)
+{
+    STAY(5, 1005, 16, ::operator new[](1005, std::nothrow));
+    GO(1005, 16, ::operator new[](1005, std::nothrow), ::operator delete[](p, std::nothrow));
+    requests("site_array_nothrow", 1005, N + 1, N);
+}
+
+SITE void site_array_aligned(void)
+{
+    STAY(6, 1006, 128, ::operator new[](1006, WIDE));
+    GO(1006, 128, ::operator new[](1006, WIDE), ::operator delete[](p, WIDE));
+    GO(1006, 128, ::operator new[](1006, WIDE), ::operator delete[](p, size_t{1006}, WIDE));
+    requests("site_array_aligned", 1006, N + 2, N);
+}
+
+SITE void site_array_aligned_nothrow(void)
+{
+    STAY(7, 1007, 128, ::operator new[](1007, WIDE, std::nothrow));
+    GO(1007, 128, ::operator new[](1007, WIDE, std::nothrow),
+       ::operator delete[](p, WIDE, std::nothrow));
+    requests("site_array_aligned_nothrow", 1007, N + 1, N);
+}
+
+SITE void fail(void)
+{
+    must(::operator new(huge, std::nothrow) == nullptr, "nothrow new gives NULL");
+    try {
+        keep(::operator new(huge));
+        must(0, "new throws");
+    } catch (const std::bad_alloc &) {
+    }
+}
+
+int main(int argc, char **argv)
+{
+    site_new();
+    site_new_nothrow();
+    site_new_aligned();
+    site_new_aligned_nothrow();
+    site_array();
+    site_array_nothrow();
+    site_array_aligned();
+    site_array_aligned_nothrow();
+    if (argc < 2 || strcmp(argv[1], "no-fail") != 0)
+        fail();
+    print_sites();
+    return 0;
+}

@@ -1,0 +1,180 @@
+"""binaries.py: programs built for the symboliser's tests, and what binutils say about them.
+
+SPDX-License-Identifier: MIT
+"""
+import os
+import re
+import subprocess
+
+
+def run(*args, **kw):
+    return subprocess.run(args, check=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          universal_newlines=True, **kw).stdout
+
+
+C_SOURCE = r"""
+#include <stdio.h>
+#include <stdlib.h>
+volatile long sink;
+static inline __attribute__((always_inline)) long innermost(long n)
+{
+    long s = 0;
+    for (long i = 0; i < n; i++)
+        s += i * sink;
+    return s;
+}
+static inline __attribute__((always_inline)) long middle(long n)
+{
+    long s = innermost(n + 1);
+    sink += s;
+    return s * 3;
+}
+__attribute__((noinline)) long worker(long n)
+{
+    long s = middle(n);
+    if (n > 5)
+        s += innermost(s);
+    return s;
+}
+__attribute__((noinline)) static long hidden(long n)
+{
+    sink += n * 7;
+    return worker(n) + sink;
+}
+__attribute__((noinline, cold)) void report(long n)
+{
+    printf("%ld\n", n);
+    abort();
+}
+int main(int argc, char **argv)
+{
+    long (*volatile f)(long) = hidden;
+    long s = f(argc);
+    if (s == 4242)
+        report(s);
+    return argc > 100 ? atoi(argv[1]) : 0;
+}
+"""
+
+CXX_SOURCE = r"""
+#include <algorithm>
+#include <map>
+#include <string>
+#include <vector>
+volatile long sink;
+namespace shop {
+template <typename T, int N> struct basket {
+    std::vector<T> items;
+    __attribute__((noinline)) T total(T start) const
+    {
+        for (const T &item : items)
+            start += item * N;
+        return start;
+    }
+};
+namespace {
+__attribute__((noinline)) long secret(long n) { sink = sink + n; return n * sink; }
+inline __attribute__((always_inline)) long whisper(long n) { sink = sink - n; return n + sink; }
+}
+static __attribute__((noinline)) long local(const std::string &s) { return secret(s.size()) + whisper(3); }
+struct till {
+    explicit till(int n);
+    virtual ~till();
+    virtual long ring(std::map<std::string, long> &m) const;
+    int n;
+};
+till::till(int k) : n(k) { sink = k; }
+till::~till() { sink = sink + n; }
+long till::ring(std::map<std::string, long> &m) const { m["x"] += n; return local("abc") + m.size(); }
+}
+int main(int argc, char **)
+{
+    shop::basket<long, 3> b;
+    b.items.assign(argc + 10, 2);
+    std::sort(b.items.begin(), b.items.end(), [](long a, long c) { sink = sink + 1; return a > c; });
+    shop::till t(argc);
+    std::map<std::string, long> m;
+    auto add = [&](long v) __attribute__((noinline)) { return v + b.total(1) + t.ring(m); };
+    return add(1) == 77;
+}
+"""
+
+# Names of other languages need no other compiler: an assembler knows any symbol.
+MANGLED = {
+    "_ZN4core3fmt5Write9write_fmt17h0123456789abcdefE": "core::fmt::Write::write_fmt",
+    "_RNvNtCs1234_7mycrate3foo3bar": "mycrate::foo::bar",
+    "_D8demangle4testFaZv": "demangle.test",
+    "_ZN3foo3barILi3EEEvi": "foo::bar<3>",
+    "_ZN3foo4slowEv.cold": "foo::slow",
+    "plain_c.part.0": "plain_c",
+    "_ZZ4mainENKUliE_clEi": "main::{lambda(int)#1}::operator()",
+    "_ZNSt6vectorIiSaIiEE9push_backEOi": "std::vector<int, std::allocator<int> >::push_back",
+    "_ZnotMangledAtAll": "_ZnotMangledAtAll",
+    "go.main.func1": "go.main.func1",
+}
+
+
+class Binary:
+    """An ELF file and how a loader would have mapped it, at a base of our choice."""
+
+    def __init__(self, path, base=0x7F1200000000):
+        self.path = path
+        out = run("readelf", "-hlW", path)
+        self.base = 0 if re.search(r"Type:\s+EXEC", out) else base
+        self.loads = []
+        for m in re.finditer(r"LOAD\s+(\S+) (\S+) \S+ (\S+) (\S+) (...) ", out):
+            offset, vaddr, filesz, memsz = (int(x, 16) for x in m.groups()[:4])
+            self.loads.append((offset, vaddr, filesz, "E" in m.group(5)))
+        notes = re.search(r"Build ID: (\w+)", run("readelf", "-nW", path))
+        self.build_id = notes.group(1) if notes else ""
+
+    def executable(self):
+        return [x for x in self.loads if x[3]]
+
+    def add_to(self, profile, build_id=None, file=None):
+        """One mapping for each executable segment; returns [(mapping id, load)]."""
+        out = []
+        for load in self.executable():
+            offset, vaddr, filesz, _ = load
+            first = offset & ~4095
+            start = self.base + vaddr - (offset - first)
+            limit = (self.base + vaddr + filesz + 4095) & ~4095
+            out.append((profile.mapping(start, limit, first, file or self.path,
+                                        self.build_id if build_id is None else build_id), load))
+        return out
+
+    def symbols(self, *flags):
+        """name -> (vaddr, size) of the functions."""
+        out = {}
+        for line in run("nm", "-S", *flags, self.path).splitlines():
+            m = re.match(r"(\w+) (\w+) [tTwWi] (\S+)$", line)
+            if m:
+                out[m.group(3).split("@")[0]] = (int(m.group(1), 16), int(m.group(2), 16))
+        return out
+
+
+def addr2line(path, addresses, *flags):
+    """[[(function, file, line), ...innermost first]] as binutils see it."""
+    text = "\n".join("0x%x" % a for a in addresses) + "\n"
+    out = run("addr2line", "-a", "-i", "-f", *flags, "-e", path, input=text)
+    answers, lines = [], out.splitlines()
+    i = 0
+    while i < len(lines):
+        if re.match(r"0x[0-9a-f]+$", lines[i]):
+            answers.append([])
+            i += 1
+            continue
+        place = re.sub(r" \(discriminator \d+\)$", "", lines[i + 1])
+        file, _, line = place.rpartition(":")
+        answers[-1].append((lines[i], file, int(line) if line.isdigit() else 0))
+        i += 2
+    return answers
+
+
+def build(folder, name, source, compiler, *flags):
+    path = os.path.join(folder, name)
+    code = path + (".cc" if "+" in compiler else ".c")
+    with open(code, "w") as f:
+        f.write(source)
+    run(compiler, "-o", path, code, "-Wl,--build-id", *flags)
+    return path
