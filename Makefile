@@ -9,7 +9,7 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes $(WERROR
 BASE_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -g -I. -I$(BUILD)/encoder -MMD -MP $(if $(SAN),-fsanitize=$(SAN))
 # No stack protector: handlers also run in threads without the block that holds its canary.
 LIB_CFLAGS := $(BASE_CFLAGS) -fPIC -fvisibility=hidden -fno-stack-protector -fno-plt $(CFLAGS)
-LIB_LDFLAGS := -shared -Wl,-soname,libpprofinject.so -Wl,-z,now,-z,relro -Wl,-z,defs \
+LIB_LDFLAGS := -shared -Wl,-soname,libpprofinject.so -Wl,-z,now,-z,defs,-z,noseparate-code \
     -Wl,--exclude-libs,ALL -Wl,--version-script=preload/exports.map -Wl,--as-needed
 LIB_LIBS := -l:libprotobuf-nanopb.a -l:libz.a
 SYM_LIBS := -ldw -lelf -liberty -lz -l:libprotobuf-nanopb.a
@@ -29,7 +29,7 @@ UNIT_BIN := $(patsubst test/unit/%.c,$(BUILD)/test/unit/%,$(wildcard test/unit/*
 PROGRAM_BIN := $(patsubst test/programs/%.c,$(BUILD)/test/programs/%,$(wildcard test/programs/*.c)) \
     $(patsubst test/programs/%.cc,$(BUILD)/test/programs/%,$(wildcard test/programs/*.cc))
 
-.PHONY: all check check-long lint demo bench bench-malloc bench-programs fuzz install deps clean test-programs
+.PHONY: all check check-long lint demo bench bench-malloc bench-programs fuzz install deps-demo deps-check clean test-programs
 all: libpprofinject.so pprof-symbolize
 
 libpprofinject.so: $(LIB_OBJ) preload/exports.map
@@ -77,17 +77,17 @@ $(UNIT_LIB): $(UNIT_OBJ)
 
 $(BUILD)/test/unit/%: test/unit/%.c $(UNIT_LIB)
 	$(call say,CC,$<)
-	$(Q)mkdir -p $(@D) && $(CC) $(BASE_CFLAGS) $(WARN) -pthread -o $@ $< $(UNIT_LIB) -lcmocka $(LIB_LIBS)
+	$(Q)mkdir -p $(@D) && $(CC) $(BASE_CFLAGS) $(WARN) -pthread -o $@ $< $(UNIT_LIB) -lcmocka -lm $(LIB_LIBS)
 
-check: deps
+check: deps-check
 	$(Q)$(MAKE) --no-print-directory WERROR=-Werror all test-programs
 	$(Q)test/run
 
-check-long: deps
+check-long: deps-check
 	$(Q)$(MAKE) --no-print-directory WERROR=-Werror all test-programs
 	$(Q)test/run --long
 
-demo: deps
+demo: deps-demo
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)scripts/demo
 
@@ -97,8 +97,10 @@ bench-malloc: all
 bench-programs: all
 	$(Q)scripts/bench-programs
 
-deps:
-	$(Q)scripts/install-deps
+deps-demo:
+	$(Q)scripts/install-deps demo
+deps-check:
+	$(Q)scripts/install-deps check
 
 clean:
 	$(Q)rm -rf $(BUILD) libpprofinject.so pprof-symbolize

@@ -18,6 +18,7 @@
 #include "collectors/table.h"
 
 #include <signal.h>
+#include <sys/single_threaded.h>
 
 enum {
     PERIODS = 0, /* value[] of a bucket */
@@ -322,7 +323,7 @@ void cpu_start(uint64_t rate, int signal, uint64_t seed)
     period = NSEC_PER_SEC / (int64_t)rate;
     process_base = sys_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
     time_this_thread();
-    if (threads_alive() > 1) {
+    if (!__libc_single_threaded) { /* a library's constructor was faster than ours */
         threads_of_process(found, NULL);
     }
 }

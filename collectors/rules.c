@@ -21,9 +21,11 @@
 
 #include "collectors/base/lock.h"
 #include "collectors/rules_libunwind.h"
+#include "collectors/rules_module.h"
 
 #include <errno.h>
 #include <string.h>
+#include <ucontext.h>
 
 static struct lock rules_lock;
 static bool ready;
@@ -157,6 +159,23 @@ static const struct {
     {UNW_X86_64_R15, LOST_R15, offsetof(struct regs, r15)},
 };
 
+/* Registers of interrupted code that no call preserves. */
+static void take_scratch_regs(struct query *q, const ucontext_t *uc)
+{
+    static const struct {
+        uint8_t number;
+        uint8_t context;
+    } scratch[] = {
+        {UNW_X86_64_RAX, REG_RAX}, {UNW_X86_64_RDX, REG_RDX}, {UNW_X86_64_RCX, REG_RCX},
+        {UNW_X86_64_RSI, REG_RSI}, {UNW_X86_64_RDI, REG_RDI}, {UNW_X86_64_R8, REG_R8},
+        {UNW_X86_64_R9, REG_R9},   {UNW_X86_64_R10, REG_R10}, {UNW_X86_64_R11, REG_R11},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(scratch); i++) {
+        q->known |= 1U << scratch[i].number;
+        q->reg[scratch[i].number] = (uintptr_t)uc->uc_mcontext.gregs[scratch[i].context];
+    }
+}
+
 static void step_on_stack(void *arg)
 {
     struct step *s = arg;
@@ -174,6 +193,9 @@ static void step_on_stack(void *arg)
             memcpy(&q.reg[saved_regs[i].number], (const char *)s->in + saved_regs[i].offset,
                    sizeof(uintptr_t));
         }
+    }
+    if (s->in->context) {
+        take_scratch_regs(&q, s->in->context);
     }
     if (!module_find(&q.module, s->in->pc - 1)) {
         s->ret = -ENOENT;
@@ -300,6 +322,7 @@ int rules_start(void)
     }
     int ret = libunwind_open();
     if (ret == 0) {
+        module_start();
         measure_block();
     }
     STORE_RELEASE(&ready, ret == 0);

@@ -11,8 +11,7 @@
  * pipe. A program that uses the same library itself keeps what it expects, only its pool locks
  * become spin locks.
  *
- * Everything here but libunwind_open and module_find runs under the rules lock, on the private
- * stack.
+ * Everything here but libunwind_open runs under the rules lock, on the private stack.
  */
 #include "collectors/rules_libunwind.h"
 
@@ -28,9 +27,6 @@
 #include <unistd.h>
 
 char rules_stack[RULES_STACK_BYTES] __attribute__((aligned(PAGE_BYTES)));
-
-/* glibc 2.35. On an older one no module is found and every walk ends after its leaf. */
-extern __typeof(_dl_find_object) _dl_find_object __attribute__((weak));
 
 static struct {
     __typeof(unw_create_addr_space) *create_addr_space;
@@ -248,18 +244,6 @@ static int find_proc_info(unw_addr_space_t as, unw_word_t ip, unw_proc_info_t *i
         q->info_kept = true;
     }
     return 0;
-}
-
-bool module_find(struct module *m, uintptr_t pc)
-{
-    struct dl_find_object object;
-    if (!_dl_find_object || _dl_find_object((void *)pc, &object) != 0) { /* NOLINT */
-        return false;
-    }
-    m->lo = (uintptr_t)object.dlfo_map_start;
-    m->hi = (uintptr_t)object.dlfo_map_end;
-    m->frame_info = (uintptr_t)object.dlfo_eh_frame;
-    return true;
 }
 
 /* Called at the first question, not before: it costs 50 µs, which programs that are over before

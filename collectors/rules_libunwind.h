@@ -7,16 +7,11 @@
 #define COLLECTORS_RULES_LIBUNWIND_H
 
 #include "collectors/rules.h"
+#include "collectors/rules_module.h"
 
 #include <libunwind-x86_64.h>
 
 enum { QUERY_REGS = UNW_X86_64_RIP + 1 };
-
-/* A loaded object, by the dynamic linker's word. */
-struct module {
-    uintptr_t lo, hi;     /* its mapping */
-    uintptr_t frame_info; /* its .eh_frame_hdr; 0 = none */
-};
 
 /* One question. Lives on the private stack, under the rules lock. */
 struct query {
@@ -51,8 +46,6 @@ extern char rules_stack[RULES_STACK_BYTES];
 /* Constructor only. 0 or -errno. */
 int libunwind_open(void);
 
-/* The module that pc lies in, if any. Lock-free, SIGNAL_SAFE, needs no thread block. */
-bool module_find(struct module *m, uintptr_t pc);
 /* 1 = stepped, 0 = outermost frame, negative = could not. On the private stack. */
 int query_step(struct query *q);
 

@@ -5,11 +5,26 @@
 #include "collectors/rules_table.h"
 
 struct rules_group rules_table[TABLE_GROUPS];
+uint32_t rules_table_mask = TABLE_GROUPS_MIN - 1;
 uint32_t rules_table_epoch;
 
-/* What an insertion overwrites: the same pc, else an entry that means nothing any more, else one
- * of the four in turn. */
-static struct rules_entry *victim(struct rules_group *g, uint64_t key, uint64_t *seen)
+/* Rules that were overwritten while they were still good, since the table last grew. */
+static uint32_t evictions;
+
+/* Half of the rules are where the larger table looks for them; the other half are found again. */
+static void grow_if_crowded(uint32_t mask)
+{
+    uint32_t groups = mask + 1;
+    if (ADD(&evictions, 1) >= groups / 8 && groups < TABLE_GROUPS &&
+        CAS(&rules_table_mask, &mask, groups * 2 - 1)) {
+        STORE(&evictions, 0);
+    }
+}
+
+/* What an insertion overwrites: the same pc, else an entry that means nothing any more (empty, of
+ * another generation, or left here by a smaller table), else one of the four in turn. */
+static struct rules_entry *victim(struct rules_group *g, uint64_t key, uint32_t mask,
+                                  uint64_t *seen)
 {
     static uint32_t turn;
     struct rules_entry *stale = NULL;
@@ -19,7 +34,8 @@ static struct rules_entry *victim(struct rules_group *g, uint64_t key, uint64_t 
             *seen = k;
             return &g->way[i];
         }
-        if (!stale && k != ENTRY_BUSY && k >> KEY_PC_BITS != key >> KEY_PC_BITS) {
+        if (!stale && k != ENTRY_BUSY &&
+            (k >> KEY_PC_BITS != key >> KEY_PC_BITS || ((k ^ key) & mask) != 0)) {
             stale = &g->way[i];
             *seen = k;
         }
@@ -27,6 +43,7 @@ static struct rules_entry *victim(struct rules_group *g, uint64_t key, uint64_t 
     if (stale) {
         return stale;
     }
+    grow_if_crowded(mask);
     struct rules_entry *e = &g->way[ADD(&turn, 1) % TABLE_WAYS];
     *seen = LOAD(&e->key);
     return *seen == ENTRY_BUSY ? NULL : e;
@@ -36,7 +53,8 @@ void rules_table_put(uintptr_t pc, uint32_t generation, struct rule r)
 {
     uint64_t key = rules_table_key(pc, generation);
     uint64_t seen = 0;
-    struct rules_entry *e = victim(rules_table_group_of(pc), key, &seen);
+    uint32_t mask = LOAD(&rules_table_mask);
+    struct rules_entry *e = victim(rules_table_group_of(pc, mask), key, mask, &seen);
     if (!e || !CAS(&e->key, &seen, ENTRY_BUSY)) {
         return;
     }

@@ -20,10 +20,13 @@
 
 #include "collectors/rules.h"
 
-/* 65,536 rules in 1 MiB, of which only touched pages cost memory: 5,000 distinct pcs, more than
- * most programs show, then leave less than one group in 10,000 full. */
+/* The table starts with 32 KiB and doubles up to 1 MiB, when insertions overwrite what was still of
+ * use: the memory it costs follows the code that is seen. It lies there from the beginning, unused
+ * pages untouched. At its largest, 65,536 rules, 20,000 distinct pcs (a large compiler's) leave one
+ * group in a hundred overfull. */
 enum {
     TABLE_WAYS = 4,
+    TABLE_GROUPS_MIN = 1 << 9,
     TABLE_GROUPS = 1 << 14,
 };
 
@@ -51,12 +54,15 @@ static inline uint64_t rules_table_key(uintptr_t pc, uint32_t generation)
     return pc | (uint64_t)generation << KEY_PC_BITS;
 }
 
+/* The groups in use, less one. */
+extern uint32_t rules_table_mask;
+
 /* The low bits of a pc, and nothing else: modules are loaded at page boundaries and return
  * addresses fall anywhere, so these bits are as good as a hash, and finding the group is on the
  * critical path of every frame. */
-static inline struct rules_group *rules_table_group_of(uintptr_t pc)
+static inline struct rules_group *rules_table_group_of(uintptr_t pc, uint32_t mask)
 {
-    return &rules_table[pc & (TABLE_GROUPS - 1)];
+    return &rules_table[pc & mask];
 }
 
 static inline uint32_t shape_of(struct rule r)
@@ -100,10 +106,10 @@ static inline struct rule_bits rules_entry_read(const struct rules_entry *e, uin
     return bits;
 }
 
-/* SIGNAL_SAFE HOT. */
-static inline struct rule_bits rules_table_find(uintptr_t pc, uint32_t generation)
+/* mask: of the moment the walk began. SIGNAL_SAFE HOT. */
+static inline struct rule_bits rules_table_find(uintptr_t pc, uint32_t generation, uint32_t mask)
 {
-    const struct rules_group *g = rules_table_group_of(pc);
+    const struct rules_group *g = rules_table_group_of(pc, mask);
     uint64_t key = rules_table_key(pc, generation);
     struct rule_bits bits = rules_entry_read(&g->way[0], key);
     for (int i = 1; i < TABLE_WAYS && UNLIKELY(bits.shape == RULE_ABSENT); i++) {

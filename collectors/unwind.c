@@ -73,6 +73,7 @@ void regs_from_context(struct regs *r, const void *ucontext)
         .r13 = (uintptr_t)g[REG_R13],
         .r14 = (uintptr_t)g[REG_R14],
         .r15 = (uintptr_t)g[REG_R15],
+        .context = ucontext,
     };
 }
 
@@ -196,6 +197,7 @@ static inline __attribute__((always_inline)) enum verdict run(struct walk *w, co
     const uintptr_t floor = w->floor;
     const uintptr_t last = w->top - WORD;
     const uint32_t generation = w->generation;
+    const uint32_t mask = LOAD(&rules_table_mask);
     uintptr_t *const pcs = w->pcs;
     const int max = w->max;
     int n = w->n;
@@ -206,7 +208,7 @@ static inline __attribute__((always_inline)) enum verdict run(struct walk *w, co
             verdict = WALK_FULL;
             break;
         }
-        struct rule_bits bits = rules_table_find(pc - 1, generation);
+        struct rule_bits bits = rules_table_find(pc - 1, generation, mask);
         if (UNLIKELY(shape_kind(bits.shape) == RULE_ABSENT)) {
             bits = miss(w, pc - 1);
         }
@@ -251,9 +253,11 @@ static inline __attribute__((always_inline)) enum verdict run(struct walk *w, co
 
 /* ---- Slow steps ---- */
 
+/* Stacks grow downwards. A signal may have come on another stack; assembly may have taken its
+ * return address off the stack already, so that its caller's sp is its own. */
 static bool moved_up(const struct regs *from, const struct regs *to, bool signal_frame)
 {
-    return signal_frame || to->sp > from->sp;
+    return signal_frame || to->sp > from->sp || (from->context && to->sp == from->sp);
 }
 
 /* The full registers of the frame at (w->pc, w->sp), stepped to from the last ones known. */

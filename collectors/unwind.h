@@ -20,6 +20,9 @@ struct regs {
     uintptr_t bx;
     uintptr_t r12, r13, r14, r15;
     uint32_t lost; /* enum regs_lost: those whose value is not known; pc and sp always are */
+    /* The ucontext of interrupted code, for the registers that a call need not keep: hand-written
+     * assembly may hold its CFA or return address there. NULL where a call has been made since. */
+    const void *context;
 };
 enum regs_lost {
     LOST_BP = 1 << 0,
@@ -58,6 +61,7 @@ static inline __attribute__((always_inline)) void regs_capture(struct regs *r)
                      : "rax", "memory");
     r->pc += 1; /* an exact pc: stored plus one */
     r->lost = 0;
+    r->context = NULL;
 }
 
 /* The registers of interrupted code, from the third argument of a signal handler; pc is already a

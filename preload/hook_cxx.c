@@ -194,11 +194,15 @@ static inline void delete_through(struct destroyer *d, void *p, uintptr_t a, uin
     d->next(p, a, b);
 }
 
+/* std::terminate(), which every C++ runtime defines: bound by the dynamic linker while it relocates
+ * us, at a fraction of the cost of a dlsym() that fails. */
+extern void terminate_of_runtime(void) __asm__("_ZSt9terminatev") __attribute__((weak));
+
 /* Called by the constructor: where a C++ runtime is in the global scope, look-ups are done now and
  * not under some lock of the program's. */
 void hook_cxx_start(void)
 {
-    if (!real_find(news[NEW].name)) {
+    if (!terminate_of_runtime) {
         return;
     }
     for (size_t i = 0; i < ARRAY_LEN(news); i++) {

@@ -14,24 +14,31 @@
 #include "preload/real.h"
 
 #include <stdlib.h>
+#include <sys/single_threaded.h>
 #include <unistd.h>
 
 /* Of the one thread that is forking: pthread_atfork's handlers run under libc's own lock. */
 static uint64_t mask_before;
+static bool locks_held;
 
 static void fork_prepare(void)
 {
     uint64_t ours = hook_signal_mask();
     sys_call4(SYS_rt_sigprocmask, SIG_BLOCK, &ours, &mask_before, sizeof ours);
-    rules_fork_prepare();
-    live_fork_prepare();
+    locks_held = !__libc_single_threaded; /* alone, nobody else is in the middle of anything */
+    if (locks_held) {
+        rules_fork_prepare();
+        live_fork_prepare();
+    }
 }
 
 static void fork_done(void)
 {
     uint64_t mask = mask_before;
-    live_fork_done();
-    rules_fork_done();
+    if (locks_held) {
+        live_fork_done();
+        rules_fork_done();
+    }
     sys_restore_signals(mask);
 }
 

@@ -1,7 +1,8 @@
 /* batch.c: the whole way of some profiles, on a few screens; see batch.h.
  *
  * Load all; sort the addresses that want a name by the file they belong to; ask one file after the
- * other; finish and write each profile. What fails concerns one profile, or the names of one module.
+ * other; finish and write each profile. What fails concerns one profile, or the names of one
+ * module.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -47,6 +47,23 @@ static bool die_follow(Dwarf_Die *die, unsigned by)
     return true;
 }
 
+/* The file of the declaration. dwarf_decl_file would do, but stops the program by an assertion for
+ * the entries of split DWARF (libdw 0.188). */
+static const char *die_file(Dwarf_Die *die)
+{
+    Dwarf_Attribute attribute;
+    Dwarf_Files *files;
+    Dwarf_Word index;
+    Dwarf_Die unit;
+    size_t n;
+
+    if (dwarf_formudata(dwarf_attr_integrate(die, DW_AT_decl_file, &attribute), &index) != 0 ||
+        dwarf_cu_info(attribute.cu, NULL, NULL, &unit, NULL, NULL, NULL, NULL) != 0 ||
+        dwarf_getsrcfiles(&unit, &files, &n) != 0 || index >= n)
+        return NULL;
+    return dwarf_filesrc(files, (size_t)index, NULL, NULL);
+}
+
 static int die_language(Dwarf_Die *die)
 {
     Dwarf_Die unit;
@@ -127,8 +144,10 @@ static char *die_qualify(Dwarf_Die *die, const char *bare)
         const char *name = die_string(&path[i], DW_AT_name);
         if (!name && tag == DW_TAG_subprogram)
             continue;
-        fprintf(out, "%s::", name ? name : tag == DW_TAG_namespace ? "(anonymous namespace)"
-                                                                   : "(anonymous class)");
+        fprintf(out, "%s::",
+                name                      ? name
+                : tag == DW_TAG_namespace ? "(anonymous namespace)"
+                                          : "(anonymous class)");
     }
     fputs(bare, out);
     if (fclose(out) != 0) {
@@ -138,11 +157,10 @@ static char *die_qualify(Dwarf_Die *die, const char *bare)
     return text;
 }
 
-static void die_names_read(struct die_name *name, Dwarf_Die *die,
-                           const struct symbol *symbol)
+static void die_names_read(struct die_name *name, Dwarf_Die *die, const struct symbol *symbol)
 {
     const char *linkage = die_linkage(die), *bare = die_string(die, DW_AT_name);
-    const char *file = dwarf_decl_file(die);
+    const char *file = die_file(die);
     int language = die_language(die), line;
 
     name->file = file ? file : "";

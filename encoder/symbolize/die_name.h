@@ -15,10 +15,10 @@
 #include <stdint.h>
 
 struct die_name {
-    const void *key;    /* address of the entry's bytes */
-    char *name;         /* demangled or qualified; NULL = it has none */
-    char *system_name;  /* linkage name, or the bare one */
-    const char *file;   /* of its declaration; "" = not known */
+    const void *key;   /* address of the entry's bytes */
+    char *name;        /* demangled or qualified; NULL = it has none */
+    char *system_name; /* linkage name, or the bare one */
+    const char *file;  /* of its declaration; "" = not known */
     uint64_t start_line;
 };
 

@@ -18,7 +18,7 @@
 struct image {
     GElf_Phdr *loads; /* the PT_LOAD headers, in their order */
     size_t nloads;
-    bool fixed;       /* ET_EXEC: runs where it says */
+    bool fixed; /* ET_EXEC: runs where it says */
 };
 
 int image_read(struct image *image, Elf *elf);

@@ -54,12 +54,10 @@ static int main_pid(const char *text, pid_t *pid)
 /* 0 = go on; otherwise the exit status plus one. */
 static int main_options(int argc, char **argv, struct batch_options *options)
 {
-    static const struct option longs[] = {{"pid", required_argument, NULL, 'p'},
-                                          {"output", required_argument, NULL, 'o'},
-                                          {"verbose", no_argument, NULL, 'v'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {"version", no_argument, NULL, 'V'},
-                                          {NULL, 0, NULL, 0}};
+    static const struct option longs[] = {
+        {"pid", required_argument, NULL, 'p'}, {"output", required_argument, NULL, 'o'},
+        {"verbose", no_argument, NULL, 'v'},   {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},   {NULL, 0, NULL, 0}};
     int option;
 
     while ((option = getopt_long(argc, argv, "p:o:vh", longs, NULL)) != -1) {

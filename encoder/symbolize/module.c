@@ -78,8 +78,7 @@ static int module_put_name(struct reading *r, const struct spot *spot, enum answ
     }
     system_name = strndup(symbol, stem ? stem : strlen(symbol));
     if (name && system_name) {
-        struct frame frame = {
-            .name = name, .system_name = system_name, .file = file, .line = line};
+        struct frame frame = {.name = name, .system_name = system_name, .file = file, .line = line};
         error = r->sink->put(r->sink, spot->query, kind, &frame, 1);
     }
     free(name);
@@ -262,8 +261,7 @@ static int module_read(struct reading *r, bool symbols_only)
     for (size_t i = 0; i < module->nqueries; i++) {
         const struct query *query = &module->queries[i];
         spots[i].query = i;
-        spots[i].inside =
-            image_vaddr(&r->image, query->mapping, query->address, &spots[i].vaddr);
+        spots[i].inside = image_vaddr(&r->image, query->mapping, query->address, &spots[i].vaddr);
         spots[i].unit = spots[i].inside ? units_find(&r->units, spots[i].vaddr) : UNIT_NONE;
     }
     error = module_put_all(r, spots, module->nqueries);

@@ -30,8 +30,12 @@ static uint32_t names_hash(const void *data, size_t len)
 /* Length of the valid UTF-8 sequence at p, 0 if it is none (RFC 3629). */
 static size_t names_utf8(const uint8_t *p, size_t len)
 {
-    size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3
-               : p[0] < 0xf5 ? 4 : 0;
+    size_t n = p[0] < 0x80   ? 1
+               : p[0] < 0xc2 ? 0
+               : p[0] < 0xe0 ? 2
+               : p[0] < 0xf0 ? 3
+               : p[0] < 0xf5 ? 4
+                             : 0;
 
     if (n == 0 || n > len)
         return 0;
@@ -120,8 +124,8 @@ static int names_intern(struct names *names, const char *string, uint32_t *index
         return -E2BIG;
     if (GROW(names->texts, names->texts_cap, names->ntexts + 1))
         return -ENOMEM;
-    names->texts[names->ntexts] = (struct names_text){
-        .at = names->nbytes, .len = (uint32_t)len, .next = *head, .hash = hash};
+    names->texts[names->ntexts] =
+        (struct names_text){.at = names->nbytes, .len = (uint32_t)len, .next = *head, .hash = hash};
     names->nbytes += len + 1;
     *index = (uint32_t)names->ntexts++;
     *head = *index + 1;
@@ -141,7 +145,7 @@ static int names_function(struct names *names, const struct frame *frame, uint32
 
     uint32_t key[3] = {new.name, new.system_name, new.file};
     new.hash = names_hash(key, sizeof key);
-    uint32_t *head = &names->function_heads[new.hash & (names->nfunction_heads - 1)];
+    uint32_t *head = &names->function_heads[new.hash &(names->nfunction_heads - 1)];
     for (uint32_t i = *head; i; i = names->functions[i - 1].next) {
         struct names_function *old = &names->functions[i - 1];
         if (old->name == new.name && old->system_name == new.system_name && old->file == new.file) {

@@ -15,8 +15,8 @@
 #include <stdint.h>
 
 struct names_text {
-    size_t at;           /* in bytes[] */
-    uint32_t len, next;  /* next of the same hash, + 1 */
+    size_t at;          /* in bytes[] */
+    uint32_t len, next; /* next of the same hash, + 1 */
     uint32_t hash;
 };
 

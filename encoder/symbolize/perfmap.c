@@ -65,8 +65,7 @@ static size_t perfmap_at(const struct query *queries, size_t n, uint64_t address
     return low;
 }
 
-static int perfmap_line(char *line, const struct query *queries, size_t n,
-                        struct answer_sink *sink)
+static int perfmap_line(char *line, const struct query *queries, size_t n, struct answer_sink *sink)
 {
     char *rest, *name;
     uint64_t start = strtoull(line, &rest, 16), size = strtoull(rest, &name, 16);
@@ -78,8 +77,8 @@ static int perfmap_line(char *line, const struct query *queries, size_t n,
     if (!*name)
         return 0;
     struct frame frame = {.name = name, .system_name = name, .file = ""};
-    for (size_t i = perfmap_at(queries, n, start);
-         i < n && queries[i].address - start < size; i++) {
+    for (size_t i = perfmap_at(queries, n, start); i < n && queries[i].address - start < size;
+         i++) {
         int error = sink->put(sink, i, ANSWER_SYMBOL, &frame, 1);
         if (error)
             return error;

@@ -208,7 +208,8 @@ int profile_load(struct profile *profile, int fd)
         return error;
 
     /* The rule of the format, and what tells a profile from any other file. */
-    if (profile->nstrings == 0 || (profile->nstrings > 1 ? profile->strings[1] : profile->nbytes) != 1)
+    if (profile->nstrings == 0 ||
+        (profile->nstrings > 1 ? profile->strings[1] : profile->nbytes) != 1)
         return -EBADMSG;
     for (size_t i = 0; i < profile->nmappings; i++) {
         struct mapping *mapping = &profile->mappings[i];

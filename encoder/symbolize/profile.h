@@ -49,19 +49,19 @@ struct mapping {
     uint64_t id, start, limit, offset;
     uint64_t file_index, build_id_index; /* in the string table */
     const char *file, *build_id;
-    uint32_t module;                     /* number of the file among those of a batch */
-    bool named;                          /* something was added; then the flags are ours */
+    uint32_t module; /* number of the file among those of a batch */
+    bool named;      /* something was added; then the flags are ours */
     bool functions, files, lines, inlines;
 };
 
 struct location {
     uint64_t address;
     uint64_t mapping_id;
-    uint32_t mapping;  /* index + 1; 0 = none */
-    uint32_t first;    /* of its new lines in names */
-    uint8_t count;     /* of new lines */
-    uint8_t kind;      /* enum answer_kind */
-    bool had_lines;    /* came with some: left alone */
+    uint32_t mapping; /* index + 1; 0 = none */
+    uint32_t first;   /* of its new lines in names */
+    uint8_t count;    /* of new lines */
+    uint8_t kind;     /* enum answer_kind */
+    bool had_lines;   /* came with some: left alone */
 };
 
 struct profile {

@@ -92,9 +92,8 @@ int replace_begin(struct replace *replace, const char *path, int old)
         return error;
     }
     /* A file shared with a group, or worked on by root, stays whose it was, as far as we may. */
-    if (replace->replaces &&
-        (fchown(replace->fd, replace->old.st_uid, replace->old.st_gid) == 0 ||
-         replace->old.st_uid == geteuid()))
+    if (replace->replaces && (fchown(replace->fd, replace->old.st_uid, replace->old.st_gid) == 0 ||
+                              replace->old.st_uid == geteuid()))
         (void)!fchmod(replace->fd, replace->old.st_mode & 0777);
     return 0;
 }

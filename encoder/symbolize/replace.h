@@ -19,7 +19,8 @@ struct replace {
     bool replaces; /* there is an old file, and it must still be there */
 };
 
-/* `old`: the open file that will be replaced; -1 = a new file, or whatever is there. 0 or -errno. */
+/* `old`: the open file that will be replaced; -1 = a new file, or whatever is there. 0 or -errno.
+ */
 int replace_begin(struct replace *replace, const char *path, int old);
 
 /* Puts the new file in place. -ENOENT: the old one has been taken away meanwhile, so there is none

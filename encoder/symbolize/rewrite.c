@@ -102,8 +102,7 @@ static bool rewrite_mapping(struct rewrite *rw, const struct mapping *mapping)
            put_number(&out, MAPPING_HAS_INLINE_FRAMES, mapping->inlines) &&
            pb_encode_tag(&rw->sink, PB_WT_STRING, PROFILE_MAPPING) &&
            pb_encode_varint(&rw->sink, kept + out.bytes_written) &&
-           pb_write(&rw->sink, rw->buf.data, kept) &&
-           pb_write(&rw->sink, flags, out.bytes_written);
+           pb_write(&rw->sink, rw->buf.data, kept) && pb_write(&rw->sink, flags, out.bytes_written);
 }
 
 static bool rewrite_lines(const struct rewrite *rw, pb_ostream_t *sink,
@@ -128,8 +127,7 @@ static bool rewrite_location(struct rewrite *rw, const struct location *location
     return rewrite_lines(rw, &size, location) &&
            pb_encode_tag(&rw->sink, PB_WT_STRING, PROFILE_LOCATION) &&
            pb_encode_varint(&rw->sink, rw->buf.len + size.bytes_written) &&
-           pb_write(&rw->sink, rw->buf.data, rw->buf.len) &&
-           rewrite_lines(rw, &rw->sink, location);
+           pb_write(&rw->sink, rw->buf.data, rw->buf.len) && rewrite_lines(rw, &rw->sink, location);
 }
 
 /* One field of the profile. */

@@ -14,8 +14,8 @@
 #include <stdint.h>
 
 struct scope_chain {
-    uint64_t pc;      /* as the DWARF counts */
-    Dwarf_Die *dies;  /* outermost first: a DW_TAG_subprogram, then DW_TAG_inlined_subroutine */
+    uint64_t pc;     /* as the DWARF counts */
+    Dwarf_Die *dies; /* outermost first: a DW_TAG_subprogram, then DW_TAG_inlined_subroutine */
     size_t n, cap;
     const void *owner; /* the subprogram that claimed it */
 };

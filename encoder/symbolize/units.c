@@ -37,8 +37,8 @@ static int units_add(struct units *units, Dwarf_Die *die, uint64_t bias, const s
             continue;
         if (GROW(units->ranges, units->ranges_cap, units->nranges + 1))
             return -ENOMEM;
-        units->ranges[units->nranges++] = (struct unit_range){
-            .low = low + bias, .high = high + bias, .unit = (uint32_t)units->n};
+        units->ranges[units->nranges++] =
+            (struct unit_range){.low = low + bias, .high = high + bias, .unit = (uint32_t)units->n};
         any = true;
     }
     if (!any)

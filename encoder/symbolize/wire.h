@@ -23,9 +23,9 @@
 
 struct wire_in {
     gzFile gz;
-    uint64_t inflated;         /* so far */
-    size_t at, have;           /* unread part of buf */
-    int error;                 /* sticky, -errno; 0 at a clean end of the file */
+    uint64_t inflated; /* so far */
+    size_t at, have;   /* unread part of buf */
+    int error;         /* sticky, -errno; 0 at a clean end of the file */
     uint8_t buf[1 << 16];
 };
 

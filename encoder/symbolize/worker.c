@@ -29,11 +29,13 @@ struct worker_head {
     uint64_t query; /* or WORKER_END */
     uint32_t kind, nframes;
     int32_t result; /* with WORKER_END */
+    uint32_t unused;
 };
 
 struct worker_body {
     uint64_t line, start_line;
     uint32_t name, system_name, file; /* lengths */
+    uint32_t unused;
 };
 
 #define WORKER_END UINT64_MAX
@@ -60,12 +62,12 @@ static int worker_put(struct answer_sink *sink, size_t query, enum answer_kind k
     fwrite(&head, sizeof head, 1, out);
     for (size_t i = 0; i < n; i++) {
         const struct frame *f = &frames[i];
-        struct worker_body body = {
-            .line = f->line,
-            .start_line = f->start_line,
-            .name = (uint32_t)strnlen(f->name, WORKER_TEXT_MAX),
-            .system_name = (uint32_t)strnlen(f->system_name, WORKER_TEXT_MAX),
-            .file = (uint32_t)strnlen(f->file, WORKER_TEXT_MAX)};
+        struct worker_body body = {.line = f->line,
+                                   .start_line = f->start_line,
+                                   .name = (uint32_t)strnlen(f->name, WORKER_TEXT_MAX),
+                                   .system_name =
+                                       (uint32_t)strnlen(f->system_name, WORKER_TEXT_MAX),
+                                   .file = (uint32_t)strnlen(f->file, WORKER_TEXT_MAX)};
         fwrite(&body, sizeof body, 1, out);
         fwrite(f->name, 1, body.name, out);
         fwrite(f->system_name, 1, body.system_name, out);
@@ -74,8 +76,8 @@ static int worker_put(struct answer_sink *sink, size_t query, enum answer_kind k
     return ferror(out) ? -EPIPE : 0;
 }
 
-static void __attribute__((noreturn)) worker_child(const struct module *module, bool symbols_only,
-                                                   int fd)
+static void __attribute__((noreturn))
+worker_child(const struct module *module, bool symbols_only, int fd)
 {
     struct rlimit cpu = {WORKER_CPU_SECONDS, WORKER_CPU_SECONDS}, core = {0, 0};
     struct pipe_sink sink = {.sink = {worker_put}};
@@ -86,6 +88,10 @@ static void __attribute__((noreturn)) worker_child(const struct module *module, 
     signal(SIGHUP, SIG_DFL);
     setrlimit(RLIMIT_CPU, &cpu);
     setrlimit(RLIMIT_CORE, &core);
+    /* A library's last words (assertions, "out of memory") are for nobody. */
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (null >= 0)
+        dup2(null, STDERR_FILENO);
     sink.out = fdopen(fd, "w");
     if (!sink.out)
         _exit(1);
@@ -146,8 +152,8 @@ static int worker_listen(const struct module *module, FILE *in, struct answer_si
         if (head.query >= module->nqueries || head.nframes == 0 || head.nframes > FRAMES_MAX ||
             head.kind > ANSWER_DWARF || !worker_read_frames(in, answer, head.nframes))
             break;
-        int error = sink->put(sink, (size_t)head.query, (enum answer_kind)head.kind,
-                              answer->frames, head.nframes);
+        int error = sink->put(sink, (size_t)head.query, (enum answer_kind)head.kind, answer->frames,
+                              head.nframes);
         if (error) {
             result = error;
             break;

@@ -65,8 +65,9 @@ def ok(name: str, good: bool, figures: object = "", why: object = "") -> bool:
     """One check. figures are shown either way, why only when it failed."""
     global failures, done
     done += 1
+    figures = " / ".join(str(figures).splitlines())
     if good:
-        print(f"ok - {name}" + (f" ({figures})" if figures != "" else ""), flush=True)
+        print(f"ok - {name}" + (f" ({figures})" if figures else ""), flush=True)
     else:
         failures += 1
         reason = "; ".join(" / ".join(str(x).splitlines()) for x in (why, figures) if x != "")

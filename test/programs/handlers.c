@@ -152,6 +152,7 @@ static void taken(void)
     int fd = signalfd(-1, &set, 0);
     printf("ready\n");
     printf("%d\n", read(fd, &info, sizeof info) == sizeof info && info.ssi_signo == SIGUSR2);
+    wait_for_a_line();
 }
 
 int main(int argc, char **argv)

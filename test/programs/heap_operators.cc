@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Each of the 8 C++ operators new and 12 operators delete once, in pairs, and a new that fails. Run
  * by e2e/heap_calls.py at rate 1, above each allocator ("no-fail" above mimalloc 2.0, which aborts
- * the program there).
+ * the program there). Aligned sizes are multiples of the alignment: libstdc++ asks malloc for that
+ * much anyway.
  */
 #include "site.h"
 #include <new>
@@ -48,18 +49,18 @@ SITE void site_new_nothrow(void)
 
 SITE void site_new_aligned(void)
 {
-    STAY(2, 1002, 128, ::operator new(1002, WIDE));
-    GO(1002, 128, ::operator new(1002, WIDE), ::operator delete(p, WIDE));
-    GO(1002, 128, ::operator new(1002, WIDE), ::operator delete (p, size_t{1002}, WIDE));
-    requests("site_new_aligned", 1002, N + 2, N);
+    STAY(2, 1024, 128, ::operator new(1024, WIDE));
+    GO(1024, 128, ::operator new(1024, WIDE), ::operator delete(p, WIDE));
+    GO(1024, 128, ::operator new(1024, WIDE), ::operator delete (p, size_t{1024}, WIDE));
+    requests("site_new_aligned", 1024, N + 2, N);
 }
 
 SITE void site_new_aligned_nothrow(void)
 {
-    STAY(3, 1003, 128, ::operator new(1003, WIDE, std::nothrow));
-    GO(1003, 128, ::operator new(1003, WIDE, std::nothrow),
+    STAY(3, 1152, 128, ::operator new(1152, WIDE, std::nothrow));
+    GO(1152, 128, ::operator new(1152, WIDE, std::nothrow),
        ::operator delete(p, WIDE, std::nothrow));
-    requests("site_new_aligned_nothrow", 1003, N + 1, N);
+    requests("site_new_aligned_nothrow", 1152, N + 1, N);
 }
 
 SITE void site_array(void)
@@ -79,18 +80,18 @@ SITE void site_array_nothrow(void)
 
 SITE void site_array_aligned(void)
 {
-    STAY(6, 1006, 128, ::operator new[](1006, WIDE));
-    GO(1006, 128, ::operator new[](1006, WIDE), ::operator delete[](p, WIDE));
-    GO(1006, 128, ::operator new[](1006, WIDE), ::operator delete[](p, size_t{1006}, WIDE));
-    requests("site_array_aligned", 1006, N + 2, N);
+    STAY(6, 1280, 128, ::operator new[](1280, WIDE));
+    GO(1280, 128, ::operator new[](1280, WIDE), ::operator delete[](p, WIDE));
+    GO(1280, 128, ::operator new[](1280, WIDE), ::operator delete[](p, size_t{1280}, WIDE));
+    requests("site_array_aligned", 1280, N + 2, N);
 }
 
 SITE void site_array_aligned_nothrow(void)
 {
-    STAY(7, 1007, 128, ::operator new[](1007, WIDE, std::nothrow));
-    GO(1007, 128, ::operator new[](1007, WIDE, std::nothrow),
+    STAY(7, 1408, 128, ::operator new[](1408, WIDE, std::nothrow));
+    GO(1408, 128, ::operator new[](1408, WIDE, std::nothrow),
        ::operator delete[](p, WIDE, std::nothrow));
-    requests("site_array_aligned_nothrow", 1007, N + 1, N);
+    requests("site_array_aligned_nothrow", 1408, N + 1, N);
 }
 
 SITE void fail(void)

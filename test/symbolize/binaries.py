@@ -2,8 +2,10 @@
 
 SPDX-License-Identifier: MIT
 """
+import json
 import os
 import re
+import shutil
 import subprocess
 
 
@@ -147,9 +149,9 @@ class Binary:
         """name -> (vaddr, size) of the functions."""
         out = {}
         for line in run("nm", "-S", *flags, self.path).splitlines():
-            m = re.match(r"(\w+) (\w+) [tTwWi] (\S+)$", line)
+            m = re.match(r"(\w+) (\w+ )?[tTwWi] (\S+)$", line)
             if m:
-                out[m.group(3).split("@")[0]] = (int(m.group(1), 16), int(m.group(2), 16))
+                out[m.group(3).split("@")[0]] = (int(m.group(1), 16), int(m.group(2) or "0", 16))
         return out
 
 
@@ -169,6 +171,18 @@ def addr2line(path, addresses, *flags):
         answers[-1].append((lines[i], file, int(line) if line.isdigit() else 0))
         i += 2
     return answers
+
+
+def llvm_symbolizer(path, addresses):
+    """The same by LLVM, for what binutils 2.40 get wrong: inlined calls in clang's DWARF 5, files
+    of LTO units, and functions that share a line of a header. None if it is not installed."""
+    if not shutil.which("llvm-symbolizer"):
+        return None
+    text = "".join("0x%x\n" % a for a in addresses)
+    out = run("llvm-symbolizer", "--no-demangle", "--inlines", "--output-style=JSON",
+              "--obj=" + path, input=text, env=dict(os.environ, DEBUGINFOD_URLS=""))
+    return [[(s["FunctionName"], s["FileName"], s["Line"]) for s in json.loads(line)["Symbol"]]
+            for line in out.splitlines() if line]
 
 
 def build(folder, name, source, compiler, *flags):

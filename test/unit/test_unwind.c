@@ -14,6 +14,7 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <execinfo.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -22,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -326,6 +328,49 @@ static void test_other_registers(void **state)
     expected.n = 0;
     through_rbx(through_rbx_twice);
     assert_int_equal(expected.n, 2);
+}
+
+/* Assembly that keeps its return address in a register no call preserves, as vfork does. */
+void without_return_address(void);
+__asm__(".text\n"
+        ".type without_return_address, @function\n"
+        "without_return_address:\n"
+        ".cfi_startproc\n"
+        "pop %rdi\n"
+        ".cfi_def_cfa_offset 0\n"
+        ".cfi_register %rip, %rdi\n"
+        "ud2\n"
+        "jmp *%rdi\n"
+        ".cfi_endproc\n"
+        ".size without_return_address, .-without_return_address\n");
+
+static void on_illegal(int sig, siginfo_t *si, void *uc)
+{
+    (void)sig, (void)si;
+    struct regs r;
+    regs_from_context(&r, uc);
+    fast_walk(&r, &bounds, &got);
+    ((ucontext_t *)uc)->uc_mcontext.gregs[REG_RIP] += 2; /* over the ud2 */
+}
+
+static NOINLINE void call_it(void)
+{
+    EXPECT_RETURN();
+    without_return_address();
+    AFTER_CALL();
+}
+
+static void test_scratch_registers(void **state)
+{
+    (void)state;
+    struct sigaction sa = {.sa_sigaction = on_illegal, .sa_flags = SA_SIGINFO};
+    struct sigaction old;
+    sigaction(SIGILL, &sa, &old);
+    expected.n = 0;
+    call_it();
+    sigaction(SIGILL, &old, NULL);
+    assert_true(holds_in_order(&got, &expected));
+    assert_true(got.pc[got.n - 1] != PSEUDO_TRUNCATED);
 }
 
 /* ---- Signals ---- */
@@ -709,7 +754,21 @@ static void test_threads(void **state)
     sigemptyset(&alarm);
     sigaddset(&alarm, SIGALRM);
     pthread_sigmask(SIG_BLOCK, &alarm, NULL);
-    usleep(1500 * 1000);
+    for (int i = 0; i < 30; i++) {
+        usleep(50 * 1000);
+        rules_fork_prepare();
+        pid_t pid = fork();
+        rules_fork_done();
+        if (pid == 0) {
+            int before = thread_differences;
+            rules_forget();
+            walk_at(10);
+            _exit(thread_differences != before);
+        }
+        int status = -1;
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+    }
     pthread_sigmask(SIG_UNBLOCK, &alarm, NULL);
     stop = true;
     for (int i = 0; i < 8; i++) {
@@ -724,6 +783,7 @@ static void test_threads(void **state)
 static void test_generations_wrap(void **state)
 {
     (void)state;
+    size_t allocated = mallinfo2().uordblks;
     for (int i = 0; i < 70000; i++) {
         rules_forget();
         if (i % 1000 == 0) {
@@ -731,6 +791,7 @@ static void test_generations_wrap(void **state)
             recurse(3);
         }
     }
+    assert_int_equal(mallinfo2().uordblks, allocated); /* and none of it came from malloc */
 }
 
 /* ---- Cost ---- */
@@ -832,6 +893,7 @@ int main(void)
         cmocka_unit_test(test_recursion),
         cmocka_unit_test(test_kinds_of_frame),
         cmocka_unit_test(test_other_registers),
+        cmocka_unit_test(test_scratch_registers),
         cmocka_unit_test(test_random_instants),
         cmocka_unit_test(test_alternate_stack),
         cmocka_unit_test(test_small_thread),

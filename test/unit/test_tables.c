@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The shared structures, alone and by many threads at once: the table of live objects against a
+ * model, the stack and bucket tables under concurrent insertion, the arena.
+ */
+#include "collectors/base/arena.h"
+#include "collectors/live.h"
+#include "collectors/stack.h"
+#include "collectors/table.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* Sections that the library's link provides; a test program has its own. */
+BELOW_PROGRAM void below_anything(void);
+void below_anything(void)
+{
+}
+
+static uint64_t next_random(uint64_t *x)
+{
+    *x ^= *x << 13;
+    *x ^= *x >> 7;
+    *x ^= *x << 17;
+    return *x;
+}
+
+/* Half a million insertions and removals at random of 4,096 addresses, checked against an array. */
+static void test_live_model(void **state)
+{
+    (void)state;
+    enum { ADDRESSES = 4096, STEPS = 500000 };
+    static uint64_t size_of[ADDRESSES]; /* 0 = not in */
+    static struct bucket bucket;
+    uint64_t random = 88172645463325252ULL;
+    for (int step = 0; step < STEPS; step++) {
+        uint64_t k = next_random(&random) % ADDRESSES;
+        void *p = (void *)(0x7f0000001000 + k * 4096 / 3 / 16 * 16); /* NOLINT: a key */
+        struct live_object out;
+        bool busy;
+        if (next_random(&random) & 1) {
+            struct live_object in = {(uintptr_t)p, (uint64_t)step + 1, &bucket};
+            assert_true(live_insert(&in, &out));
+            assert_true((out.address != 0) == (size_of[k] != 0));
+            assert_true(!out.address || out.size == size_of[k]);
+            size_of[k] = in.size;
+        } else {
+            assert_true(!size_of[k] || (live_maybe(p) && live_maybe_far(p)));
+            assert_true(live_remove(p, &out, &busy) == (size_of[k] != 0));
+            assert_true(!size_of[k] || out.size == size_of[k]);
+            size_of[k] = 0;
+        }
+    }
+    int maybe = 0;
+    for (uint64_t k = 0; k < ADDRESSES; k++) {
+        void *p = (void *)(0x7f0000001000 + k * 4096 / 3 / 16 * 16); /* NOLINT: a key */
+        struct live_object out;
+        bool busy;
+        live_remove(p, &out, &busy);
+    }
+    for (int word = 0; word < 1 << (LIVE_NEAR_BITS - 6); word++) {
+        maybe += __builtin_popcountll(live_near[word]);
+    }
+    assert_int_equal(maybe, 0); /* every bit was cleared by the last that needed it */
+}
+
+enum { THREADS = 8, PER_THREAD = 20000 };
+
+static void *live_worker(void *arg)
+{
+    uintptr_t base = 0x100000000000 + (uintptr_t)arg * 0x1000000;
+    static struct bucket bucket;
+    for (uintptr_t round = 0; round < 3; round++) {
+        for (uintptr_t i = 0; i < PER_THREAD; i++) {
+            struct live_object in = {base + i * 48, i + 1, &bucket};
+            struct live_object out;
+            if (!live_insert(&in, &out) || out.address) {
+                return "insert";
+            }
+        }
+        for (uintptr_t i = 0; i < PER_THREAD; i++) {
+            struct live_object out;
+            bool busy;
+            if (!live_remove((void *)(base + i * 48), &out, &busy) || out.size != i + 1) {
+                return "remove";
+            }
+        }
+    }
+    return NULL;
+}
+
+static struct table table;
+
+/* All threads keep the same 5,000 stacks and count in the same buckets. */
+static void *table_worker(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < PER_THREAD; i++) {
+        uintptr_t pcs[64];
+        int depth = 1 + i % 60;
+        for (int d = 0; d < depth; d++) {
+            pcs[d] = 0x400000 + (uintptr_t)(i % 5000) * 16 + (uintptr_t)d;
+        }
+        const struct stack *s = stack_keep(pcs, depth);
+        if (!s || s->depth != (uint32_t)depth ||
+            memcmp(s->pc, pcs, sizeof pcs[0] * s->depth) != 0) {
+            return "stack";
+        }
+        struct bucket *b = table_bucket(&table, s, (uint64_t)(i % 3), 7);
+        if (!b || b->stack->hash != s->hash || b->key[0] != (uint64_t)(i % 3)) {
+            return "bucket";
+        }
+        ADD(&b->value[0], 1);
+    }
+    return NULL;
+}
+
+static void run_threads(void *(*worker)(void *))
+{
+    pthread_t threads[THREADS];
+    for (uintptr_t i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, worker, (void *)i), 0); /* NOLINT */
+    }
+    for (int i = 0; i < THREADS; i++) {
+        void *result;
+        pthread_join(threads[i], &result);
+        assert_null(result);
+    }
+}
+
+static void test_live_threads(void **state)
+{
+    (void)state;
+    run_threads(live_worker);
+}
+
+static void add_value(void *node, void *arg)
+{
+    *(uint64_t *)arg += ((struct bucket *)node)->value[0];
+}
+
+static void test_table_threads(void **state)
+{
+    (void)state;
+    run_threads(table_worker);
+    uint64_t sum = 0;
+    hashset_each(&table.set, add_value, &sum);
+    assert_int_equal(sum, THREADS * PER_THREAD); /* nothing lost, whichever twin was counted in */
+    /* i mod 5000, i mod 60 and i mod 3 make lcm(5000, 60) = 15,000 pairs; twins may add a few. */
+    uint64_t buckets = hashset_count(&table.set);
+    assert_true(buckets >= 15000 && buckets < 15000 + 15000 / 20);
+}
+
+static void test_table_find(void **state)
+{
+    (void)state;
+    uintptr_t pcs[] = {0x1000, 0x2000};
+    const struct stack *s = stack_keep(pcs, 2);
+    assert_null(table_find(&table, s, 99, 99));
+    struct bucket *b = table_bucket(&table, s, 99, 99);
+    assert_non_null(b);
+    assert_ptr_equal(table_find(&table, s, 99, 99), b);
+    assert_ptr_equal(table_bucket(&table, s, 99, 99), b);
+}
+
+static void *arena_worker(void *arg)
+{
+    uint64_t mark = (uint64_t)(uintptr_t)arg + 1;
+    uint64_t *blocks[500];
+    for (int i = 0; i < 500; i++) {
+        size_t words = 1 + (size_t)i % 100 * 8;
+        blocks[i] = arena_alloc(words * sizeof(uint64_t));
+        for (size_t w = 0; w < words; w++) {
+            if (blocks[i][w] != 0) {
+                return "not zero";
+            }
+            blocks[i][w] = mark << 32 | (unsigned)i;
+        }
+    }
+    for (int i = 0; i < 500; i++) {
+        if (blocks[i][0] != (mark << 32 | (unsigned)i) || (uintptr_t)blocks[i] % 16) {
+            return "overlap";
+        }
+    }
+    return NULL;
+}
+
+static void test_arena_threads(void **state)
+{
+    (void)state;
+    run_threads(arena_worker);
+}
+
+static void test_arena_large(void **state)
+{
+    (void)state;
+    char *p = arena_alloc(9 << 20); /* more than a chunk */
+    assert_non_null(p);
+    memset(p, 1, 9 << 20);
+    assert_null(arena_alloc(SIZE_MAX / 2));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_live_model),    cmocka_unit_test(test_live_threads),
+        cmocka_unit_test(test_table_threads), cmocka_unit_test(test_table_find),
+        cmocka_unit_test(test_arena_threads), cmocka_unit_test(test_arena_large),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
