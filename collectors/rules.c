@@ -315,12 +315,15 @@ int rules_step(const struct regs *in, struct regs *out, const struct rules_memor
     return s.ret;
 }
 
-int rules_start(void)
+int rules_start(bool at_once)
 {
     if (ready) {
         return 0;
     }
-    int ret = libunwind_open();
+    int ret = libunwind_find();
+    if (ret == 0 && at_once && !libunwind_load()) {
+        ret = -ENOEXEC;
+    }
     if (ret == 0) {
         module_start();
         measure_block();

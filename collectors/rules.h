@@ -34,9 +34,10 @@ struct rule {
 /* What the rule table can hold of |bp_offset|; |cfa_offset| may be anything of its type. */
 #define RULE_BP_OFFSET_MAX ((1 << 27) - 1)
 
-/* Opens libunwind beside the program, invisible to its symbol look-ups. Constructor only. 0, or
- * -errno: then every walk ends after its leaf. */
-int rules_start(void);
+/* Finds libunwind, and maps it: at_once, or when the first rule is asked for (which a process that
+ * may be over in a millisecond prefers). Constructor only. 0, or -errno: then every walk ends after
+ * its leaf. */
+int rules_start(bool at_once);
 
 /* The rule in force for the instruction at pc (an exact address: stored pc − 1). Takes the rules
  * lock with all signals blocked, for microseconds; runs on a stack of its own. foreign: see

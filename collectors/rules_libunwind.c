@@ -1,28 +1,20 @@
 /* SPDX-License-Identifier: MIT
  *
- * libunwind, opened beside the program and kept from touching it. It is used as a debugger would
- * use it, through a "remote" address space whose accessors are the functions of this file, because
- * its local interface keeps 256 KiB a thread, is not reentrant and probes memory with a pipe.
+ * libunwind, mapped beside the program (rules_image.h) and kept from touching it. It is used as a
+ * debugger would use it, through a "remote" address space whose accessors are the functions of this
+ * file, because its local interface keeps 256 KiB a thread, is not reentrant and probes memory with
+ * a pipe. Nor does it see libc: what it imports is what this file gives it. There is no lock to
+ * take (ours is held), no mask to change (signals are blocked), no pipe, no file; memory comes from
+ * the kernel; abort() comes back here as a failed step.
  *
- * What remains of libc in it is taken away by redirecting its imports: the remote interface still
- * opens that pipe when first used, takes an address space from malloc, and changes the signal mask
- * twice and takes a pthread mutex at every allocation from its pools, which would be our own hooks'
- * when they interpose those. On our private stack signals are blocked already, and nothing wants a
- * pipe. A program that uses the same library itself keeps what it expects, only its pool locks
- * become spin locks.
- *
- * Everything here but libunwind_open runs under the rules lock, on the private stack.
+ * Everything here but libunwind_find runs under the rules lock, on the private stack.
  */
 #include "collectors/rules_libunwind.h"
 
 #include "collectors/base/sys.h"
-#include "collectors/rules_imports.h"
+#include "collectors/rules_image.h"
 
-#include <dlfcn.h>
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -39,49 +31,94 @@ static struct {
                                int, void *);
 } lib;
 static unw_addr_space_t space;
+static const char *library_path;
 
 /* Reads of a step. An ordinary one needs 200 to 300; the frame information of the largest functions
  * has some thousand bytes. Bounds what a hostile loop of expressions can cost to about 130 µs. */
 enum { READS_MAX = 1 << 16 };
 
-static bool on_private_stack(void)
+/* -- what libunwind finds in place of libc
+ * --------------------------------------------------------- */
+
+static void *escape[5]; /* for __builtin_longjmp: out of a step that wants to abort */
+
+static __attribute__((noreturn)) void import_abort(void)
 {
-    return (uintptr_t)__builtin_frame_address(0) - (uintptr_t)rules_stack < sizeof rules_stack;
+    __builtin_longjmp(escape, 1);
 }
 
-/* libunwind's imports, as they are after libunwind_open. */
-
-static int own_sigprocmask(int how, const sigset_t *set, sigset_t *old)
+/* Locks and masks: granted. */
+static int import_granted(void)
 {
-    return on_private_stack() ? 0 : sigprocmask(how, set, old);
-}
-
-static int own_pipe2(int *fd, int flags)
-{
-    return on_private_stack() ? -1 : pipe2(fd, flags);
-}
-
-/* For the address space, 26 KiB of which nearly nothing is ever touched. */
-static void *own_calloc(size_t n, size_t bytes)
-{
-    return on_private_stack() ? sys_map(n * bytes) : calloc(n, bytes);
-}
-
-/* Both halves are replaced together, so any lock will do: the mutex's first word is 0 when free. It
- * is held for a few instructions with signals blocked. */
-static int own_mutex_lock(pthread_mutex_t *m)
-{
-    while (__atomic_exchange_n((int *)m, 1, __ATOMIC_ACQUIRE)) {
-        sys_call0(SYS_sched_yield);
-    }
     return 0;
 }
 
-static int own_mutex_unlock(pthread_mutex_t *m)
+/* Files, pipes, compressed symbols, the local interface: there are none. */
+static long import_refused(void)
 {
-    STORE_RELEASE((int *)m, 0);
-    return 0;
+    return -1;
 }
+
+static int *import_errno_location(void)
+{
+    static int number;
+    return &number;
+}
+
+static void *import_tls_get_addr(void)
+{
+    static char block[64] __attribute__((aligned(16)));
+    return block;
+}
+
+static int import_getpagesize(void)
+{
+    return PAGE_BYTES;
+}
+
+/* The address space, 26 KiB of which nearly nothing is ever touched, and pools; never freed. */
+static void *import_calloc(size_t n, size_t bytes)
+{
+    return sys_map(n * bytes);
+}
+
+static void *import_malloc(size_t bytes)
+{
+    return sys_map(bytes);
+}
+
+static void *import_mmap(void *at, size_t bytes)
+{
+    (void)at;
+    void *p = sys_map(bytes);
+    return p ? p : (void *)-1; /* NOLINT: MAP_FAILED */
+}
+
+static const struct import imports[] = {
+    {"abort", import_abort},
+    {"pthread_mutex_lock", import_granted},
+    {"pthread_mutex_unlock", import_granted},
+    {"pthread_mutex_init", import_granted},
+    {"sigprocmask", import_granted},
+    {"sigfillset", import_granted},
+    {"__errno_location", import_errno_location},
+    {"__tls_get_addr", import_tls_get_addr},
+    {"getpagesize", import_getpagesize},
+    {"calloc", import_calloc},
+    {"malloc", import_malloc},
+    {"free", import_granted},
+    {"mmap", import_mmap},
+    {"munmap", import_granted},
+    {"memcpy", memcpy},
+    {"memmove", memmove},
+    {"memset", memset},
+    {"memchr", memchr},
+    {"strcmp", strcmp},
+    {"strlen", strlen},
+};
+
+/* -- what libunwind asks of us
+ * ----------------------------------------------------------------------- */
 
 /* Whether the page of addr may be read. Modules are only read where their frame information is, and
  * that stays while they are loaded, so the answer is remembered: a page that could be read has its
@@ -246,9 +283,32 @@ static int find_proc_info(unw_addr_space_t as, unw_word_t ip, unw_proc_info_t *i
     return 0;
 }
 
-/* Called at the first question, not before: it costs 50 µs, which programs that are over before
- * anything is sampled need not pay. Nothing in it is unsafe in a handler, see own_pipe2 and
- * own_calloc. */
+static bool symbols_find(const struct image *image)
+{
+    const struct {
+        const char *name;
+        void *at; /* a pointer to function, of whatever type */
+    } symbols[] = {
+        {"_Ux86_64_create_addr_space", &lib.create_addr_space},
+        {"_Ux86_64_set_caching_policy", &lib.set_caching_policy},
+        {"_Ux86_64_init_remote", &lib.init_remote},
+        {"_Ux86_64_step", &lib.step},
+        {"_Ux86_64_get_reg", &lib.get_reg},
+        {"_Ux86_64_is_signal_frame", &lib.is_signal_frame},
+        {"_Ux86_64_dwarf_search_unwind_table", &lib.search_unwind_table},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(symbols); i++) {
+        void *f = image_symbol(image, symbols[i].name);
+        if (!f) {
+            return false;
+        }
+        memcpy(symbols[i].at, &f, sizeof f);
+    }
+    return true;
+}
+
+/* At the first question, or in the constructor: most processes that a shell starts are over before
+ * anything is sampled. Tried once. */
 static COLD bool create_space(void)
 {
     static unw_accessors_t accessors = {
@@ -260,8 +320,23 @@ static COLD bool create_space(void)
         .access_fpreg = access_fpreg,
         .resume = resume,
     };
+    static struct image image;
+    static bool tried;
+    if (tried || !library_path) {
+        return false;
+    }
+    tried = true;
+    if (image_map(&image, library_path, imports, ARRAY_LEN(imports), import_refused) != 0 ||
+        !symbols_find(&image) || __builtin_setjmp(escape)) {
+        return false;
+    }
     space = lib.create_addr_space(&accessors, 0);
     return space && lib.set_caching_policy(space, UNW_CACHE_NONE) == 0;
+}
+
+bool libunwind_load(void)
+{
+    return space || create_space();
 }
 
 int query_step(struct query *q)
@@ -274,7 +349,7 @@ int query_step(struct query *q)
     q->out_known = 0;
     q->word_at = 0;
     q->reads_left = READS_MAX;
-    if (UNLIKELY(!space && !create_space())) {
+    if (!libunwind_load() || __builtin_setjmp(escape)) {
         return -1;
     }
     if (lib.init_remote(&cursor, space, q) < 0) {
@@ -302,38 +377,19 @@ int query_step(struct query *q)
     return 1;
 }
 
-int libunwind_open(void)
+int libunwind_find(void)
 {
-    void *handle = dlopen("libunwind-x86_64.so.8", RTLD_NOW | RTLD_LOCAL);
-    if (!handle) {
-        return -ENOENT;
-    }
-    const struct {
-        const char *name;
-        void *at; /* a pointer to function, of whatever type */
-    } symbols[] = {
-        {"_Ux86_64_create_addr_space", &lib.create_addr_space},
-        {"_Ux86_64_set_caching_policy", &lib.set_caching_policy},
-        {"_Ux86_64_init_remote", &lib.init_remote},
-        {"_Ux86_64_step", &lib.step},
-        {"_Ux86_64_get_reg", &lib.get_reg},
-        {"_Ux86_64_is_signal_frame", &lib.is_signal_frame},
-        {"_Ux86_64_dwarf_search_unwind_table", &lib.search_unwind_table},
+    static const char *const paths[] = {
+        "/usr/lib/x86_64-linux-gnu/libunwind-x86_64.so.8", /* Debian and its kin */
+        "/usr/lib64/libunwind-x86_64.so.8",                /* Fedora, SUSE */
+        "/usr/lib/libunwind-x86_64.so.8",                  /* Arch */
+        "/usr/local/lib/libunwind-x86_64.so.8",
     };
-    for (size_t i = 0; i < ARRAY_LEN(symbols); i++) {
-        void *f = dlsym(handle, symbols[i].name);
-        if (!f) {
-            return -ENOSYS;
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        if (sys_call4(SYS_faccessat, AT_FDCWD, paths[i], R_OK, 0) == 0) {
+            library_path = paths[i];
+            return 0;
         }
-        memcpy(symbols[i].at, &f, sizeof f);
     }
-    const struct import imports[] = {
-        {"sigprocmask", (uintptr_t)own_sigprocmask},
-        {"pipe2", (uintptr_t)own_pipe2},
-        {"calloc", (uintptr_t)own_calloc},
-        {"pthread_mutex_lock", (uintptr_t)own_mutex_lock},
-        {"pthread_mutex_unlock", (uintptr_t)own_mutex_unlock},
-    };
-    const struct link_map *module = handle; /* what glibc's handles are */
-    return imports_redirect(module, imports, ARRAY_LEN(imports));
+    return -ENOENT;
 }

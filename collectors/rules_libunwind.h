@@ -43,8 +43,12 @@ struct query {
 enum { RULES_STACK_BYTES = 64 << 10 };
 extern char rules_stack[RULES_STACK_BYTES];
 
-/* Constructor only. 0 or -errno. */
-int libunwind_open(void);
+/* Where it lies: constructor only. 0 or -ENOENT. */
+int libunwind_find(void);
+
+/* Maps it unless that has been done; the first question does so by itself. On the private stack, or
+ * in the constructor. False: it cannot be used. */
+bool libunwind_load(void);
 
 /* 1 = stepped, 0 = outermost frame, negative = could not. On the private stack. */
 int query_step(struct query *q);

@@ -49,8 +49,8 @@ static void start_heap(void)
 static void start_profiles(void)
 {
     int64_t cpu_rate = kinds[KIND_CPU].enabled ? config.cpu_rate : 0;
-    if (rules_start() != 0) {
-        log_line("libunwind-x86_64.so.8 cannot be loaded: stacks end after one frame");
+    if (rules_start(!config.is_child) != 0) {
+        log_line("libunwind-x86_64.so.8 cannot be used: stacks end after one frame");
     }
     stack_start((int)config.depth);
     threads_start();

@@ -6,12 +6,13 @@
 #include "collectors/kinds.h"
 #include "preload/config.h"
 
-#include <cmocka.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 static void read_env(const char *a, const char *b)
 {

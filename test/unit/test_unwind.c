@@ -881,7 +881,7 @@ static int start(void **state)
     int before = open_descriptors();
     find_bounds();
     int64_t t = sys_clock_ns(CLOCK_MONOTONIC);
-    int ret = rules_start();
+    int ret = rules_start(true);
     t = sys_clock_ns(CLOCK_MONOTONIC) - t;
     print_message("rules_start: %.0f us\n", (double)t / 1000);
     return ret != 0 || open_descriptors() != before;
