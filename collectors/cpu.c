@@ -40,8 +40,7 @@ static int64_t started;         /* CLOCK_MONOTONIC */
 static int64_t process_base;    /* the process's CPU clock when sampling began */
 static int64_t covered_by_dead; /* CPU ns of timed threads that have ended */
 
-/* -- the sampled instant -------------------------------------------------------------------------
- */
+/* ---- the sampled instant ---- */
 
 /* Expiries up to the given reading of the thread's clock. */
 static int64_t expiries(const struct thread *t, int64_t clock)
@@ -94,8 +93,7 @@ bool cpu_signal(const void *siginfo, const void *ucontext)
     return true;
 }
 
-/* -- timers --------------------------------------------------------------------------------------
- */
+/* ---- timers ---- */
 
 /* A thread's timer, its expiries beginning within a period of CPU time `from`. False: refused. */
 static bool timer_arm(struct thread *t, int64_t from)
@@ -194,8 +192,7 @@ static void find_threads(void)
     }
 }
 
-/* -- around dumps --------------------------------------------------------------------------------
- */
+/* ---- around dumps ---- */
 
 struct survey {
     bool at_end;
@@ -282,8 +279,7 @@ size_t cpu_snapshot(struct snapshot_sample **out, size_t *bytes)
     return f.n;
 }
 
-/* -- start and fork ------------------------------------------------------------------------------
- */
+/* ---- start and fork ---- */
 
 int64_t cpu_period(void)
 {

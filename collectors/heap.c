@@ -2,8 +2,9 @@
  *
  * See heap.h. A bucket is keyed by (stack, object size, rate), as Go keys its own: with one size a
  * bucket, the weight that undoes the sampling is one number for all its objects, and the counts
- * stay whole. Beyond SIZES_PER_STACK sizes a stack's further objects share one bucket (size key 0)
- * that keeps weighted sums in fixed point instead, which frees undo to the bit.
+ * stay whole. Beyond SIZES_PER_STACK sizes, a stack's further objects share buckets, one for each
+ * power of two (what the label "bytes" then says, so that it never drifts), which keep weighted
+ * sums in fixed point instead; frees undo them to the bit.
  *
  * No locks of its own; the shard locks of live.c are taken inside its calls.
  */
@@ -16,7 +17,7 @@
 #include "collectors/table.h"
 
 enum {
-    SIZES_PER_STACK = 64,
+    SIZES_PER_STACK = 4096,
     /* value[] of a bucket of one size: objects; of a mixed one: objects × 2^FIXED and bytes. */
     ALLOCATED = 0,
     FREED = 1,
@@ -26,9 +27,9 @@ enum {
     BASE_BYTES = 5,
     FIXED = 16,
 };
-/* No thread gets here by allocating. */
-#define NEVER (1ULL << 62)
-#define MIXED UINT64_MAX /* size key of a mixed bucket; no object is that large */
+/* While sampling is off a thread asks again after so many bytes whether it is on. */
+#define RECHECK (1ULL << 20)
+#define MIXED (1ULL << 63) /* in the size key of a mixed bucket; no object is that large */
 
 static struct table table;
 static uint64_t rate_now;
@@ -45,6 +46,7 @@ void heap_start(uint64_t rate, uint64_t seed)
     seed_given = seed;
     recorded_add(rebase);
     STORE(&rate_now, rate);
+    self.random = 0; /* this thread may have allocated before */
     self.heap_left = 0;
 }
 
@@ -53,17 +55,29 @@ void heap_stop(void)
     STORE(&rate_now, 0);
 }
 
+void heap_fork_child(void)
+{
+    self.random = 0; /* or all children would sample the same allocations */
+    self.heap_left = 0;
+}
+
 uint64_t heap_rate(void)
 {
     return LOAD(&rate_now);
 }
 
-/* -- deciding ------------------------------------------------------------------------------------
- */
+/* ---- deciding ---- */
 
-static void draw_gap(uint64_t rate)
+/* Begins a countdown in a thread that has none: the first gap is drawn, nothing is sampled yet. */
+static void countdown_begin(uint64_t rate)
 {
-    self.heap_left = rate ? sampler_gap(&self.random, rate) : NEVER;
+    if (rate == 0) {
+        self.heap_left = RECHECK;
+        return;
+    }
+    self.random = sampler_seed(seed_given ? seed_given : (uint64_t)sys_clock_ns(CLOCK_MONOTONIC),
+                               ADD(&threads_seeded, 1));
+    self.heap_left = sampler_gap(&self.random, rate);
 }
 
 bool heap_wants(size_t n)
@@ -78,21 +92,21 @@ bool heap_wants(size_t n)
             return false;
         }
     }
-    if (!self.random) { /* the first allocation of a thread: its countdown has yet to begin */
-        self.random =
-            sampler_seed(seed_given ? seed_given : (uint64_t)sys_clock_ns(CLOCK_MONOTONIC),
-                         ADD(&threads_seeded, 1));
-        draw_gap(rate);
-        if (!__builtin_sub_overflow(self.heap_left, counted, &self.heap_left)) {
+    if (!self.random) {
+        countdown_begin(rate);
+        if (rate == 0 || !__builtin_sub_overflow(self.heap_left, counted, &self.heap_left)) {
             return false;
         }
+    } else if (rate == 0) {
+        self.random = 0;
+        self.heap_left = RECHECK;
+        return false;
     }
-    draw_gap(rate);
-    return rate && self.depth == 0;
+    self.heap_left = sampler_gap(&self.random, rate);
+    return self.depth == 0;
 }
 
-/* -- recording -----------------------------------------------------------------------------------
- */
+/* ---- recording ---- */
 
 static struct bucket *bucket_for(const struct stack *stack, uint64_t size, uint64_t rate)
 {
@@ -101,14 +115,22 @@ static struct bucket *bucket_for(const struct stack *stack, uint64_t size, uint6
         return b;
     }
     uint32_t *sizes = (uint32_t *)&stack->heap_sizes; /* NOLINT: the stack's one mutable word */
-    uint64_t key = ADD(sizes, 1) < SIZES_PER_STACK ? size : MIXED;
-    return table_bucket(&table, stack, key, rate);
+    if (ADD(sizes, 1) < SIZES_PER_STACK) {
+        return table_bucket(&table, stack, size, rate);
+    }
+    uint64_t power = size ? 1ULL << (63 - __builtin_clzll(size)) : 0;
+    return table_bucket(&table, stack, MIXED | power, rate);
+}
+
+static bool is_mixed(const struct bucket *b)
+{
+    return b->key[0] & MIXED;
 }
 
 /* Adds one object to a bucket's ALLOCATED or FREED side. */
 static void bucket_count(struct bucket *b, int side, uint64_t size)
 {
-    if (b->key[0] != MIXED) {
+    if (!is_mixed(b)) {
         ADD(&b->value[side], 1);
         return;
     }
@@ -132,7 +154,7 @@ void heap_allocated(void *p, size_t n)
     bucket_count(b, ALLOCATED, n);
     struct live_object object = {(uintptr_t)p, n, b};
     struct live_object stale;
-    if (!live_insert(&object, &stale)) {
+    if (!live_insert(&object, &stale, self.depth > 1)) {
         bucket_count(b, FREED, n); /* cannot be followed: counted as allocated, not as in use */
         ADD(&table.lost, 1);
     } else if (stale.address) {
@@ -146,9 +168,8 @@ bool heap_freed(void *p, struct live_object *object)
     if (!live_maybe_far(p)) {
         return false;
     }
-    bool busy;
     heap_enter();
-    bool found = live_remove(p, object, &busy);
+    bool found = live_remove(p, object, self.depth > 1);
     if (found) {
         bucket_count(object->bucket, FREED, object->size);
     }
@@ -160,8 +181,8 @@ void heap_unfreed(const struct live_object *object)
 {
     struct live_object stale;
     heap_enter();
-    if (live_insert(object, &stale)) {
-        bool mixed = object->bucket->key[0] == MIXED;
+    if (live_insert(object, &stale, self.depth > 1)) {
+        bool mixed = is_mixed(object->bucket);
         double weight = mixed ? sampler_weight(object->size, object->bucket->key[1]) : 1;
         ADD(&object->bucket->value[FREED], -(uint64_t)(weight * (mixed ? 1 << FIXED : 1) + 0.5));
         if (mixed) {
@@ -172,8 +193,7 @@ void heap_unfreed(const struct live_object *object)
     heap_leave();
 }
 
-/* -- reading -------------------------------------------------------------------------------------
- */
+/* ---- reading ---- */
 
 static void rebase_bucket(void *node, void *arg)
 {
@@ -217,8 +237,8 @@ static void add_sample(void *node, void *arg)
         return;
     }
     s->stack = b->stack;
-    if (b->key[0] == MIXED) {
-        s->bytes_label = 0;
+    if (is_mixed(b)) {
+        s->bytes_label = b->key[0] & ~MIXED;
         s->value[0] = (int64_t)((since + (1 << (FIXED - 1))) >> FIXED);
         s->value[1] = (int64_t)(allocated_bytes - b->value[BASE_BYTES]);
         s->value[2] = (int64_t)((allocated - freed + (1 << (FIXED - 1))) >> FIXED);

@@ -11,7 +11,7 @@
 #include "collectors/live.h"
 #include "collectors/snapshot.h"
 
-/* -- the unsampled path: a countdown, and a bit ------------------------------------------------ */
+/* ---- the unsampled path: a countdown, and a bit ---- */
 
 /* Counts an allocation of n bytes (zero counts as one, or it could never be sampled). True: the
  * slow path must decide with heap_wants(). The borrow of the subtraction is the whole test. */
@@ -21,12 +21,14 @@ HOT static inline bool heap_countdown(size_t n)
         __builtin_sub_overflow(self.heap_left, (uint64_t)n + (n == 0), &self.heap_left));
 }
 
-/* -- the sampled path -------------------------------------------------------------------------- */
+/* ---- the sampled path ---- */
 
 /* Mean bytes between samples (0 = off, 1 = all); seed 0 = none given. Constructor only. */
 void heap_start(uint64_t rate, uint64_t seed);
 /* No allocation will be sampled from now on (another malloc won). */
 void heap_stop(void);
+/* In a forked child: its sampling is its own from here. */
+void heap_fork_child(void);
 /* The rate in force. */
 uint64_t heap_rate(void);
 

@@ -11,7 +11,7 @@
 enum {
     SHARDS = 1 << LIVE_SHARD_BITS,
     SHARD_FIRST = 64,   /* slots; a power of two */
-    PATIENCE = 1 << 16, /* pauses, about a millisecond: a holder needs tens of nanoseconds */
+    PATIENCE = 1 << 16, /* pauses, some milliseconds: a holder needs tens of nanoseconds */
     STICKY = 255,
 };
 
@@ -30,7 +30,7 @@ static struct shard shards[SHARDS];
 
 _Static_assert(LIVE_NEAR_BITS - LIVE_SHARD_BITS >= 6, "a word of bits belongs to one shard");
 
-/* -- the bitmaps --------------------------------------------------------------------------- */
+/* ---- the bitmaps ---- */
 
 static void bit_add(uint64_t *bits, uint8_t *count, uint64_t i)
 {
@@ -53,8 +53,7 @@ bool live_maybe_far(const void *p)
     return LOAD(&live_far[bit >> 6]) >> (bit & 63) & 1;
 }
 
-/* -- the exact table: linear probing, deletion by shifting back ---------------------------------
- */
+/* ---- the exact table: linear probing, deletion by shifting back ---- */
 
 static struct shard *shard_of(uint64_t hash)
 {
@@ -112,12 +111,21 @@ static void slot_clear(struct shard *s, uint64_t hole)
     s->slot[hole] = (struct live_object){0, 0, NULL};
 }
 
-bool live_insert(const struct live_object *object, struct live_object *stale)
+static bool shard_lock(struct shard *s, bool nested)
+{
+    if (nested) {
+        return lock_try_for(&s->lock, PATIENCE);
+    }
+    lock_take(&s->lock);
+    return true;
+}
+
+bool live_insert(const struct live_object *object, struct live_object *stale, bool nested)
 {
     uint64_t hash = live_hash((const void *)object->address); /* NOLINT: a key */
     struct shard *s = shard_of(hash);
     stale->address = 0;
-    if (!lock_try_for(&s->lock, PATIENCE)) {
+    if (!shard_lock(s, nested)) {
         return false;
     }
     bool room = s->count < s->mask / 4 * 3 || shard_grow(s) || (s->mask && s->count < s->mask);
@@ -136,12 +144,11 @@ bool live_insert(const struct live_object *object, struct live_object *stale)
     return room;
 }
 
-bool live_remove(const void *p, struct live_object *out, bool *busy)
+bool live_remove(const void *p, struct live_object *out, bool nested)
 {
     uint64_t hash = live_hash(p);
     struct shard *s = shard_of(hash);
-    *busy = !lock_try_for(&s->lock, PATIENCE);
-    if (*busy) {
+    if (!shard_lock(s, nested)) {
         return false;
     }
     uint64_t i = s->mask ? slot_find(s, (uintptr_t)p) : 0;

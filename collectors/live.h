@@ -44,12 +44,13 @@ static inline bool live_maybe(const void *p)
 SIGNAL_SAFE bool live_maybe_far(const void *p);
 
 /* Enters an object; an older one of the same address, whose free was not seen, is handed back in
- * *stale. False: no memory or the lock not to be had (a handler of this very thread): not tracked.
- */
-SIGNAL_SAFE bool live_insert(const struct live_object *object, struct live_object *stale);
+ * *stale. nested: this thread may itself be in the middle of a call of these two, below a signal
+ * handler; then the wait for the lock is bounded. False: no memory, or no lock: not tracked. */
+SIGNAL_SAFE bool live_insert(const struct live_object *object, struct live_object *stale,
+                             bool nested);
 
-/* Takes p out, into *out. False: it is not in. *busy tells that the lock could not be had. */
-SIGNAL_SAFE bool live_remove(const void *p, struct live_object *out, bool *busy);
+/* Takes p out, into *out. False: it is not in (or, nested, the lock was not to be had). */
+SIGNAL_SAFE bool live_remove(const void *p, struct live_object *out, bool nested);
 
 /* Makes live_maybe() and live_maybe_far() true for p for good, without a record. */
 void live_mark(const void *p);

@@ -100,8 +100,7 @@ static bool segment_map(const struct image *image, const ElfW(Phdr) * p, int fd)
     return true;
 }
 
-/* -- relocation ----------------------------------------------------------------------------------
- */
+/* ---- relocation ---- */
 
 struct dynamic {
     const ElfW(Rela) * rela, *jmprel;
@@ -226,8 +225,7 @@ static int relocate(const struct image *image, const ElfW(Rela) * r, size_t n,
     return 0;
 }
 
-/* -- the whole
- * ------------------------------------------------------------------------------------- */
+/* ---- the whole ---- */
 
 static int image_fill(struct image *image, const struct headers *h, int fd, const struct binding *b)
 {

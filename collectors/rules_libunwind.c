@@ -37,8 +37,7 @@ static const char *library_path;
  * has some thousand bytes. Bounds what a hostile loop of expressions can cost to about 130 µs. */
 enum { READS_MAX = 1 << 16 };
 
-/* -- what libunwind finds in place of libc
- * --------------------------------------------------------- */
+/* ---- what libunwind finds in place of libc ---- */
 
 static void *escape[5]; /* for __builtin_longjmp: out of a step that wants to abort */
 
@@ -117,8 +116,7 @@ static const struct import imports[] = {
     {"strlen", strlen},
 };
 
-/* -- what libunwind asks of us
- * ----------------------------------------------------------------------- */
+/* ---- what libunwind asks of us ---- */
 
 /* Whether the page of addr may be read. Modules are only read where their frame information is, and
  * that stays while they are loaded, so the answer is remembered: a page that could be read has its

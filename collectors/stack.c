@@ -12,12 +12,13 @@
 #include <string.h>
 
 /* Our own code, as the linker knows it: [own_begin, own_end); below_* is the section of
- * BELOW_PROGRAM. */
+ * BELOW_PROGRAM, which a unit test need not have. */
 extern const char own_begin[] __asm__("__ehdr_start") __attribute__((visibility("hidden")));
 extern const char own_end[] __asm__("etext") __attribute__((visibility("hidden")));
 extern const char below_begin[] __asm__("__start_pprof_below")
-    __attribute__((visibility("hidden")));
-extern const char below_end[] __asm__("__stop_pprof_below") __attribute__((visibility("hidden")));
+    __attribute__((weak, visibility("hidden")));
+extern const char below_end[] __asm__("__stop_pprof_below")
+    __attribute__((weak, visibility("hidden")));
 
 enum {
     HIDDEN_RANGES = 32,
@@ -67,7 +68,7 @@ void stack_hide(uintptr_t lo, uintptr_t hi)
     }
 }
 
-/* -- keeping ------------------------------------------------------------------------------- */
+/* ---- keeping ---- */
 
 struct key {
     uint64_t hash;
@@ -122,7 +123,7 @@ const struct stack *stack_pseudo(enum pseudo_pc pc)
     return (const struct stack *)(const void *)&pseudo[pc];
 }
 
-/* -- capturing ----------------------------------------------------------------------------- */
+/* ---- capturing ---- */
 
 struct stack_bounds stack_own_bounds(void)
 {

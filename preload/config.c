@@ -5,22 +5,23 @@
  */
 #include "preload/config.h"
 
+#include "collectors/base/arena.h"
 #include "collectors/base/log.h"
 #include "collectors/base/sys.h"
 #include "collectors/base/text.h"
 #include "collectors/kinds.h"
 #include "collectors/stack.h"
 
+#include <fnmatch.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct config config;
 
 #define MARKER "PPROF_PARENT"
 
-/* -- kinds of values: each reads a text, false = not valid ---------------------------------------
- */
+/* ---- kinds of values: each reads a text, false = not valid ---- */
 
 static bool read_number(const char *s, int64_t *v)
 {
@@ -62,8 +63,7 @@ static bool read_signal(const char *s, int64_t *v)
            *v != SIGILL && *v != SIGTRAP && *v != SIGABRT && (*v < 32 || *v > 33);
 }
 
-/* -- the table -----------------------------------------------------------------------------------
- */
+/* ---- the table ---- */
 
 static const struct setting {
     const char *name;
@@ -197,52 +197,57 @@ void config_read(char *const *env, bool secure)
     config.is_child = env_find(env, MARKER) != NULL;
 }
 
+/* Sets a variable without setenv(), which the program may have replaced (bash does) and which
+ * would allocate: a new array, a new string, in memory that is never freed. */
+static void env_set(const char *name, const char *value)
+{
+    size_t name_len = strlen(name);
+    size_t n = 0;
+    while (environ[n]) {
+        n++;
+    }
+    char **fresh = arena_alloc((n + 2) * sizeof *fresh);
+    char *line = arena_alloc(name_len + strlen(value) + 2);
+    if (!fresh || !line) {
+        return;
+    }
+    memcpy(line, name, name_len);
+    line[name_len] = '=';
+    strcpy(line + name_len + 1, value);
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (strncmp(environ[i], line, name_len + 1) != 0) {
+            fresh[kept++] = environ[i];
+        }
+    }
+    fresh[kept++] = line;
+    fresh[kept] = NULL;
+    environ = fresh;
+}
+
 void config_hand_down(void)
 {
     if (!config.is_child) {
-        setenv("PPROF_OUT", config.out, 1);
-        setenv(MARKER, "1", 1);
+        env_set("PPROF_OUT", config.out);
+        env_set(MARKER, "1");
     }
 }
 
-/* -- globs ---------------------------------------------------------------------------------------
- */
-
-/* Does pattern [p, end) match s? Iterative: the last star is the only place to go back to. */
-static bool glob(const char *p, const char *end, const char *s)
-{
-    const char *star = NULL;
-    const char *star_s = NULL;
-    while (*s) {
-        if (p < end && *p == '*') {
-            star = p++;
-            star_s = s;
-        } else if (p < end && (*p == '?' || *p == *s)) {
-            p++;
-            s++;
-        } else if (star) {
-            p = star + 1;
-            s = ++star_s;
-        } else {
-            return false;
-        }
-    }
-    while (p < end && *p == '*') {
-        p++;
-    }
-    return p == end;
-}
+/* ---- globs ---- */
 
 bool config_glob_list(const char *list, const char *name)
 {
     for (const char *p = list;; p++) {
-        const char *end = p + strcspn(p, ",");
-        if (glob(p, end, name)) {
+        char glob[256];
+        size_t len = strcspn(p, ",");
+        struct text t = text_in(glob, sizeof glob);
+        text_add_n(&t, p, len);
+        if (fnmatch(glob, name, 0) == 0) {
             return true;
         }
-        if (*end == '\0') {
+        p += len;
+        if (*p == '\0') {
             return false;
         }
-        p = end;
     }
 }

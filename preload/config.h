@@ -33,7 +33,7 @@ extern HIDDEN struct config config;
  * default. Also decides kinds[].enabled. */
 void config_read(char *const *env, bool secure);
 
-/* Does the comma list of globs (`*`, `?`) match name? */
+/* Does the comma list of globs (as fnmatch knows them) match name? Constructor only. */
 bool config_glob_list(const char *list, const char *name);
 
 /* Makes PPROF_OUT absolute in the environment and leaves the marker there, for the processes that

@@ -22,8 +22,7 @@
 
 static int last_number;
 
-/* -- names
- * ------------------------------------------------------------------------------------------- */
+/* ---- names ---- */
 
 /* The last component of the main program's path, as much of it as leaves room for the rest. */
 static void add_program(struct text *t, const struct maps *maps)
@@ -83,8 +82,7 @@ static int open_folder(void)
     return sys_open(path, O_RDONLY | O_DIRECTORY, 0);
 }
 
-/* -- one profile
- * ------------------------------------------------------------------------------------- */
+/* ---- one profile ---- */
 
 static int write_profile(int dir, const char *name, const struct kind *kind,
                          const struct maps *maps, int64_t time)

@@ -41,8 +41,7 @@ EXPORT HOT void free(void *p)
     real_alloc.free(p);
 }
 
-/* -- the sampled paths ---------------------------------------------------------------------------
- */
+/* ---- the sampled paths ---- */
 
 static COLD void *malloc_slow(size_t n)
 {
@@ -144,8 +143,7 @@ EXPORT void *reallocarray(void *p, size_t count, size_t size)
     return realloc(p, n);
 }
 
-/* -- aligned -------------------------------------------------------------------------------------
- */
+/* ---- aligned ---- */
 
 static COLD void *aligned_slow(void *(*real)(size_t, size_t), size_t align, size_t n)
 {
@@ -216,8 +214,7 @@ EXPORT int posix_memalign(void **out, size_t align, size_t n)
     return real_alloc.posix_memalign(out, align, n);
 }
 
-/* -- the rest ------------------------------------------------------------------------------------
- */
+/* ---- the rest ---- */
 
 EXPORT size_t malloc_usable_size(void *p)
 {

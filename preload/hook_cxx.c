@@ -104,8 +104,12 @@ static void *new_first(struct variant *v, size_t n, uintptr_t a, uintptr_t b)
         self.probe_armed = false;
         self.heap_left = self.probe_left;
     }
-    if (p) {
-        STORE_RELEASE(&v->mode, self.probe_hit ? FORWARD : SAMPLE);
+    if (!p) {
+        return NULL;
+    }
+    STORE_RELEASE(&v->mode, self.probe_hit ? FORWARD : SAMPLE);
+    if (!self.probe_hit && heap_countdown(n) && heap_wants(n)) {
+        heap_allocated(p, n);
     }
     return p;
 }
@@ -125,8 +129,7 @@ static COLD void *new_slow(struct variant *v, size_t n, uintptr_t a, uintptr_t b
     return p;
 }
 
-/* -- delete: a record may have been made by any variant of new, or by malloc
- * ----------------------- */
+/* ---- delete: a record may have been made by any variant of new, or by malloc ---- */
 
 struct destroyer {
     delete_function *next;
@@ -214,8 +217,7 @@ void hook_cxx_start(void)
     }
 }
 
-/* -- the 20 names, under their mangled ones
- * -------------------------------------------------------- */
+/* ---- the 20 names, under their mangled ones ---- */
 
 EXPORT void *_Znwm(size_t n);
 EXPORT void *_Znam(size_t n);

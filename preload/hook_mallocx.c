@@ -31,8 +31,7 @@ EXPORT void dallocx(void *p, int flags);
 EXPORT void sdallocx(void *p, size_t n, int flags);
 EXPORT size_t nallocx(size_t n, int flags);
 
-/* -- without jemalloc: flags hold lg(alignment) in the low six bits, MALLOCX_ZERO = 64
- * ------------- */
+/* ---- without jemalloc: flags hold lg(alignment) in the low six bits, MALLOCX_ZERO = 64 ---- */
 
 enum { LG_ALIGN_MASK = 63, ZERO = 64 };
 
@@ -111,8 +110,7 @@ static const struct mallocx_family *next_family(void)
     return family;
 }
 
-/* -- the hooks: as in hook_alloc.c
- * ----------------------------------------------------------------- */
+/* ---- the hooks: as in hook_alloc.c ---- */
 
 void *mallocx(size_t n, int flags)
 {

@@ -6,6 +6,7 @@
  */
 #include "collectors/base/sys.h"
 #include "collectors/cpu.h"
+#include "collectors/heap.h"
 #include "collectors/live.h"
 #include "collectors/recorded.h"
 #include "collectors/rules.h"
@@ -47,6 +48,7 @@ static void fork_child(void)
     recorded_fork_child();
     control_fork_child();
     cpu_fork_child();
+    heap_fork_child();
     fork_done();
 }
 

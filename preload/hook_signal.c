@@ -72,8 +72,7 @@ static bool is_function(const struct sigaction *act)
     return act->sa_handler != SIG_DFL && act->sa_handler != SIG_IGN;
 }
 
-/* -- the handler
- * ------------------------------------------------------------------------------------- */
+/* ---- the handler ---- */
 
 /* The default action of a signal that nobody handles, now that the kernel thinks we do. */
 static void act_by_default(int sig)
@@ -156,8 +155,7 @@ static int install(struct disposition *d)
     return real_other.sigaction(d->signal, &ours, NULL);
 }
 
-/* -- the program's calls
- * ------------------------------------------------------------------------------- */
+/* ---- the program's calls ---- */
 
 EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 {
@@ -212,56 +210,20 @@ sighandler_t __sysv_signal(int sig, sighandler_t handler)
     return signal_with(sig, handler, (int)(SA_RESETHAND | SA_NODEFER));
 }
 
+EXPORT int sigignore(int sig)
+{
+    struct sigaction ignore;
+    memset(&ignore, 0, sizeof ignore);
+    ignore.sa_handler = SIG_IGN;
+    return sigaction(sig, &ignore, NULL);
+}
+
 EXPORT sighandler_t sysv_signal(int sig, sighandler_t handler)
 {
     return __sysv_signal(sig, handler);
 }
 
-/* Blocking SIGPROF would stop the clock of the thread: the kernel's mask never holds it, the
- * program's view of the mask does. */
-static int mask_with(int (*real)(int, const sigset_t *, sigset_t *), int how, const sigset_t *set,
-                     sigset_t *old)
-{
-    if (owned[PROF].signal == 0) {
-        return real(how, set, old);
-    }
-    bool before = self.prof_blocked;
-    sigset_t without;
-    if (set) {
-        without = *set;
-        sigdelset(&without, SIGPROF);
-    }
-    int err = real(how, set ? &without : NULL, old);
-    if (err) {
-        return err;
-    }
-    if (old && before) {
-        sigaddset(old, SIGPROF);
-    }
-    if (set && sigismember(set, SIGPROF)) {
-        self.prof_blocked = how != SIG_UNBLOCK;
-    } else if (set && how == SIG_SETMASK) {
-        self.prof_blocked = false;
-    }
-    if (!self.prof_blocked && self.prof_pending) {
-        self.prof_pending = false;
-        sys_call3(SYS_tgkill, sys_getpid(), sys_gettid(), SIGPROF);
-    }
-    return 0;
-}
-
-EXPORT int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
-{
-    return mask_with(real_other.pthread_sigmask, how, set, old);
-}
-
-EXPORT int sigprocmask(int how, const sigset_t *set, sigset_t *old)
-{
-    return mask_with(real_other.sigprocmask, how, set, old);
-}
-
-/* -- start
- * ------------------------------------------------------------------------------------------- */
+/* ---- start ---- */
 
 static void take_over(struct disposition *d, int sig)
 {
@@ -280,12 +242,7 @@ void hook_signal_start(int dump_signal, bool profile_cpu)
     }
     if (profile_cpu) {
         take_over(&owned[PROF], SIGPROF);
-        sigset_t prof;
-        sigset_t inherited;
-        sigemptyset(&prof);
-        sigaddset(&prof, SIGPROF);
-        real_other.pthread_sigmask(SIG_UNBLOCK, &prof, &inherited);
-        self.prof_blocked = sigismember(&inherited, SIGPROF) == 1;
+        hook_sigmask_start();
     }
 }
 

@@ -24,8 +24,7 @@ static bool active;
 static bool have_key;
 static pthread_key_t end_key;
 
-/* -- the thread's side
- * ----------------------------------------------------------------------------- */
+/* ---- the thread's side ---- */
 
 static void thread_begin(struct thread *t)
 {
@@ -71,8 +70,7 @@ static BELOW_PROGRAM int thread_main_c11(void *row)
     return t->start_c11(t->start_arg);
 }
 
-/* -- the creator's side
- * ------------------------------------------------------------------------------ */
+/* ---- the creator's side ---- */
 
 /* Bytes of the new thread's stack below its thread block that are certainly its own; 0 = unknown.
  * The guard lies at the other end. */
@@ -136,8 +134,7 @@ EXPORT int thrd_create(thrd_t *thread, thrd_start_t start, void *arg)
     return err;
 }
 
-/* -- start
- * ------------------------------------------------------------------------------------------- */
+/* ---- start ---- */
 
 void hook_thread_main_stack(char *const *argv)
 {

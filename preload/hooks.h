@@ -21,6 +21,9 @@ void hook_signal_start(int dump_signal, bool profile_cpu);
 /* The timers' and the dump signal, as a kernel mask. */
 uint64_t hook_signal_mask(void);
 
+/* hook_sigmask.c: from now on the kernel's masks do not hold SIGPROF. */
+void hook_sigmask_start(void);
+
 /* hook_process.c: fork handlers. */
 void hook_process_start(void);
 

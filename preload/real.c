@@ -18,8 +18,7 @@
 
 static THREAD_LOCAL bool resolving;
 
-/* -- bootstrap memory ----------------------------------------------------------------------------
- */
+/* ---- bootstrap memory ---- */
 
 enum { BOOTSTRAP_BYTES = 64 << 10 };
 static char bootstrap[BOOTSTRAP_BYTES] __attribute__((aligned(16)));
@@ -54,8 +53,7 @@ size_t real_bootstrap_size(const void *p)
     return n;
 }
 
-/* -- stubs: the first call of each function, or one made by the look-up itself
- * --------------------- */
+/* ---- stubs: the first call of each function, or one made by the look-up itself ---- */
 
 static void *boot_malloc(size_t n)
 {
@@ -182,6 +180,12 @@ static int boot_sigprocmask(int how, const sigset_t *set, sigset_t *old)
     return real_other.sigprocmask(how, set, old);
 }
 
+static int boot_sigsuspend(const sigset_t *set)
+{
+    real_start();
+    return real_other.sigsuspend(set);
+}
+
 static int boot_dlclose(void *handle)
 {
     real_start();
@@ -202,12 +206,11 @@ struct real_alloc real_alloc __attribute__((aligned(CACHE_LINE))) = {
 _Static_assert(sizeof(struct real_alloc) == CACHE_LINE, "the hot pointers are one cache line");
 
 struct real_other real_other = {
-    boot_pthread_create,  boot_thrd_create, boot_sigaction, boot_signal, boot_sysv_signal,
-    boot_pthread_sigmask, boot_sigprocmask, boot_dlclose,   boot_exit,
+    boot_pthread_create,  boot_thrd_create, boot_sigaction,  boot_signal,  boot_sysv_signal,
+    boot_pthread_sigmask, boot_sigprocmask, boot_sigsuspend, boot_dlclose, boot_exit,
 };
 
-/* -- the look-up ---------------------------------------------------------------------------------
- */
+/* ---- the look-up ---- */
 
 void *real_find(const char *name)
 {
@@ -250,20 +253,32 @@ void real_start(void)
     LOOK_UP(real_other.sysv_signal, "__sysv_signal");
     LOOK_UP(real_other.pthread_sigmask, "pthread_sigmask");
     LOOK_UP(real_other.sigprocmask, "sigprocmask");
+    LOOK_UP(real_other.sigsuspend, "sigsuspend");
     LOOK_UP(real_other.dlclose, "dlclose");
     LOOK_UP(real_other.exit_now, "_exit");
     resolving = false;
     done = true;
 }
 
+/* Does the program's look-up of a name end at us? Where a program that is not position-independent
+ * takes a function's address, the name's canonical address is a stub in the program itself: then
+ * the symbol found is an undefined one, and the stub leads to us. */
+static bool is_ours(const char *name)
+{
+    void *in_force = dlsym(RTLD_DEFAULT, name);
+    Dl_info ours;
+    Dl_info theirs;
+    const ElfW(Sym) *symbol = NULL;
+    if (!dladdr((void *)&real_alloc, &ours) ||
+        !dladdr1(in_force, &theirs, (void **)&symbol, RTLD_DL_SYMENT)) {
+        return false;
+    }
+    return ours.dli_fbase == theirs.dli_fbase || (symbol && symbol->st_shndx == SHN_UNDEF);
+}
+
 bool real_heap_is_ours(void)
 {
-    void *malloc_in_force = dlsym(RTLD_DEFAULT, "malloc");
-    void *free_in_force = dlsym(RTLD_DEFAULT, "free");
-    Dl_info ours, theirs, frees;
-    return dladdr((void *)&real_alloc, &ours) && dladdr(malloc_in_force, &theirs) &&
-           dladdr(free_in_force, &frees) && ours.dli_fbase == theirs.dli_fbase &&
-           ours.dli_fbase == frees.dli_fbase;
+    return is_ours("malloc") && is_ours("free");
 }
 
 bool real_extent(const void *p, uintptr_t *lo, uintptr_t *hi)

@@ -36,6 +36,7 @@ struct real_other {
     sighandler_t (*sysv_signal)(int, sighandler_t);
     int (*pthread_sigmask)(int, const sigset_t *, sigset_t *);
     int (*sigprocmask)(int, const sigset_t *, sigset_t *);
+    int (*sigsuspend)(const sigset_t *);
     int (*dlclose)(void *);
     void (*exit_now)(int) __attribute__((noreturn)); /* _exit */
 };

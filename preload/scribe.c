@@ -49,8 +49,7 @@ void scribe_start(void)
     below_bytes = (top - low + 2 * PAGE_BYTES) & ~(PAGE_BYTES - 1);
 }
 
-/* -- the scribe's side
- * ------------------------------------------------------------------------------- */
+/* ---- the scribe's side ---- */
 
 /* Leaves the table of descriptors that it shares for an empty one of its own: nothing is copied,
  * nothing closed, so no file of the program's notices (kernel 5.9; before: a copy, then closed). */
@@ -106,8 +105,7 @@ static void scribe_main(void *arg)
     }
 }
 
-/* -- the program's side
- * ------------------------------------------------------------------------------ */
+/* ---- the program's side ---- */
 
 /* A thread block as libc and the compiler expect it: itself at fs:0 and fs:16, the stack
  * protector's canary at fs:40, the pointer guard at fs:48; zeroes elsewhere. */

@@ -52,8 +52,7 @@ void symbolizer_queue(const char *library, const char *names, size_t bytes, int 
     memcpy(job->names, names, bytes);
 }
 
-/* -- the child, up to its exec
- * --------------------------------------------------------------------- */
+/* ---- the child, up to its exec ---- */
 
 static void write_file(const char *path, const char *text)
 {
@@ -113,8 +112,7 @@ static void run(void *arg)
     }
 }
 
-/* -- the scribe's side
- * ----------------------------------------------------------------------------- */
+/* ---- the scribe's side ---- */
 
 static bool start(const struct job *job)
 {

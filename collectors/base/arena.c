@@ -56,6 +56,9 @@ static COLD void *arena_grow(struct chunk *full, size_t bytes)
 
 void *arena_alloc(size_t bytes)
 {
+    if (bytes > ARENA_CAP) {
+        return NULL;
+    }
     bytes = (bytes + 15) & ~15UL;
     ADD(&handed_out, bytes);
     for (int tries = 0; tries < 8; tries++) {

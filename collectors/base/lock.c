@@ -4,6 +4,8 @@
  */
 #include "collectors/base/lock.h"
 
+enum { YIELDING = 4096 };
+
 bool lock_try_for(struct lock *l, int spins)
 {
     for (int i = 0; i < spins; i++) {
@@ -11,8 +13,13 @@ bool lock_try_for(struct lock *l, int spins)
             return true;
         }
         sys_spin_pause();
-        if (i % 64 == 63) { /* the holder may have lost its processor: let it run */
-            sys_call0(SYS_sched_yield);
+        if (i % 64 == 63) { /* the holder may have lost its processor: let it run, and if it is of */
+            if (i < YIELDING) { /* lower priority than we are, only our sleep will */
+                sys_call0(SYS_sched_yield);
+            } else {
+                const struct timespec nap = {0, 50000};
+                sys_call2(SYS_nanosleep, &nap, NULL);
+            }
         }
     }
     return false;

@@ -6,7 +6,6 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#define _GNU_SOURCE
 #include "die_name.h"
 
 #include "demangle.h"

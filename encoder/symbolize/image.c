@@ -2,7 +2,6 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#define _GNU_SOURCE
 #include "image.h"
 
 #include <elfutils/libdwelf.h>

@@ -6,7 +6,6 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#define _GNU_SOURCE
 #include "module.h"
 
 #include "debugfile.h"

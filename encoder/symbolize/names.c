@@ -6,7 +6,6 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#define _GNU_SOURCE
 #include "names.h"
 
 #include "grow.h"

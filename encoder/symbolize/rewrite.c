@@ -8,7 +8,6 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#define _GNU_SOURCE
 #include "rewrite.h"
 
 #include "grow.h"

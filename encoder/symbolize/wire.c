@@ -5,7 +5,6 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#define _GNU_SOURCE
 #include "wire.h"
 
 #include "grow.h"

@@ -4,7 +4,6 @@
  * pointer once and leaves by a tail call; nothing is ever recorded. Built and preloaded by
  * scripts/bench-malloc.
  */
-#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stddef.h>
 #include <stdint.h>

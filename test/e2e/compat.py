@@ -60,7 +60,7 @@ git log --stat --oneline | tail -n 20
 git checkout -q -b other HEAD~5 && git mv log journal && git commit -q -m moved
 git merge -q -m merged main; git log --graph --format='%h %s' | head -n 8
 git gc -q --aggressive && git fsck --full --strict && git count-objects -v | grep in-pack
-git grep -c 39 | cat; git status --short; git rev-parse nonsense
+git grep -c 39 | cat; git status --short; git rev-parse nonsense; exit $?
 """
 
 GCC = """

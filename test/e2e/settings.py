@@ -18,19 +18,12 @@ NONSENSE = {
     "PPROF_SIGNAL": ("NOSUCH", "0", "9", "STOP", "999", "RTMIN+99"),
     "PPROF_CPU_RATE": ("fast", "-1", "99999999999999999999", "1e3"),
     "PPROF_MEM_RATE": ("512K", "-1", "99999999999999999999"),
-    "PPROF_BLOCK_RATE": ("often", "-1"),
-    "PPROF_MUTEX_FRACTION": ("half", "-1"),
-    "PPROF_INTERVAL": ("soon", "-5"),
     "PPROF_AT_EXIT": ("maybe", "2"),
-    "PPROF_KEEP": ("all", "-1"),
-    "PPROF_DELTA": ("yes please", "7"),
-    "PPROF_HEAP_GROWTH": ("lots", "-1"),
     "PPROF_DEPTH": ("deep", "-3"),
     "PPROF_CHILDREN": ("some", "2"),
     "PPROF_SYMBOLIZE": ("perhaps", "3"),
     "PPROF_EXIT_WAIT": ("long", "-1"),
     "PPROF_SEED": ("random",),
-    "PPROF_DEBUG": ("verbose", "9"),
 }
 
 
@@ -99,18 +92,6 @@ def depth() -> None:
         most = max(len(s.locations) for s in heap.samples)
         # One pseudo-frame may say that the rest was cut.
         ok(f"PPROF_DEPTH={frames}", frames <= most <= frames + 1, most)
-
-
-def interval() -> None:
-    live = start([program("steady")], {"PPROF_INTERVAL": "1"})
-    live.line()
-    until = time.monotonic() + 15
-    while len(live.numbers()) < 2:
-        if time.monotonic() > until:
-            raise Failure("no second dump within 15 s")
-        time.sleep(0.1)
-    result = live.end()
-    ok("PPROF_INTERVAL=1", result.status == 0 and len(result.numbers()) >= 3, result.numbers())
 
 
 def seed() -> None:
