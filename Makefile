@@ -91,6 +91,9 @@ demo: deps-demo
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)scripts/demo
 
+lint: $(PROTO).h
+	$(Q)scripts/lint
+
 bench: bench-malloc bench-programs
 bench-malloc: all
 	$(Q)scripts/bench-malloc

@@ -39,12 +39,12 @@ void stack_start(int depth)
 
 static bool is_below(uintptr_t pc)
 {
-    return pc - (uintptr_t)below_begin < (uintptr_t)(below_end - below_begin);
+    return pc - (uintptr_t)below_begin < (uintptr_t)below_end - (uintptr_t)below_begin;
 }
 
 static bool is_own(uintptr_t pc)
 {
-    return pc - (uintptr_t)own_begin < (uintptr_t)(own_end - own_begin);
+    return pc - (uintptr_t)own_begin < (uintptr_t)own_end - (uintptr_t)own_begin;
 }
 
 static bool is_hidden(uintptr_t pc)

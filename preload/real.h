@@ -28,6 +28,8 @@ struct real_alloc {
 };
 extern HIDDEN struct real_alloc real_alloc;
 
+typedef __attribute__((noreturn)) void exit_function(int);
+
 struct real_other {
     int (*pthread_create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
     int (*thrd_create)(thrd_t *, thrd_start_t, void *);
@@ -38,7 +40,7 @@ struct real_other {
     int (*sigprocmask)(int, const sigset_t *, sigset_t *);
     int (*sigsuspend)(const sigset_t *);
     int (*dlclose)(void *);
-    void (*exit_now)(int) __attribute__((noreturn)); /* _exit */
+    exit_function *exit_now; /* _exit */
 };
 extern HIDDEN struct real_other real_other;
 

@@ -13,7 +13,8 @@ bool lock_try_for(struct lock *l, int spins)
             return true;
         }
         sys_spin_pause();
-        if (i % 64 == 63) { /* the holder may have lost its processor: let it run, and if it is of */
+        if (i % 64 ==
+            63) { /* the holder may have lost its processor: let it run, and if it is of */
             if (i < YIELDING) { /* lower priority than we are, only our sleep will */
                 sys_call0(SYS_sched_yield);
             } else {
