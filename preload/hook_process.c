@@ -55,7 +55,7 @@ static void fork_child(void)
 void hook_process_start(void)
 {
     pthread_atfork(fork_prepare, fork_done, fork_child);
-    at_quick_exit(control_end); /* registered first, runs last */
+    (void)at_quick_exit(control_end); /* registered first, runs last */
 }
 
 EXPORT __attribute__((noreturn)) void _exit(int status)
