@@ -2,6 +2,7 @@
 # targets are listed in README.md. Quiet unless V=1; sanitizers by SAN=address,undefined.
 
 PREFIX ?= /usr/local
+VERSION := 0.1.0
 CC ?= gcc
 CXX ?= g++
 BUILD := build
@@ -104,6 +105,18 @@ deps-demo:
 	$(Q)scripts/install-deps demo
 deps-check:
 	$(Q)scripts/install-deps check
+
+# The symboliser lies beside the library, which looks for it nowhere else.
+install: all
+	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/bin \
+	    $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man7
+	install -m 755 libpprofinject.so pprof-symbolize $(DESTDIR)$(PREFIX)/lib/
+	ln -sf ../lib/pprof-symbolize $(DESTDIR)$(PREFIX)/bin/pprof-symbolize
+	install -m 644 man/pprof-symbolize.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -m 644 man/libpprofinject.so.7 $(DESTDIR)$(PREFIX)/share/man/man7/
+	printf '%s\n' 'prefix=$(PREFIX)' 'preload=$${prefix}/lib/libpprofinject.so' '' 'Name: pprofinject' \
+	    'Description: pprof profiles of any dynamically linked program' 'Version: $(VERSION)' \
+	    >$(DESTDIR)$(PREFIX)/lib/pkgconfig/pprofinject.pc
 
 clean:
 	$(Q)rm -rf $(BUILD) libpprofinject.so pprof-symbolize
