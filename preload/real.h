@@ -28,7 +28,7 @@ struct real_alloc {
 };
 extern HIDDEN struct real_alloc real_alloc;
 
-typedef __attribute__((noreturn)) void exit_function(int);
+typedef void exit_function(int) __attribute__((noreturn));
 
 struct real_other {
     int (*pthread_create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
