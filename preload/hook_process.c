@@ -62,10 +62,12 @@ EXPORT __attribute__((noreturn)) void _exit(int status)
 {
     control_end();
     real_other.exit_now(status);
+    __builtin_unreachable();
 }
 
 EXPORT __attribute__((noreturn)) void _Exit(int status)
 {
     control_end();
     real_other.exit_now(status);
+    __builtin_unreachable();
 }

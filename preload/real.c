@@ -192,7 +192,7 @@ static int boot_dlclose(void *handle)
     return real_other.dlclose(handle);
 }
 
-static __attribute__((noreturn)) void boot_exit(int status)
+static void boot_exit(int status)
 {
     for (;;) {
         sys_call1(SYS_exit_group, status);

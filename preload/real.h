@@ -28,8 +28,6 @@ struct real_alloc {
 };
 extern HIDDEN struct real_alloc real_alloc;
 
-typedef void (*exit_function)(int) __attribute__((noreturn));
-
 struct real_other {
     int (*pthread_create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
     int (*thrd_create)(thrd_t *, thrd_start_t, void *);
@@ -40,7 +38,7 @@ struct real_other {
     int (*sigprocmask)(int, const sigset_t *, sigset_t *);
     int (*sigsuspend)(const sigset_t *);
     int (*dlclose)(void *);
-    exit_function exit_now; /* _exit */
+    void (*exit_now)(int); /* _exit; does not return */
 };
 extern HIDDEN struct real_other real_other;
 
