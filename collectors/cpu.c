@@ -165,10 +165,9 @@ void cpu_thread_end(struct thread *t)
     threads_give_back(t);
 }
 
-static void found(int tid, void *arg)
+void cpu_thread_found(int tid)
 {
-    (void)arg;
-    if (threads_by_tid(tid)) {
+    if (period == 0 || threads_by_tid(tid)) {
         return;
     }
     struct thread *t = threads_take();
@@ -182,6 +181,12 @@ static void found(int tid, void *arg)
     } else if (threads_twin(t)) {
         timer_retire(t); /* its own row got there meanwhile */
     }
+}
+
+static void found(int tid, void *arg)
+{
+    (void)arg;
+    cpu_thread_found(tid);
 }
 
 /* Threads that appeared without a word: those of raw clone, and timer_create's helpers. */

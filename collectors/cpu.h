@@ -29,6 +29,9 @@ SIGNAL_SAFE bool cpu_signal(const void *siginfo, const void *ucontext);
 void cpu_thread_begin(struct thread *t);
 void cpu_thread_end(struct thread *t);
 
+/* A thread that did not come by cpu_thread_begin: timed from now on, unless it is already. */
+SIGNAL_SAFE void cpu_thread_found(int tid);
+
 /* Before a dump, in a thread of the program (the scribe may not read other processes' threads):
  * finds threads without a timer, and measures what no timer covered. at_end: also credits what the
  * living threads owe, because no signal will come any more. A few microseconds, plus some 0.2 µs a

@@ -15,7 +15,8 @@
 #include "preload/hooks.h"
 #include "preload/real.h"
 
-#include <limits.h>
+#include <sched.h>
+#include <stdarg.h>
 #include <sys/resource.h>
 
 enum { LATE_ROUND = 2 }; /* of PTHREAD_DESTRUCTOR_ITERATIONS = 4, counted from 0 */
@@ -132,6 +133,24 @@ EXPORT int thrd_create(thrd_t *thread, thrd_start_t start, void *arg)
         threads_give_back(t);
     }
     return err;
+}
+
+/* libc's raw clone: a thread that nobody can wrap, timed from here. It may share its creator's
+ * thread block, or have none. The last three arguments are there or not, as flags say; passing on
+ * what lies in their places is what libc itself does. */
+EXPORT int clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
+{
+    va_list more;
+    va_start(more, arg);
+    void *parent_tid = va_arg(more, void *);
+    void *tls = va_arg(more, void *);
+    void *child_tid = va_arg(more, void *);
+    va_end(more);
+    int tid = real_other.clone(fn, stack, flags, arg, parent_tid, tls, child_tid);
+    if (tid > 0 && (flags & CLONE_THREAD) && LOAD(&active)) {
+        cpu_thread_found(tid);
+    }
+    return tid;
 }
 
 /* ---- start ---- */

@@ -14,6 +14,8 @@
 #include <elf.h>
 #include <errno.h>
 #include <link.h>
+#include <sched.h>
+#include <stdarg.h>
 #include <string.h>
 
 static THREAD_LOCAL bool resolving;
@@ -150,6 +152,18 @@ static int boot_thrd_create(thrd_t *thread, thrd_start_t fn, void *arg)
     return real_other.thrd_create(thread, fn, arg);
 }
 
+static int boot_clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
+{
+    va_list more;
+    va_start(more, arg);
+    void *parent_tid = va_arg(more, void *);
+    void *tls = va_arg(more, void *);
+    void *child_tid = va_arg(more, void *);
+    va_end(more);
+    real_start();
+    return real_other.clone(fn, stack, flags, arg, parent_tid, tls, child_tid);
+}
+
 static int boot_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 {
     real_start();
@@ -206,8 +220,17 @@ struct real_alloc real_alloc __attribute__((aligned(CACHE_LINE))) = {
 _Static_assert(sizeof(struct real_alloc) == CACHE_LINE, "the hot pointers are one cache line");
 
 struct real_other real_other = {
-    boot_pthread_create,  boot_thrd_create, boot_sigaction,  boot_signal,  boot_sysv_signal,
-    boot_pthread_sigmask, boot_sigprocmask, boot_sigsuspend, boot_dlclose, boot_exit,
+    .pthread_create = boot_pthread_create,
+    .thrd_create = boot_thrd_create,
+    .clone = boot_clone,
+    .sigaction = boot_sigaction,
+    .signal = boot_signal,
+    .sysv_signal = boot_sysv_signal,
+    .pthread_sigmask = boot_pthread_sigmask,
+    .sigprocmask = boot_sigprocmask,
+    .sigsuspend = boot_sigsuspend,
+    .dlclose = boot_dlclose,
+    .exit_now = boot_exit,
 };
 
 /* ---- the look-up ---- */
@@ -248,6 +271,7 @@ void real_start(void)
     LOOK_UP(real_alloc.malloc_usable_size, "malloc_usable_size");
     LOOK_UP(real_other.pthread_create, "pthread_create");
     LOOK_UP(real_other.thrd_create, "thrd_create");
+    LOOK_UP(real_other.clone, "clone");
     LOOK_UP(real_other.sigaction, "sigaction");
     LOOK_UP(real_other.signal, "signal");
     LOOK_UP(real_other.sysv_signal, "__sysv_signal");
