@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * See scribe.h. The protocol is one word, `state`: the number of requests ever made, times two,
- * plus one while a scribe is alive. A request adds two; if the word was even, it also sets the low
- * bit and makes the scribe. The scribe writes a dump whenever the number is not the one it last
- * served, and leaves by swapping the odd word, unchanged, for the even one: a request that comes in
- * between makes the swap fail. `written` tells the number last served.
+ * See scribe.h. The protocol is one word, `state`: the number of requests ever made, and below it
+ * whether there is a scribe (IDLE, STARTING, ALIVE). A request counts up; if there is no scribe, it
+ * also swaps in STARTING and makes one, which sets ALIVE. The scribe writes a dump whenever the
+ * number is not the one it last served, and leaves by swapping the word, unchanged, for the same
+ * with IDLE: a request that comes in between makes the swap fail. `written` tells the number last
+ * served. A scribe that was killed leaves ALIVE behind but, the kernel sees to that, no tid: the
+ * next request replaces it.
  *
  * Two blocks of stack and thread memory take turns, because a scribe still stands on its own when
  * it has given the word back.
@@ -25,8 +27,11 @@
 enum {
     STACK_BYTES = 256 << 10,
     ABOVE_BYTES = 16 << 10, /* libc's struct pthread starts at the thread pointer */
-    ALIVE = 1,
-    REQUEST = 2,
+    IDLE = 0,
+    STARTING = 1,
+    ALIVE = 2,
+    PHASE = 3, /* mask */
+    REQUEST = 4,
 };
 
 static struct block {
@@ -38,6 +43,7 @@ static struct block {
 static uint32_t state;
 static uint32_t written;
 static uint32_t turn;
+static bool serving_here;  /* a thread of the program does the scribe's work */
 static size_t below_bytes; /* thread-local memory that our code and libc's may touch */
 
 void scribe_start(void)
@@ -67,6 +73,7 @@ static void drop_descriptors(void)
 /* Serves requests until there are none; true if it may leave. */
 static void serve(bool symbolize)
 {
+    ADD(&state, ALIVE - STARTING);
     int64_t pause_ns = 1000000; /* 1 ms, growing: how often a running symboliser is looked after */
     for (;;) {
         uint32_t now = LOAD_ACQUIRE(&state);
@@ -87,7 +94,7 @@ static void serve(bool symbolize)
         case SYMBOLIZER_IDLE:
             break;
         }
-        if (CAS(&state, &now, now & ~(uint32_t)ALIVE)) {
+        if (CAS(&state, &now, (now & ~(uint32_t)PHASE) | IDLE)) {
             sys_futex_wake(&state);
             return;
         }
@@ -152,33 +159,41 @@ static void serve_here(void *arg)
     serve(false);
 }
 
+static bool somebody_lives(void)
+{
+    return LOAD(&blocks[0].tid) != 0 || LOAD(&blocks[1].tid) != 0 || LOAD(&serving_here);
+}
+
+/* No process to be had: the same code, here, on a stack that is large enough. */
+static void serve_without_process(void)
+{
+    char *stack = sys_map(STACK_BYTES);
+    if (!stack) {
+        STORE(&written, LOAD(&state) / REQUEST);
+        ADD(&state, (uint32_t)(IDLE - STARTING));
+        return;
+    }
+    STORE(&serving_here, true);
+    sys_call_on_stack(serve_here, NULL, stack + STACK_BYTES);
+    STORE(&serving_here, false);
+    sys_unmap(stack, STACK_BYTES);
+}
+
 uint32_t scribe_request(void)
 {
     uint32_t was = LOAD(&state);
-    while (!CAS(&state, &was, (was + REQUEST) | ALIVE)) {
-    }
-    uint32_t request = was / REQUEST + 1;
-    if (was & ALIVE) {
+    uint32_t next;
+    bool there;
+    do {
+        there = (was & PHASE) == STARTING || ((was & PHASE) == ALIVE && somebody_lives());
+        next = (there ? was : (was & ~(uint32_t)PHASE) | STARTING) + REQUEST;
+    } while (!CAS(&state, &was, next));
+    if (there) {
         sys_futex_wake(&state);
-        return request;
+    } else if (!clone_scribe()) {
+        serve_without_process();
     }
-    if (!clone_scribe()) {
-        /* No process to be had: the same code, here, on a stack that is large enough. */
-        char *stack = sys_map(STACK_BYTES);
-        if (stack) {
-            sys_call_on_stack(serve_here, NULL, stack + STACK_BYTES);
-            sys_unmap(stack, STACK_BYTES);
-        } else {
-            STORE(&written, request);
-            ADD(&state, (uint32_t)-ALIVE);
-        }
-    }
-    return request;
-}
-
-static bool somebody_lives(void)
-{
-    return LOAD(&blocks[0].tid) != 0 || LOAD(&blocks[1].tid) != 0;
+    return next / REQUEST;
 }
 
 void scribe_wait_written(uint32_t request)
@@ -193,7 +208,7 @@ void scribe_wait_idle(int64_t timeout_ns)
 {
     int64_t until = sys_clock_ns(CLOCK_MONOTONIC) + timeout_ns;
     uint32_t now;
-    while (((now = LOAD_ACQUIRE(&state)) & ALIVE) && somebody_lives()) {
+    while (((now = LOAD_ACQUIRE(&state)) & PHASE) != IDLE && somebody_lives()) {
         int64_t left = until - sys_clock_ns(CLOCK_MONOTONIC);
         if (left <= 0) {
             return;
