@@ -67,11 +67,11 @@ flags_of = $(shell sed -n '1,3s/.*flags: *\([^*]*\).*/\1/p' $(1))
 
 $(BUILD)/test/programs/%: test/programs/%.c
 	$(call say,CC,$<)
-	$(Q)mkdir -p $(@D) && $(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -pthread -I. -Wall -Wextra $(WERROR) -o $@ $< $(call flags_of,$<)
+	$(Q)mkdir -p $(@D) && $(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -pthread -I. -MMD -MP -Wall -Wextra $(WERROR) -o $@ $< $(call flags_of,$<)
 
 $(BUILD)/test/programs/%: test/programs/%.cc
 	$(call say,CXX,$<)
-	$(Q)mkdir -p $(@D) && $(CXX) -std=gnu++17 -O2 -g -pthread -I. -Wall -Wextra $(WERROR) -o $@ $< $(call flags_of,$<)
+	$(Q)mkdir -p $(@D) && $(CXX) -std=gnu++17 -O2 -g -pthread -I. -MMD -MP -Wall -Wextra $(WERROR) -o $@ $< $(call flags_of,$<)
 
 $(UNIT_LIB): $(UNIT_OBJ)
 	$(Q)rm -f $@ && ar rcs $@ $^
@@ -121,4 +121,4 @@ install: all
 clean:
 	$(Q)rm -rf $(BUILD) libpprofinject.so pprof-symbolize
 
--include $(LIB_OBJ:.o=.d) $(SYM_OBJ:.o=.d)
+-include $(LIB_OBJ:.o=.d) $(SYM_OBJ:.o=.d) $(PROGRAM_BIN:=.d) $(UNIT_BIN:=.d)

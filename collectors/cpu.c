@@ -24,9 +24,10 @@ enum {
     PERIODS = 0, /* value[] of a bucket */
     BASE = 1,    /* PERIODS at the fork that made this process */
     SIGNALS_PER_SCAN = 16,
+    FOUND_PER_SWEEP = 64,
 };
 
-static void find_threads(void);
+static void find_threads(bool at_dump);
 
 static struct table table;
 static struct bucket lost_bucket;
@@ -34,6 +35,7 @@ static struct bucket unsampled_bucket;
 static int64_t period; /* ns */
 static int signal_used;
 static uint32_t signals_seen;
+static uint32_t found_count;
 static uint64_t random_state; /* shared: drawn by fetch-and-add, mixed by sampler_seed */
 static uint64_t random_seed;
 static int64_t started;         /* CLOCK_MONOTONIC */
@@ -87,7 +89,7 @@ bool cpu_signal(const void *siginfo, const void *ucontext)
         struct stack_bounds bounds = {t->stack_lo, t->stack_hi, t->foreign};
         credit(stack_of_context(&regs, &bounds), periods);
         if (ADD(&signals_seen, 1) % SIGNALS_PER_SCAN == 0) {
-            find_threads();
+            find_threads(false);
         }
     }
     return true;
@@ -120,14 +122,16 @@ static bool timer_arm(struct thread *t, int64_t from)
     return true;
 }
 
-/* Takes a row out of use; only one of those who try does it. */
-static void timer_retire(struct thread *t)
+/* Takes a row out of use; of those who try, one does it and is told so. */
+static bool timer_retire(struct thread *t)
 {
     uint32_t seen = THREAD_TIMED;
-    if (CAS(&t->state, &seen, THREAD_TAKEN)) {
-        sys_call1(SYS_timer_delete, t->timer);
-        threads_give_back(t);
+    if (!CAS(&t->state, &seen, THREAD_TAKEN)) {
+        return false;
     }
+    sys_call1(SYS_timer_delete, t->timer);
+    threads_give_back(t);
+    return true;
 }
 
 void cpu_thread_begin(struct thread *t)
@@ -136,7 +140,7 @@ void cpu_thread_begin(struct thread *t)
     if (period == 0) {
         return;
     }
-    struct thread *twin = threads_twin(t);
+    struct thread *twin = threads_twin_since(t);
     if (twin && twin->foreign) { /* found by a scan before it got here */
         timer_retire(twin);
     }
@@ -156,7 +160,8 @@ static void credit_debt(struct thread *t, int64_t clock)
 
 void cpu_thread_end(struct thread *t)
 {
-    if (LOAD(&t->state) == THREAD_TIMED) {
+    uint32_t seen = THREAD_TIMED;
+    if (CAS(&t->state, &seen, THREAD_TAKEN)) {
         sys_call1(SYS_timer_delete, t->timer);
         int64_t clock = sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
         credit_debt(t, clock);
@@ -165,16 +170,36 @@ void cpu_thread_end(struct thread *t)
     threads_give_back(t);
 }
 
+/* Rows of threads that ended without a word (a bare exit): what they were credited is what we know.
+ */
+static void retire_if_dead(struct thread *t, void *arg)
+{
+    (void)arg;
+    int tid = LOAD_ACQUIRE(&t->tid);
+    int64_t clock;
+    if (tid != 0 && LOAD(&t->state) == THREAD_TIMED &&
+        !sys_clock_read(sys_thread_cpu_clock(tid), &clock) && LOAD(&t->tid) == tid) {
+        int64_t known = LOAD(&t->credited) * period;
+        if (timer_retire(t)) {
+            ADD(&covered_by_dead, known);
+        }
+    }
+}
+
 void cpu_thread_found(int tid)
 {
     if (period == 0 || threads_by_tid(tid)) {
         return;
+    }
+    if (ADD(&found_count, 1) % FOUND_PER_SWEEP == FOUND_PER_SWEEP - 1) {
+        threads_each(retire_if_dead, NULL);
     }
     struct thread *t = threads_take();
     if (!t) {
         return;
     }
     t->foreign = true;
+    threads_scan_begins();
     STORE_RELEASE(&t->tid, tid);
     if (threads_twin(t) || !timer_arm(t, sys_clock_ns(sys_thread_cpu_clock(tid)))) {
         threads_give_back(t);
@@ -189,12 +214,19 @@ static void found(int tid, void *arg)
     cpu_thread_found(tid);
 }
 
-/* Threads that appeared without a word: those of raw clone, and timer_create's helpers. */
-static void find_threads(void)
+/* Threads that appeared without a word: those of raw clone, and timer_create's helpers. Numbers
+ * that a scan could not bring to agree (a refused timer, a zombie) are no reason for the next one.
+ */
+static void find_threads(bool at_dump)
 {
-    if (threads_alive() != threads_registered()) {
-        threads_of_process(found, NULL);
+    static int unexplained;
+    int missing = threads_alive() - threads_registered();
+    if (missing == 0 || (missing == LOAD(&unexplained) && !at_dump)) {
+        return;
     }
+    threads_each(retire_if_dead, NULL);
+    threads_of_process(found, NULL);
+    STORE(&unexplained, threads_alive() - threads_registered());
 }
 
 /* ---- around dumps ---- */
@@ -207,21 +239,22 @@ struct survey {
 static void survey_thread(struct thread *t, void *arg)
 {
     struct survey *s = arg;
-    if (LOAD(&t->state) != THREAD_TIMED) {
+    int tid = LOAD_ACQUIRE(&t->tid);
+    int64_t clock;
+    if (tid == 0 || LOAD(&t->state) != THREAD_TIMED ||
+        !sys_clock_read(sys_thread_cpu_clock(tid), &clock)) {
         return;
     }
-    int64_t clock = sys_clock_ns(sys_thread_cpu_clock(t->tid));
-    if (clock == 0) { /* ended without a word (raw exit): what it was credited is what we know */
-        if (t->foreign) {
-            ADD(&covered_by_dead, LOAD(&t->credited) * period);
-            timer_retire(t);
-        }
+    /* The thread may have ended and its row be another's by now: then this clock is not its. */
+    int64_t base = t->clock_base;
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    if (LOAD(&t->tid) != tid || LOAD(&t->state) != THREAD_TIMED) {
         return;
     }
     if (s->at_end) {
         credit_debt(t, clock);
     }
-    s->covered += clock - t->clock_base;
+    s->covered += clock - base;
 }
 
 void cpu_before_dump(bool at_end)
@@ -231,8 +264,8 @@ void cpu_before_dump(bool at_end)
     }
     struct survey s = {at_end, 0};
     int64_t process = sys_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - process_base;
+    find_threads(true);
     threads_each(survey_thread, &s);
-    find_threads();
     /* A thread's own life before its first and after its last instruction here is the kernel's;
      * up to a hundredth of the time, and ten periods, it is no loss worth a line. */
     int64_t uncovered = process - s.covered - LOAD(&covered_by_dead);
@@ -329,7 +362,7 @@ void cpu_start(uint64_t rate, int signal, uint64_t seed)
     }
 }
 
-void cpu_fork_child(void)
+void cpu_fork_child(uint64_t nth)
 {
     threads_fork_child(self.thread);
     started = sys_clock_ns(CLOCK_MONOTONIC);
@@ -338,7 +371,8 @@ void cpu_fork_child(void)
     if (period == 0) {
         return;
     }
-    random_seed += (uint64_t)sys_getpid();
+    random_seed = sampler_seed(random_seed, nth);
+    random_state = 0;
     process_base = 0;
     time_this_thread();
 }

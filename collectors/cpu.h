@@ -43,7 +43,7 @@ size_t cpu_snapshot(struct snapshot_sample **out, size_t *bytes);
 /* CPU profile duration: time since the process (or its fork) began to be profiled. */
 int64_t cpu_since(void);
 
-/* In a forked child: only this thread is left, its timer did not come along. */
-void cpu_fork_child(void);
+/* In a forked child, its parent's nth: only this thread is left, its timer did not come along. */
+void cpu_fork_child(uint64_t nth);
 
 #endif

@@ -55,8 +55,10 @@ void heap_stop(void)
     STORE(&rate_now, 0);
 }
 
-void heap_fork_child(void)
+void heap_fork_child(uint64_t nth)
 {
+    seed_given = seed_given ? sampler_seed(seed_given, nth) : 0;
+    threads_seeded = 0;
     self.random = 0; /* or all children would sample the same allocations */
     self.heap_left = 0;
 }
@@ -149,14 +151,12 @@ void heap_allocated(void *p, size_t n)
     if (!b) {
         b = &lost_bucket;
         b->key[1] = rate;
-        ADD(&table.lost, 1);
     }
     bucket_count(b, ALLOCATED, n);
     struct live_object object = {(uintptr_t)p, n, b};
     struct live_object stale;
     if (!live_insert(&object, &stale, self.depth > 1)) {
         bucket_count(b, FREED, n); /* cannot be followed: counted as allocated, not as in use */
-        ADD(&table.lost, 1);
     } else if (stale.address) {
         bucket_count(stale.bucket, FREED, stale.size);
     }

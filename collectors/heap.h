@@ -27,8 +27,8 @@ HOT static inline bool heap_countdown(size_t n)
 void heap_start(uint64_t rate, uint64_t seed);
 /* No allocation will be sampled from now on (another malloc won). */
 void heap_stop(void);
-/* In a forked child: its sampling is its own from here. */
-void heap_fork_child(void);
+/* In a forked child, its parent's nth: its sampling is its own from here. */
+void heap_fork_child(uint64_t nth);
 /* The rate in force. */
 uint64_t heap_rate(void);
 

@@ -7,6 +7,7 @@
 #include "collectors/live.h"
 
 #include "collectors/base/lock.h"
+#include "collectors/base/self.h"
 
 enum {
     SHARDS = 1 << LIVE_SHARD_BITS,
@@ -17,6 +18,7 @@ enum {
 
 struct shard {
     struct lock lock;
+    bool held_by_fork;
     uint32_t count;
     uint64_t mask; /* slots − 1; 0 = none yet */
     struct live_object *slot;
@@ -27,6 +29,7 @@ static uint64_t live_far[1 << (LIVE_FAR_BITS - 6)] __attribute__((aligned(CACHE_
 static uint8_t near_count[1 << LIVE_NEAR_BITS]; /* pointers behind each bit; STICKY: for good */
 static uint8_t far_count[1 << LIVE_FAR_BITS];
 static struct shard shards[SHARDS];
+static bool fork_in_progress;
 
 _Static_assert(LIVE_NEAR_BITS - LIVE_SHARD_BITS >= 6, "a word of bits belongs to one shard");
 
@@ -111,13 +114,26 @@ static void slot_clear(struct shard *s, uint64_t hole)
     s->slot[hole] = (struct live_object){0, 0, NULL};
 }
 
+/* Between the fork handlers this thread holds them all. Another thread waits for it with an end,
+ * since the program's own fork handlers may wait for that thread. */
 static bool shard_lock(struct shard *s, bool nested)
 {
-    if (nested) {
-        return lock_try_for(&s->lock, PATIENCE);
+    if (UNLIKELY(self.fork_locked)) {
+        return true;
     }
-    lock_take(&s->lock);
+    while (!lock_try_for(&s->lock, PATIENCE)) {
+        if (nested || LOAD(&fork_in_progress)) {
+            return false;
+        }
+    }
     return true;
+}
+
+static void shard_unlock(struct shard *s)
+{
+    if (LIKELY(!self.fork_locked)) {
+        lock_drop(&s->lock);
+    }
 }
 
 bool live_insert(const struct live_object *object, struct live_object *stale, bool nested)
@@ -140,7 +156,7 @@ bool live_insert(const struct live_object *object, struct live_object *stale, bo
         }
         s->slot[i] = *object;
     }
-    lock_drop(&s->lock);
+    shard_unlock(s);
     return room;
 }
 
@@ -160,7 +176,7 @@ bool live_remove(const void *p, struct live_object *out, bool nested)
         bit_drop(live_near, near_count, hash >> (64 - LIVE_NEAR_BITS));
         bit_drop(live_far, far_count, hash >> (64 - LIVE_FAR_BITS));
     }
-    lock_drop(&s->lock);
+    shard_unlock(s);
     return found;
 }
 
@@ -178,15 +194,21 @@ void live_mark(const void *p)
 
 void live_fork_prepare(void)
 {
+    STORE(&fork_in_progress, true);
     for (int i = 0; i < SHARDS; i++) {
         /* Not for ever: the holder may be this thread, below the handler that forks. */
-        lock_try_for(&shards[i].lock, PATIENCE);
+        shards[i].held_by_fork = lock_try_for(&shards[i].lock, PATIENCE);
     }
+    self.fork_locked = true;
 }
 
 void live_fork_done(void)
 {
+    self.fork_locked = false;
     for (int i = 0; i < SHARDS; i++) {
-        lock_drop(&shards[i].lock);
+        if (shards[i].held_by_fork) {
+            lock_drop(&shards[i].lock);
+        }
     }
+    STORE(&fork_in_progress, false);
 }

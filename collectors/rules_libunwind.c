@@ -12,6 +12,7 @@
 #include "collectors/rules_libunwind.h"
 
 #include "collectors/base/sys.h"
+#include "collectors/rules_check.h"
 #include "collectors/rules_image.h"
 
 #include <errno.h>
@@ -90,7 +91,10 @@ static void *import_mmap(void *at, size_t bytes)
 {
     (void)at;
     void *p = sys_map(bytes);
-    return p ? p : (void *)-1; /* NOLINT: MAP_FAILED */
+    if (!p) {
+        import_abort(); /* a pool that cannot grow hands out what it does not have */
+    }
+    return p;
 }
 
 static const struct import imports[] = {
@@ -204,51 +208,6 @@ static int resume(unw_addr_space_t as, unw_cursor_t *cursor, void *arg)
     return -UNW_EINVAL;
 }
 
-/* Bytes of an encoded pointer in .eh_frame_hdr; -1 = a form that linkers do not write. */
-static int encoded_bytes(uint8_t encoding)
-{
-    switch (encoding & 0x0f) {
-    case 0x00: /* DW_EH_PE_absptr */
-    case 0x04: /* udata8 */
-    case 0x0c: /* sdata8 */
-        return 8;
-    case 0x03: /* udata4 */
-    case 0x0b: /* sdata4 */
-        return 4;
-    default:
-        return -1;
-    }
-}
-
-/* The sorted table of .eh_frame_hdr, as linkers write it: version 1, count udata4, entries of two
- * sdata4 relative to the header. */
-static bool table_of(const struct module *m, unw_dyn_info_t *di)
-{
-    if (!in_module(m, m->frame_info, 16) || !page_readable(m->frame_info) ||
-        !page_readable(m->frame_info + 15)) {
-        return false;
-    }
-    const uint8_t *hdr = (const uint8_t *)m->frame_info; /* NOLINT: given as an address */
-    int ptr_bytes = encoded_bytes(hdr[1]);
-    if (hdr[0] != 1 || ptr_bytes < 0 || hdr[2] != 0x03 || hdr[3] != 0x3b) {
-        return false;
-    }
-    uint32_t count;
-    memcpy(&count, hdr + 4 + ptr_bytes, sizeof count);
-    uintptr_t table = m->frame_info + 4 + (unsigned)ptr_bytes + sizeof count;
-    if (!in_module(m, table, (size_t)count * 8)) {
-        return false;
-    }
-    memset(di, 0, sizeof *di);
-    di->start_ip = m->lo;
-    di->end_ip = m->hi;
-    di->format = UNW_INFO_FORMAT_REMOTE_TABLE;
-    di->u.rti.segbase = m->frame_info;
-    di->u.rti.table_data = table;
-    di->u.rti.table_len = count; /* in words, and an entry is one */
-    return true;
-}
-
 static int find_proc_info(unw_addr_space_t as, unw_word_t ip, unw_proc_info_t *info, int need,
                           void *arg)
 {
@@ -261,12 +220,20 @@ static int find_proc_info(unw_addr_space_t as, unw_word_t ip, unw_proc_info_t *i
         q->found = true;
         return 0;
     }
-    unw_dyn_info_t di;
-    q->found = true; /* reading may begin */
-    if (!table_of(&q->module, &di)) {
-        q->found = false;
+    /* Its own search would cost a call of access_mem for every byte; a table of one entry, which
+     * has been looked through, leaves it none. */
+    const struct check check = {&q->module, page_readable};
+    uintptr_t entry = check_find(&check, ip);
+    if (!entry) {
         return -UNW_ENOINFO;
     }
+    unw_dyn_info_t di = {
+        .start_ip = q->module.lo,
+        .end_ip = q->module.hi,
+        .format = UNW_INFO_FORMAT_REMOTE_TABLE,
+        .u.rti = {.segbase = q->module.frame_info, .table_data = entry, .table_len = 1},
+    };
+    q->found = true; /* reading may begin */
     int ret = lib.search_unwind_table(as, ip, &di, info, need, q);
     if (ret < 0) {
         q->found = false;

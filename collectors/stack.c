@@ -151,37 +151,97 @@ static const struct stack *keep_at_most(uintptr_t *pcs, int n)
     return stack_keep(pcs, n);
 }
 
-const struct stack *stack_of_caller(void)
+/* Where a walk puts its frames: not on the program's stack, which may be an alternate one of a few
+ * KiB. As many as can be walking at once, within reason; who finds none does with a short stack. */
+enum { WALKS = 64, SHORT_WALK = 48 };
+static struct walk {
+    uint32_t taken;
+    uintptr_t *pcs; /* depth_kept + OWN_FRAMES; NULL = not yet made */
+} walks[WALKS];
+
+static struct walk *walk_take(void)
 {
-    struct regs regs;
-    regs_capture(&regs);
-    struct stack_bounds bounds = stack_own_bounds();
-    uintptr_t pcs[depth_kept + OWN_FRAMES];
-    int n = unwind(&regs, &bounds, pcs, depth_kept + OWN_FRAMES);
+    for (int i = 0; i < WALKS; i++) {
+        struct walk *w = &walks[i];
+        if (LOAD(&w->taken) || __atomic_exchange_n(&w->taken, 1, __ATOMIC_ACQUIRE)) {
+            continue;
+        }
+        if (!w->pcs) {
+            w->pcs = arena_alloc((size_t)(depth_kept + OWN_FRAMES) * sizeof *w->pcs);
+        }
+        if (w->pcs) {
+            return w;
+        }
+        STORE_RELEASE(&w->taken, 0);
+        return NULL;
+    }
+    return NULL;
+}
+
+static void walk_drop(struct walk *w)
+{
+    STORE_RELEASE(&w->taken, 0);
+}
+
+void stack_fork_child(void)
+{
+    for (int i = 0; i < WALKS; i++) {
+        walks[i].taken = 0; /* by threads that are not here */
+    }
+}
+
+/* Frames of ours among the first ones, below which the program's begin. */
+static int own_frames(const uintptr_t *pcs, int n)
+{
     int first = 0;
     for (int i = 0; i < n && i < OWN_FRAMES; i++) {
         if (is_own(pcs[i]) && !is_below(pcs[i])) {
             first = i + 1;
         }
     }
+    return first;
+}
+
+static const struct stack *keep_caller(uintptr_t *pcs, int n)
+{
+    int first = own_frames(pcs, n);
     while (first < n && is_hidden(pcs[first] - 1)) {
         first++;
     }
     return keep_at_most(pcs, drop_below(pcs, first, n));
 }
 
-const struct stack *stack_of_context(const struct regs *regs, const struct stack_bounds *bounds)
+static const struct stack *keep_context(uintptr_t *pcs, int n)
 {
-    uintptr_t pcs[depth_kept + OWN_FRAMES];
-    int n = unwind(regs, bounds, pcs, depth_kept + OWN_FRAMES);
-    int first = 0;
-    for (int i = 0; i < n && i < OWN_FRAMES; i++) {
-        if (is_own(pcs[i]) && !is_below(pcs[i])) {
-            first = i + 1;
-        }
-    }
+    int first = own_frames(pcs, n);
     if (first > 0) {
         pcs[--first] = PSEUDO_SELF;
     }
     return keep_at_most(pcs, drop_below(pcs, first, n));
+}
+
+static const struct stack *walk_and_keep(const struct regs *regs, const struct stack_bounds *bounds,
+                                         const struct stack *(*keep)(uintptr_t *pcs, int n))
+{
+    struct walk *w = walk_take();
+    if (!w) {
+        uintptr_t pcs[SHORT_WALK];
+        return keep(pcs, unwind(regs, bounds, pcs, SHORT_WALK));
+    }
+    const struct stack *s = keep(w->pcs, unwind(regs, bounds, w->pcs, depth_kept + OWN_FRAMES));
+    walk_drop(w);
+    return s;
+}
+
+const struct stack *stack_of_caller(void)
+{
+    struct regs regs;
+    regs_capture(&regs);
+    struct stack_bounds bounds = stack_own_bounds();
+    return walk_and_keep(&regs, &bounds, keep_caller);
+}
+
+const struct stack *stack_of_context(const struct regs *regs, const struct stack_bounds *bounds)
+{
+    return walk_and_keep(regs, bounds, keep_context);
 }

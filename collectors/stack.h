@@ -32,6 +32,9 @@ SIGNAL_SAFE const struct stack *stack_pseudo(enum pseudo_pc pc);
  * allocation operators that forward to malloc. At most 32 ranges; rarely called. */
 void stack_hide(uintptr_t lo, uintptr_t hi);
 
+/* In a forked child: walks of threads that are not there hold nothing. */
+void stack_fork_child(void);
+
 /* Bounds of the calling thread's stack as its struct self knows them. */
 SIGNAL_SAFE struct stack_bounds stack_own_bounds(void);
 

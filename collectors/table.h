@@ -19,7 +19,6 @@ struct bucket {
 
 struct table {
     struct hashset set;
-    uint64_t lost; /* events for which there was no memory */
 };
 
 /* The bucket of (stack, key0, key1), made if need be. NULL: no memory; the caller counts it. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * See threads.h. Rows are found by a search that starts where the last one ended; the highest row
- * ever used bounds every walk.
+ * See threads.h. A free row is looked for where the last one was given back; the highest row ever
+ * used bounds every walk.
  */
 #include "collectors/threads.h"
 
@@ -19,6 +19,8 @@ _Static_assert(sizeof(struct thread) == 128, "two cache lines a row");
 static struct thread *rows;
 static uint32_t rows_used; /* rows [0, rows_used) have been in use */
 static uint32_t rows_taken;
+static uint32_t last_freed;
+static uint32_t scans;
 
 int threads_start(void)
 {
@@ -33,6 +35,7 @@ static bool row_claim(struct thread *t)
         return false;
     }
     memset((char *)t + sizeof t->state, 0, sizeof *t - sizeof t->state);
+    t->scans = LOAD(&scans);
     ADD(&rows_taken, 1);
     return true;
 }
@@ -44,9 +47,11 @@ struct thread *threads_take(void)
     }
     uint32_t used = LOAD(&rows_used);
     if (LOAD(&rows_taken) < used) { /* some row below is free again */
+        uint32_t from = LOAD(&last_freed);
         for (uint32_t i = 0; i < used; i++) {
-            if (row_claim(&rows[i])) {
-                return &rows[i];
+            struct thread *t = &rows[(from + i) % used];
+            if (row_claim(t)) {
+                return t;
             }
         }
     }
@@ -61,6 +66,7 @@ struct thread *threads_take(void)
 void threads_give_back(struct thread *t)
 {
     STORE(&t->tid, 0);
+    STORE(&last_freed, (uint32_t)(t - rows));
     ADD(&rows_taken, (uint32_t)-1);
     STORE_RELEASE(&t->state, THREAD_FREE);
 }
@@ -98,6 +104,17 @@ struct thread *threads_twin(const struct thread *t)
     return NULL;
 }
 
+struct thread *threads_twin_since(const struct thread *t)
+{
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* its id is stored before the count is read, and */
+    return LOAD(&scans) == t->scans ? NULL : threads_twin(t);
+}
+
+void threads_scan_begins(void)
+{
+    __atomic_fetch_add(&scans, 1, __ATOMIC_SEQ_CST); /* counted before ids are read: one sees */
+}
+
 void threads_each(void (*visit)(struct thread *t, void *arg), void *arg)
 {
     uint32_t used = LOAD(&rows_used);
@@ -127,7 +144,7 @@ int threads_of_process(void (*visit)(int tid, void *arg), void *arg)
     if (dir < 0) {
         return dir;
     }
-    _Alignas(8) char buf[1024];
+    _Alignas(8) char buf[512]; /* the caller may stand on a small alternate stack */
     int found = 0;
     long got;
     while ((got = sys_call3(SYS_getdents64, dir, buf, sizeof buf)) > 0) {

@@ -22,6 +22,7 @@ struct thread {
     bool foreign;   /* not made by pthread_create or thrd_create: has no struct self of its own */
     bool prof_blocked;  /* inherited: see struct self */
     uint8_t rounds;     /* of thread-specific destructors that its end has seen */
+    uint32_t scans;     /* threads_scan_begins() calls when the row was taken */
     int64_t clock_base; /* the thread's CPU clock when sampling began, ns */
     int64_t first;      /* the CPU clock at the first expiry, ns */
     int64_t credited;   /* periods accounted for */
@@ -44,9 +45,14 @@ struct thread *threads_from_cookie(const void *cookie);
 /* The row of a live thread by its id, or NULL. */
 struct thread *threads_by_tid(int tid);
 
-/* Another row of t's thread, if there is one: a thread that is just starting can be found by a
- * scan of procfs before it has told its own row its id. */
+/* Another row of t's thread, if there is one: a thread that is just starting can be found by a scan
+ * of procfs before it has told its own row its id. */
 struct thread *threads_twin(const struct thread *t);
+/* The same for the starting thread itself: nothing, and at once, if no scan has looked at any
+ * thread since its row was taken. */
+struct thread *threads_twin_since(const struct thread *t);
+/* To be called by who enters a thread that is not itself, before it does. */
+void threads_scan_begins(void);
 
 /* Calls visit on every row that is not free. */
 void threads_each(void (*visit)(struct thread *t, void *arg), void *arg);

@@ -13,7 +13,8 @@
 
 static int pid;
 static bool forked;
-static uint32_t ended;
+static uint32_t ending; /* 0, or the thread that makes the last dump; then ENDED */
+#define ENDED UINT32_MAX
 
 void control_start(void)
 {
@@ -38,8 +39,18 @@ void control_dump(void)
 
 void control_end(void)
 {
-    uint32_t first = 0;
-    if (pid == 0 || sys_getpid() != pid || !CAS(&ended, &first, 1)) {
+    if (pid == 0 || sys_getpid() != pid) {
+        return;
+    }
+    uint32_t me = (uint32_t)sys_gettid();
+    uint32_t other = 0;
+    if (!CAS(&ending, &other, me)) {
+        /* exit() in two threads at once: neither may take the process away from the other's dump. A
+         * handler that ends the process in the middle of its own end waits for nobody. */
+        for (int i = 0; other != me && other != ENDED && i < 10 * (config.exit_wait + 1); i++) {
+            sys_futex_wait(&ending, other, NSEC_PER_SEC / 10);
+            other = LOAD(&ending);
+        }
         return;
     }
     /* What the kernel never signalled is credited after the question whether anything was recorded:
@@ -53,6 +64,8 @@ void control_end(void)
         scribe_wait_written(scribe_request());
     }
     scribe_wait_idle(config.exit_wait * NSEC_PER_SEC);
+    STORE_RELEASE(&ending, ENDED);
+    sys_futex_wake(&ending);
 }
 
 void control_reap(void)
@@ -65,6 +78,6 @@ void control_fork_child(void)
     pid = sys_getpid();
     config.pid = pid;
     forked = true;
-    ended = 0;
+    ending = 0;
     scribe_fork_child();
 }

@@ -99,12 +99,8 @@ static int write_profile(int dir, const char *name, const struct kind *kind,
     if (err == 0) {
         struct byte_sink sink = {atomic_file_write, &file};
         err = encode(&snap, maps, &sink);
-        if (err == 0) {
-            err = atomic_file_commit(&file, name);
-        }
-        if (err) {
-            atomic_file_abandon(&file);
-        }
+        err = err ? err : atomic_file_commit(&file, name);
+        atomic_file_abandon(&file); /* nothing if it is there */
     }
     sys_unmap(samples, bytes);
     return err;

@@ -53,19 +53,24 @@ static inline void *new_through(struct variant *v, size_t n, uintptr_t a, uintpt
 }
 
 /* The next definition of an operator: behind us in the global scope, or, for a C++ library that
- * was loaded into a scope of its own (a plugin of a C program), in the runtime it brought. */
+ * was loaded into a scope of its own (a plugin of a C program), in the runtime it brought. Its
+ * library must not be unloaded any more, as we keep its address. */
 static void *operator_find(const char *name)
 {
     static const char *const runtimes[] = {"libstdc++.so.6", "libc++abi.so.1", "libc++.so.1"};
+    enum { PIN = RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE };
     void *p = real_find(name);
+    Dl_info info;
+    if (p && dladdr(p, &info)) {
+        if (!dlopen(info.dli_fname, PIN)) {
+            dlerror(); /* the main program, which cannot be opened and stays anyway */
+        }
+    }
     for (size_t i = 0; !p && i < ARRAY_LEN(runtimes); i++) {
-        void *runtime = dlopen(runtimes[i], RTLD_LAZY | RTLD_NOLOAD);
+        void *runtime = dlopen(runtimes[i], PIN);
         p = runtime ? dlsym(runtime, name) : NULL;
         if (!p) {
             dlerror();
-        }
-        if (runtime) {
-            dlclose(runtime); /* only our own reference */
         }
     }
     return p;
@@ -78,9 +83,8 @@ static void *new_missing(size_t n, uintptr_t a, uintptr_t b)
     return malloc(n ? n : 1);
 }
 
-static void variant_resolve(struct variant *v)
+static void variant_resolve(struct variant *v, void *p)
 {
-    void *p = operator_find(v->name);
     uintptr_t lo;
     uintptr_t hi;
     if (p && real_extent(p, &lo, &hi)) {
@@ -93,7 +97,10 @@ static void variant_resolve(struct variant *v)
 static void *new_first(struct variant *v, size_t n, uintptr_t a, uintptr_t b)
 {
     if (!__atomic_load_n(&v->next, __ATOMIC_ACQUIRE)) {
-        variant_resolve(v);
+        variant_resolve(v, operator_find(v->name));
+    }
+    if (self.probe_armed) { /* another variant, whose first call led here, is asking already */
+        return v->next(n, a, b);
     }
     self.probe_left = self.heap_left;
     self.heap_left = 0;
@@ -209,7 +216,7 @@ void hook_cxx_start(void)
         return;
     }
     for (size_t i = 0; i < ARRAY_LEN(news); i++) {
-        variant_resolve(&news[i]);
+        variant_resolve(&news[i], real_find(news[i].name)); /* there for good: it came first */
     }
     for (size_t i = 0; i < ARRAY_LEN(deletes); i++) {
         void *next = real_find(deletes[i].name);

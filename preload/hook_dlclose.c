@@ -4,11 +4,12 @@
  * addresses is void then. dlopen is not interposed: its caller decides which RUNPATH is searched.
  */
 #include "collectors/rules.h"
+#include "collectors/stack.h"
 #include "preload/real.h"
 
 #include <dlfcn.h>
 
-EXPORT int dlclose(void *handle)
+EXPORT BELOW_PROGRAM int dlclose(void *handle)
 {
     int err = real_other.dlclose(handle);
     rules_forget();

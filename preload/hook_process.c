@@ -4,12 +4,14 @@
  * the library's destructor (init.c). Fork handlers hold every lock of ours over the copy, and our
  * signals, which otherwise restart the copying of a large process for ever.
  */
+#include "collectors/base/self.h"
 #include "collectors/base/sys.h"
 #include "collectors/cpu.h"
 #include "collectors/heap.h"
 #include "collectors/live.h"
 #include "collectors/recorded.h"
 #include "collectors/rules.h"
+#include "collectors/stack.h"
 #include "preload/control.h"
 #include "preload/hooks.h"
 #include "preload/real.h"
@@ -18,37 +20,38 @@
 #include <sys/single_threaded.h>
 #include <unistd.h>
 
-/* Of the one thread that is forking: pthread_atfork's handlers run under libc's own lock. */
-static uint64_t mask_before;
-static bool locks_held;
+static uint64_t forks; /* of this process, and its ancestors before they forked it */
 
+/* Several threads may fork at once, and the handlers that other libraries registered run inside
+ * ours: what must be kept from one to the other is the thread's own. */
 static void fork_prepare(void)
 {
     uint64_t ours = hook_signal_mask();
-    sys_call4(SYS_rt_sigprocmask, SIG_BLOCK, &ours, &mask_before, sizeof ours);
-    locks_held = !__libc_single_threaded; /* alone, nobody else is in the middle of anything */
-    if (locks_held) {
+    sys_call4(SYS_rt_sigprocmask, SIG_BLOCK, &ours, &self.fork_mask, sizeof ours);
+    if (!__libc_single_threaded) { /* alone, nobody else is in the middle of anything */
         rules_fork_prepare();
         live_fork_prepare();
     }
+    forks++;
 }
 
 static void fork_done(void)
 {
-    uint64_t mask = mask_before;
-    if (locks_held) {
+    if (self.fork_locked) {
         live_fork_done();
         rules_fork_done();
     }
-    sys_restore_signals(mask);
+    sys_restore_signals(self.fork_mask);
 }
 
 static void fork_child(void)
 {
     recorded_fork_child();
     control_fork_child();
-    cpu_fork_child();
-    heap_fork_child();
+    hook_signal_fork_child();
+    stack_fork_child();
+    cpu_fork_child(forks);
+    heap_fork_child(forks);
     fork_done();
 }
 

@@ -9,6 +9,7 @@
  */
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
+#include "collectors/stack.h"
 #include "preload/hooks.h"
 #include "preload/real.h"
 
@@ -27,6 +28,16 @@ void hook_sigmask_start(void)
     STORE(&active, true);
 }
 
+void hook_sigmask_thread_begin(void)
+{
+    uint64_t prof = PROF_BIT;
+    uint64_t inherited = 0;
+    if (LOAD(&active)) { /* the creator's attributes may have asked for any mask */
+        sys_call4(SYS_rt_sigprocmask, SIG_UNBLOCK, &prof, &inherited, sizeof prof);
+        self.prof_blocked |= (inherited & PROF_BIT) != 0;
+    }
+}
+
 /* Sends the calling thread the SIGPROF that waited for it. */
 static void send_pending(void)
 {
@@ -34,8 +45,8 @@ static void send_pending(void)
     sys_call3(SYS_tgkill, sys_getpid(), sys_gettid(), SIGPROF);
 }
 
-static int mask_with(int (*real)(int, const sigset_t *, sigset_t *), int how, const sigset_t *set,
-                     sigset_t *old)
+static BELOW_PROGRAM int mask_with(int (*real)(int, const sigset_t *, sigset_t *), int how,
+                                   const sigset_t *set, sigset_t *old)
 {
     if (!LOAD(&active)) {
         return real(how, set, old);
@@ -63,19 +74,19 @@ static int mask_with(int (*real)(int, const sigset_t *, sigset_t *), int how, co
     return 0;
 }
 
-EXPORT int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
+EXPORT BELOW_PROGRAM int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
 {
     return mask_with(real_other.pthread_sigmask, how, set, old);
 }
 
-EXPORT int sigprocmask(int how, const sigset_t *set, sigset_t *old)
+EXPORT BELOW_PROGRAM int sigprocmask(int how, const sigset_t *set, sigset_t *old)
 {
     return mask_with(real_other.sigprocmask, how, set, old);
 }
 
 /* Waits with another mask. A waiting SIGPROF that this mask lets through must end the wait: it is
  * made pending in the kernel first, where the wait itself lets it in. */
-EXPORT int sigsuspend(const sigset_t *set)
+EXPORT BELOW_PROGRAM int sigsuspend(const sigset_t *set)
 {
     if (!LOAD(&active)) {
         return real_other.sigsuspend(set);

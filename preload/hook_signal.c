@@ -10,9 +10,11 @@
  * thread block. A vfork child shares our memory but not our dispositions: there (the pid differs)
  * the hooks stand aside.
  */
+#include "collectors/base/lock.h"
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
 #include "collectors/cpu.h"
+#include "collectors/stack.h"
 #include "preload/control.h"
 #include "preload/hooks.h"
 #include "preload/real.h"
@@ -20,16 +22,19 @@
 #include <errno.h>
 #include <string.h>
 
-/* What the program believes is installed. Read in handlers: a sequence lock whose writer has its
- * signals blocked. */
+/* What the program believes is installed. Handlers read it at any instruction: the copy in force is
+ * program[version % 2], and a writer fills the other one before it counts up, so that a reader, or
+ * a child forked meanwhile, never finds half of one. */
 struct disposition {
     int signal; /* 0 = not taken over */
-    uint32_t sequence;
-    struct sigaction program;
+    struct lock writers;
+    uint32_t version;
+    struct sigaction program[2];
 };
 
 enum { PROF, DUMP };
 static struct disposition owned[2];
+static uint64_t masks_prof; /* signals whose handlers the program wants to run without SIGPROF */
 
 static struct disposition *owned_find(int sig)
 {
@@ -44,27 +49,31 @@ static struct disposition *owned_find(int sig)
 static struct sigaction disposition_read(const struct disposition *d)
 {
     struct sigaction copy;
-    uint32_t before;
+    uint32_t version;
     do {
-        before = LOAD_ACQUIRE(&d->sequence);
-        memcpy(&copy, &d->program, sizeof copy);
+        version = LOAD_ACQUIRE(&d->version);
+        memcpy(&copy, &d->program[version % 2], sizeof copy);
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    } while ((before & 1) || before != LOAD(&d->sequence));
+    } while (version != LOAD(&d->version));
     return copy;
 }
 
 static void disposition_write(struct disposition *d, const struct sigaction *act)
 {
     uint64_t mask = sys_block_signals();
-    uint32_t even = LOAD(&d->sequence) & ~1U;
-    while (!CAS(&d->sequence, &even, even + 1)) {
-        even &= ~1U;
-        sys_spin_pause();
-    }
-    __atomic_thread_fence(__ATOMIC_RELEASE);
-    memcpy(&d->program, act, sizeof *act);
-    STORE_RELEASE(&d->sequence, even + 2);
+    lock_take(&d->writers);
+    uint32_t version = LOAD(&d->version);
+    memcpy(&d->program[(version + 1) % 2], act, sizeof *act);
+    STORE_RELEASE(&d->version, version + 1);
+    lock_drop(&d->writers);
     sys_restore_signals(mask);
+}
+
+void hook_signal_fork_child(void)
+{
+    for (int i = 0; i < 2; i++) {
+        lock_drop(&owned[i].writers);
+    }
 }
 
 static bool is_function(const struct sigaction *act)
@@ -86,7 +95,8 @@ static void act_by_default(int sig)
 }
 
 /* Runs the program's handler as the kernel would have: with the mask that it asked for. */
-static void call_program(struct disposition *d, int sig, siginfo_t *info, void *context)
+static BELOW_PROGRAM void call_program(struct disposition *d, int sig, siginfo_t *info,
+                                       void *context)
 {
     struct sigaction act = disposition_read(d);
     if (!is_function(&act)) {
@@ -115,7 +125,7 @@ static void call_program(struct disposition *d, int sig, siginfo_t *info, void *
     }
 }
 
-static void on_prof(int sig, siginfo_t *info, void *context)
+static BELOW_PROGRAM void on_prof(int sig, siginfo_t *info, void *context)
 {
     if (cpu_signal(info, context)) {
         control_reap();
@@ -128,7 +138,7 @@ static void on_prof(int sig, siginfo_t *info, void *context)
     call_program(&owned[PROF], sig, info, context);
 }
 
-static void on_dump(int sig, siginfo_t *info, void *context)
+static BELOW_PROGRAM void on_dump(int sig, siginfo_t *info, void *context)
 {
     struct sigaction act = disposition_read(&owned[DUMP]);
     bool from_itself = info->si_code <= 0 && info->si_pid == sys_getpid();
@@ -145,8 +155,9 @@ static int install(struct disposition *d)
     struct sigaction ours;
     memset(&ours, 0, sizeof ours);
     ours.sa_sigaction = d == &owned[PROF] ? on_prof : on_dump;
-    ours.sa_flags = SA_SIGINFO | SA_ONSTACK;
-    ours.sa_flags |= is_function(&program) ? program.sa_flags & SA_RESTART : SA_RESTART;
+    ours.sa_flags = SA_SIGINFO;
+    ours.sa_flags |= is_function(&program) ? program.sa_flags & (SA_RESTART | SA_ONSTACK)
+                                           : SA_RESTART | SA_ONSTACK;
     sigfillset(&ours.sa_mask); /* nothing of the program's runs in the middle of us, but faults */
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
     for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
@@ -157,11 +168,41 @@ static int install(struct disposition *d)
 
 /* ---- the program's calls ---- */
 
+/* Another signal's handler that asks for SIGPROF to be blocked would stop the thread's clock while
+ * it runs: the kernel is not told, the program reads back that it was. */
+static int others_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
+{
+    struct sigaction without;
+    bool valid = sig > 0 && sig <= 64;
+    bool masked = valid && act && sigismember(&act->sa_mask, SIGPROF) == 1;
+    if (masked) {
+        without = *act;
+        sigdelset(&without.sa_mask, SIGPROF);
+        act = &without;
+    }
+    uint64_t bit = valid ? 1ULL << (sig - 1) : 0;
+    bool before = LOAD(&masks_prof) & bit;
+    int err = real_other.sigaction(sig, act, old);
+    if (err == 0 && act) {
+        if (masked) {
+            __atomic_fetch_or(&masks_prof, bit, __ATOMIC_RELAXED);
+        } else if (before) {
+            __atomic_fetch_and(&masks_prof, ~bit, __ATOMIC_RELAXED);
+        }
+    }
+    if (err == 0 && old && before) {
+        sigaddset(&old->sa_mask, SIGPROF);
+    }
+    return err;
+}
+
 EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 {
     struct disposition *d = owned_find(sig);
     if (!d) {
-        return real_other.sigaction(sig, act, old);
+        return owned[PROF].signal && sys_getpid() == control_pid()
+                   ? others_sigaction(sig, act, old)
+                   : real_other.sigaction(sig, act, old);
     }
     struct sigaction before = disposition_read(d);
     if (act) {
@@ -173,6 +214,12 @@ EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *old
         *old = before;
     }
     return 0;
+}
+
+EXPORT int __sigaction(int sig, const struct sigaction *act, struct sigaction *old);
+int __sigaction(int sig, const struct sigaction *act, struct sigaction *old)
+{
+    return sigaction(sig, act, old);
 }
 
 static sighandler_t signal_with(int sig, sighandler_t handler, int flags)
@@ -197,6 +244,12 @@ EXPORT sighandler_t signal(int sig, sighandler_t handler)
 }
 
 EXPORT sighandler_t ssignal(int sig, sighandler_t handler)
+{
+    return signal(sig, handler);
+}
+
+EXPORT sighandler_t bsd_signal(int sig, sighandler_t handler);
+sighandler_t bsd_signal(int sig, sighandler_t handler)
 {
     return signal(sig, handler);
 }
@@ -227,7 +280,7 @@ EXPORT sighandler_t sysv_signal(int sig, sighandler_t handler)
 
 static void take_over(struct disposition *d, int sig)
 {
-    if (real_other.sigaction(sig, NULL, &d->program) == 0) {
+    if (real_other.sigaction(sig, NULL, &d->program[0]) == 0) {
         d->signal = sig;
         if (install(d) != 0) {
             d->signal = 0;

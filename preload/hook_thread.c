@@ -39,6 +39,7 @@ static void thread_begin(struct thread *t)
     t->stack_hi = self.stack_hi;
     self.thread = t;
     self.prof_blocked = t->prof_blocked;
+    hook_sigmask_thread_begin();
     cpu_thread_begin(t);
     if (have_key) {
         pthread_setspecific(end_key, t);

@@ -18,11 +18,15 @@ void hook_thread_main_stack(char *const *argv);
 
 /* hook_signal.c: takes SIGPROF and the dump signal (0 = none) over from the program. */
 void hook_signal_start(int dump_signal, bool profile_cpu);
+/* In a forked child: no other thread is in the middle of a change any more. */
+void hook_signal_fork_child(void);
 /* The timers' and the dump signal, as a kernel mask. */
 uint64_t hook_signal_mask(void);
 
 /* hook_sigmask.c: from now on the kernel's masks do not hold SIGPROF. */
 void hook_sigmask_start(void);
+/* In a new thread. */
+void hook_sigmask_thread_begin(void);
 
 /* hook_process.c: fork handlers. */
 void hook_process_start(void);

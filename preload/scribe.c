@@ -43,8 +43,8 @@ static struct block {
 static uint32_t state;
 static uint32_t written;
 static uint32_t turn;
-static bool serving_here;  /* a thread of the program does the scribe's work */
-static size_t below_bytes; /* thread-local memory that our code and libc's may touch */
+static uint32_t serving_here; /* threads of the program that do the scribe's work */
+static size_t below_bytes;    /* thread-local memory that our code and libc's may touch */
 
 void scribe_start(void)
 {
@@ -70,7 +70,7 @@ static void drop_descriptors(void)
     }
 }
 
-/* Serves requests until there are none; true if it may leave. */
+/* Serves requests until there are none. */
 static void serve(bool symbolize)
 {
     ADD(&state, ALIVE - STARTING);
@@ -127,10 +127,29 @@ static uintptr_t thread_block(struct block *b)
     return at;
 }
 
+/* Collects the block's scribe, which is a child that only a wait with __WCLONE sees. False: it has
+ * cleared its tid, the kernel says, but is not yet ended. */
+static bool collect(struct block *b)
+{
+    int32_t child = LOAD(&b->zombie);
+    if (child == 0) {
+        return true;
+    }
+    if (LOAD(&b->tid) != 0) {
+        return false;
+    }
+    long got = sys_call4(SYS_wait4, child, NULL, (int)(__WCLONE | WNOHANG), NULL);
+    if (got != 0) { /* it, or ECHILD: somebody else was faster */
+        CAS(&b->zombie, &child, 0);
+    }
+    return got != 0;
+}
+
+/* With all signals blocked. */
 static bool clone_scribe(void)
 {
     struct block *b = &blocks[ADD(&turn, 1) % 2];
-    for (int i = 0; i < 1000 && LOAD(&b->tid) != 0; i++) { /* the one before the last is leaving */
+    for (int i = 0; i < 1000 && !collect(b); i++) { /* the one before the last is leaving */
         sys_call0(SYS_sched_yield);
     }
     if (LOAD(&b->tid) != 0) {
@@ -142,14 +161,11 @@ static bool clone_scribe(void)
             return false;
         }
     }
-    scribe_reap();
-    uint64_t mask = sys_block_signals(); /* the scribe is born with every signal blocked */
     int child =
         sys_clone_process(scribe_main, NULL, b->memory + STACK_BYTES, thread_block(b), &b->tid);
     if (child > 0) {
         STORE(&b->zombie, child);
     }
-    sys_restore_signals(mask);
     return child > 0;
 }
 
@@ -159,9 +175,13 @@ static void serve_here(void *arg)
     serve(false);
 }
 
-static bool somebody_lives(void)
+/* Is anybody at work on the requests? STARTING is a thread that runs, with its signals blocked,
+ * from its swap of the word to the clone. */
+static bool somebody_lives(uint32_t now)
 {
-    return LOAD(&blocks[0].tid) != 0 || LOAD(&blocks[1].tid) != 0 || LOAD(&serving_here);
+    return (now & PHASE) == STARTING ||
+           ((now & PHASE) == ALIVE &&
+            (LOAD(&blocks[0].tid) != 0 || LOAD(&blocks[1].tid) != 0 || LOAD(&serving_here) != 0));
 }
 
 /* No process to be had: the same code, here, on a stack that is large enough. */
@@ -173,19 +193,22 @@ static void serve_without_process(void)
         ADD(&state, (uint32_t)(IDLE - STARTING));
         return;
     }
-    STORE(&serving_here, true);
+    ADD(&serving_here, 1);
     sys_call_on_stack(serve_here, NULL, stack + STACK_BYTES);
-    STORE(&serving_here, false);
+    ADD(&serving_here, (uint32_t)-1);
     sys_unmap(stack, STACK_BYTES);
 }
 
 uint32_t scribe_request(void)
 {
+    /* A handler that ended the process between the swap and the clone would wait for itself; and
+     * the scribe is to be born with every signal blocked. */
+    uint64_t mask = sys_block_signals();
     uint32_t was = LOAD(&state);
     uint32_t next;
     bool there;
     do {
-        there = (was & PHASE) == STARTING || ((was & PHASE) == ALIVE && somebody_lives());
+        there = somebody_lives(was);
         next = (there ? was : (was & ~(uint32_t)PHASE) | STARTING) + REQUEST;
     } while (!CAS(&state, &was, next));
     if (there) {
@@ -193,13 +216,15 @@ uint32_t scribe_request(void)
     } else if (!clone_scribe()) {
         serve_without_process();
     }
+    sys_restore_signals(mask);
     return next / REQUEST;
 }
 
 void scribe_wait_written(uint32_t request)
 {
     uint32_t now;
-    while ((int32_t)((now = LOAD_ACQUIRE(&written)) - request) < 0 && somebody_lives()) {
+    while ((int32_t)((now = LOAD_ACQUIRE(&written)) - request) < 0 &&
+           somebody_lives(LOAD(&state))) {
         sys_futex_wait(&written, now, NSEC_PER_SEC / 10);
     }
 }
@@ -208,7 +233,7 @@ void scribe_wait_idle(int64_t timeout_ns)
 {
     int64_t until = sys_clock_ns(CLOCK_MONOTONIC) + timeout_ns;
     uint32_t now;
-    while (((now = LOAD_ACQUIRE(&state)) & PHASE) != IDLE && somebody_lives()) {
+    while (somebody_lives(now = LOAD_ACQUIRE(&state))) {
         int64_t left = until - sys_clock_ns(CLOCK_MONOTONIC);
         if (left <= 0) {
             return;
@@ -220,12 +245,8 @@ void scribe_wait_idle(int64_t timeout_ns)
 
 void scribe_reap(void)
 {
-    for (int i = 0; i < 2; i++) {
-        int32_t child = LOAD(&blocks[i].zombie);
-        if (child && LOAD(&blocks[i].tid) == 0 && CAS(&blocks[i].zombie, &child, 0)) {
-            sys_call4(SYS_wait4, child, NULL, (int)(__WCLONE | WNOHANG), NULL);
-        }
-    }
+    collect(&blocks[0]);
+    collect(&blocks[1]);
 }
 
 void scribe_fork_child(void)

@@ -79,11 +79,11 @@ static void be_humble(void)
         uint64_t by_default[4] = {0};
         sys_call4(SYS_rt_sigaction, sig, by_default, NULL, 8);
     }
-    sys_open("/dev/null", O_RDWR, 0); /* the scribe has no descriptors: these are 0, 1 and 2 */
+    int null = sys_open("/dev/null", O_RDWR, 0);
     for (int fd = 0; fd < 3; fd++) {
-        sys_call3(SYS_dup3, 0, fd, 0);
-        sys_call3(SYS_fcntl, fd, F_SETFD, 0);
+        sys_call2(SYS_dup2, null, fd);
     }
+    sys_call3(SYS_fcntl, null, F_SETFD, null < 3 ? 0 : FD_CLOEXEC);
     sys_restore_signals(0);
 }
 

@@ -22,6 +22,8 @@ struct self {
     struct thread *thread; /* its row in the registry; NULL = not registered */
     uint64_t probe_left;   /* heap_left as it was when probe_armed was set */
     uint32_t depth;        /* > 0 while inside the profiler: nested events are not sampled */
+    uint64_t fork_mask;    /* the signal mask before the fork handlers that are running */
+    bool fork_locked;      /* they hold every shard of the live table, for this thread to use */
     bool probe_armed;      /* "does this operator new come back through malloc?" is being asked */
     bool probe_hit;        /* it does */
     bool prof_blocked;     /* the program believes that it blocks SIGPROF in this thread */

@@ -75,14 +75,21 @@ static inline int sys_gettid(void)
     return (int)sys_call0(SYS_gettid);
 }
 
-/* Nanoseconds of a clock; 0 when the clock does not exist (a thread that has ended). */
-static inline int64_t sys_clock_ns(clockid_t clock)
+/* Nanoseconds of a clock into *ns. False when there is no such clock: its thread has ended. */
+static inline bool sys_clock_read(clockid_t clock, int64_t *ns)
 {
     struct timespec ts = {0, 0};
-    if (sys_call2(SYS_clock_gettime, clock, &ts) != 0) {
-        return 0;
-    }
-    return (int64_t)ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
+    bool exists = sys_call2(SYS_clock_gettime, clock, &ts) == 0;
+    *ns = (int64_t)ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
+    return exists;
+}
+
+/* The same for clocks that exist as long as the caller does. */
+static inline int64_t sys_clock_ns(clockid_t clock)
+{
+    int64_t ns;
+    sys_clock_read(clock, &ns);
+    return ns;
 }
 
 /* The CPU clock of thread tid of this process: include/uapi/linux/posix-timers encodes the
