@@ -30,7 +30,7 @@ UNIT_BIN := $(patsubst test/unit/%.c,$(BUILD)/test/unit/%,$(wildcard test/unit/*
 PROGRAM_BIN := $(patsubst test/programs/%.c,$(BUILD)/test/programs/%,$(wildcard test/programs/*.c)) \
     $(patsubst test/programs/%.cc,$(BUILD)/test/programs/%,$(wildcard test/programs/*.cc))
 
-.PHONY: all check check-long lint demo bench bench-malloc bench-programs fuzz install deps-demo deps-check clean test-programs
+.PHONY: all check check-long lint demo bench bench-malloc bench-programs bench-unwind lint install deps-demo deps-check clean test-programs
 all: libpprofinject.so pprof-symbolize
 
 libpprofinject.so: $(LIB_OBJ) preload/exports.map
@@ -80,6 +80,25 @@ $(BUILD)/test/unit/%: test/unit/%.c $(UNIT_LIB)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(BASE_CFLAGS) $(WARN) -pthread -o $@ $< $(UNIT_LIB) -lcmocka -lm $(LIB_LIBS)
 
+# The stack walk against the truth: its objects alone, to be preloaded.
+TRUTH_OBJ := $(filter $(BUILD)/lib/collectors/base/% $(BUILD)/lib/collectors/rules% $(BUILD)/lib/collectors/unwind%,$(LIB_OBJ))
+TRUTH_BIN := $(BUILD)/test/unwind/truth.so $(BUILD)/test/unwind/truth_cxx \
+    $(if $(shell command -v rustc),$(BUILD)/test/unwind/truth_rust)
+
+test-programs: $(TRUTH_BIN)
+
+$(BUILD)/test/unwind/truth.so: test/unwind/truth.c test/unwind/truth_books.c test/unwind/truth_books.h $(TRUTH_OBJ)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(filter-out -MMD -MP,$(LIB_CFLAGS)) $(WARN) -shared -Wl,-z,now,-z,defs,-z,noseparate-code -Wl,--as-needed -o $@ $(filter %.c %.o,$^)
+
+$(BUILD)/test/unwind/truth_cxx: test/unwind/truth_cxx.cc
+	$(call say,CXX,$<)
+	$(Q)mkdir -p $(@D) && $(CXX) -std=gnu++17 -O2 -g -fomit-frame-pointer -pthread -Wall -Wextra $(WERROR) -o $@ $<
+
+$(BUILD)/test/unwind/truth_rust: test/unwind/truth_rust.rs
+	$(call say,RUSTC,$<)
+	$(Q)mkdir -p $(@D) && rustc -O -g -o $@ $<
+
 check: deps-check
 	$(Q)$(MAKE) --no-print-directory WERROR=-Werror all test-programs
 	$(Q)test/run
@@ -95,9 +114,11 @@ demo: deps-demo
 lint: $(PROTO).h
 	$(Q)scripts/lint
 
-bench: bench-malloc bench-programs
+bench: bench-malloc bench-programs bench-unwind
 bench-malloc: all
 	$(Q)scripts/bench-malloc
+bench-unwind: all
+	$(Q)scripts/bench-unwind
 bench-programs: all
 	$(Q)scripts/bench-programs
 

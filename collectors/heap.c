@@ -82,7 +82,7 @@ static void countdown_begin(uint64_t rate)
     self.heap_left = sampler_gap(&self.random, rate);
 }
 
-bool heap_wants(size_t n)
+static bool heap_decide(size_t n)
 {
     uint64_t rate = LOAD(&rate_now);
     uint64_t counted = (uint64_t)n + (n == 0);
@@ -108,6 +108,14 @@ bool heap_wants(size_t n)
     return self.depth == 0;
 }
 
+bool heap_wants(size_t n)
+{
+    uint32_t program = sys_float_enter();
+    bool wanted = heap_decide(n);
+    sys_float_leave(program);
+    return wanted;
+}
+
 /* ---- recording ---- */
 
 static struct bucket *bucket_for(const struct stack *stack, uint64_t size, uint64_t rate)
@@ -129,16 +137,21 @@ static bool is_mixed(const struct bucket *b)
     return b->key[0] & MIXED;
 }
 
-/* Adds one object to a bucket's ALLOCATED or FREED side. */
-static void bucket_count(struct bucket *b, int side, uint64_t size)
+/* Adds one object to a bucket's ALLOCATED or FREED side; sign −1 takes it away again. */
+static void bucket_count(struct bucket *b, int side, uint64_t size, uint64_t sign)
 {
     if (!is_mixed(b)) {
-        ADD(&b->value[side], 1);
+        ADD(&b->value[side], sign);
         return;
     }
+    uint32_t program = sys_float_enter();
     double weight = sampler_weight(size, b->key[1]);
-    ADD(&b->value[side], (uint64_t)(weight * (1 << FIXED) + 0.5));
-    ADD(&b->value[side + ALLOCATED_BYTES], (uint64_t)(weight * (double)size + 0.5));
+    uint64_t objects = (uint64_t)(weight * (1 << FIXED) + 0.5);
+    uint64_t bytes = (uint64_t)(weight * (double)size + 0.5);
+    __asm__ volatile("" : "+r"(objects), "+r"(bytes)); /* computed here, and not further down */
+    sys_float_leave(program);
+    ADD(&b->value[side], sign * objects);
+    ADD(&b->value[side + ALLOCATED_BYTES], sign * bytes);
 }
 
 void heap_allocated(void *p, size_t n)
@@ -152,13 +165,13 @@ void heap_allocated(void *p, size_t n)
         b = &lost_bucket;
         b->key[1] = rate;
     }
-    bucket_count(b, ALLOCATED, n);
+    bucket_count(b, ALLOCATED, n, 1);
     struct live_object object = {(uintptr_t)p, n, b};
     struct live_object stale;
     if (!live_insert(&object, &stale, self.depth > 1)) {
-        bucket_count(b, FREED, n); /* cannot be followed: counted as allocated, not as in use */
+        bucket_count(b, FREED, n, 1); /* cannot be followed: counted as allocated, not as in use */
     } else if (stale.address) {
-        bucket_count(stale.bucket, FREED, stale.size);
+        bucket_count(stale.bucket, FREED, stale.size, 1);
     }
     heap_leave();
 }
@@ -171,7 +184,7 @@ bool heap_freed(void *p, struct live_object *object)
     heap_enter();
     bool found = live_remove(p, object, self.depth > 1);
     if (found) {
-        bucket_count(object->bucket, FREED, object->size);
+        bucket_count(object->bucket, FREED, object->size, 1);
     }
     heap_leave();
     return found;
@@ -182,13 +195,7 @@ void heap_unfreed(const struct live_object *object)
     struct live_object stale;
     heap_enter();
     if (live_insert(object, &stale, self.depth > 1)) {
-        bool mixed = is_mixed(object->bucket);
-        double weight = mixed ? sampler_weight(object->size, object->bucket->key[1]) : 1;
-        ADD(&object->bucket->value[FREED], -(uint64_t)(weight * (mixed ? 1 << FIXED : 1) + 0.5));
-        if (mixed) {
-            ADD(&object->bucket->value[FREED_BYTES],
-                -(uint64_t)(weight * (double)object->size + 0.5));
-        }
+        bucket_count(object->bucket, FREED, object->size, (uint64_t)-1);
     }
     heap_leave();
 }
@@ -257,14 +264,17 @@ static void add_sample(void *node, void *arg)
 
 size_t heap_snapshot(struct snapshot_sample **out, size_t *bytes)
 {
+    uint32_t program = sys_float_enter();
     size_t cap = hashset_count(&table.set) + 1024; /* room for what arrives meanwhile */
     *bytes = cap * sizeof **out;
     *out = sys_map(*bytes);
     if (!*out) {
+        sys_float_leave(program);
         return 0;
     }
     struct filling f = {*out, 0, cap};
     add_sample(&lost_bucket, &f);
     hashset_each(&table.set, add_sample, &f);
+    sys_float_leave(program);
     return f.n;
 }

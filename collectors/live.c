@@ -7,7 +7,6 @@
 #include "collectors/live.h"
 
 #include "collectors/base/lock.h"
-#include "collectors/base/self.h"
 
 enum {
     SHARDS = 1 << LIVE_SHARD_BITS,
@@ -16,12 +15,15 @@ enum {
     STICKY = 255,
 };
 
+struct slots {
+    uint64_t mask; /* slots − 1 */
+    struct live_object slot[];
+};
+
 struct shard {
     struct lock lock;
-    bool held_by_fork;
     uint32_t count;
-    uint64_t mask; /* slots − 1; 0 = none yet */
-    struct live_object *slot;
+    struct slots *slots; /* NULL = none yet; swapped as a whole */
 } __attribute__((aligned(CACHE_LINE)));
 
 uint64_t live_near[1 << (LIVE_NEAR_BITS - 6)] __attribute__((aligned(CACHE_LINE)));
@@ -29,7 +31,6 @@ static uint64_t live_far[1 << (LIVE_FAR_BITS - 6)] __attribute__((aligned(CACHE_
 static uint8_t near_count[1 << LIVE_NEAR_BITS]; /* pointers behind each bit; STICKY: for good */
 static uint8_t far_count[1 << LIVE_FAR_BITS];
 static struct shard shards[SHARDS];
-static bool fork_in_progress;
 
 _Static_assert(LIVE_NEAR_BITS - LIVE_SHARD_BITS >= 6, "a word of bits belongs to one shard");
 
@@ -64,76 +65,83 @@ static struct shard *shard_of(uint64_t hash)
 }
 
 /* Where an address wants to be: the bits of its hash below those that chose the shard. */
-static uint64_t home(const struct shard *s, uintptr_t address)
+static uint64_t home(const struct slots *t, uintptr_t address)
 {
     uint64_t h = live_hash((const void *)address); /* NOLINT: a key, not dereferenced */
-    return h << LIVE_SHARD_BITS >> 24 & s->mask;
+    return h << LIVE_SHARD_BITS >> 24 & t->mask;
 }
 
 /* The slot of the address, or the empty one where it would go. */
-static uint64_t slot_find(const struct shard *s, uintptr_t address)
+static uint64_t slot_find(const struct slots *t, uintptr_t address)
 {
-    uint64_t i = home(s, address);
-    while (s->slot[i].address && s->slot[i].address != address) {
-        i = (i + 1) & s->mask;
+    uint64_t i = home(t, address);
+    while (t->slot[i].address && t->slot[i].address != address) {
+        i = (i + 1) & t->mask;
     }
     return i;
 }
 
-static bool shard_grow(struct shard *s)
+static size_t slots_bytes(uint64_t slots)
 {
-    struct shard bigger = *s;
-    uint64_t slots = s->mask ? (s->mask + 1) * 2 : SHARD_FIRST;
-    bigger.mask = slots - 1;
-    bigger.slot = sys_map(slots * sizeof *s->slot);
-    if (!bigger.slot) {
+    return sizeof(struct slots) + slots * sizeof(struct live_object);
+}
+
+/* Another table of that many slots, with all that is in the present one; the shard keeps the
+ * present one if there is no memory. */
+static bool shard_rebuild(struct shard *s, uint64_t slots)
+{
+    struct slots *old = s->slots;
+    struct slots *fresh = sys_map(slots_bytes(slots));
+    if (!fresh) {
         return false;
     }
-    for (uint64_t i = 0; s->mask && i <= s->mask; i++) {
-        if (s->slot[i].address) {
-            bigger.slot[slot_find(&bigger, s->slot[i].address)] = s->slot[i];
+    fresh->mask = slots - 1;
+    s->count = 0;
+    for (uint64_t i = 0; old && i <= old->mask; i++) {
+        const struct live_object *o = &old->slot[i];
+        uint64_t to = slot_find(fresh, o->address);
+        /* A child may find an object twice, or half of one: see live_fork_child. */
+        if (o->address && o->bucket && !fresh->slot[to].address) {
+            fresh->slot[to] = *o;
+            s->count++;
         }
     }
-    if (s->mask) {
-        sys_unmap(s->slot, (s->mask + 1) * sizeof *s->slot);
+    STORE_RELEASE(&s->slots, fresh);
+    if (old) {
+        sys_unmap(old, slots_bytes(old->mask + 1));
     }
-    s->mask = bigger.mask;
-    s->slot = bigger.slot;
     return true;
 }
 
-static void slot_clear(struct shard *s, uint64_t hole)
+static void slot_clear(struct slots *t, uint64_t hole)
 {
-    for (uint64_t i = (hole + 1) & s->mask; s->slot[i].address; i = (i + 1) & s->mask) {
-        uint64_t wants = home(s, s->slot[i].address);
-        if (((i - wants) & s->mask) >= ((i - hole) & s->mask)) { /* its home is not past the hole */
-            s->slot[hole] = s->slot[i];
+    for (uint64_t i = (hole + 1) & t->mask; t->slot[i].address; i = (i + 1) & t->mask) {
+        uint64_t wants = home(t, t->slot[i].address);
+        if (((i - wants) & t->mask) >= ((i - hole) & t->mask)) { /* home is not past the hole */
+            t->slot[hole] = t->slot[i];
             hole = i;
         }
     }
-    s->slot[hole] = (struct live_object){0, 0, NULL};
+    t->slot[hole] = (struct live_object){0, 0, NULL};
 }
 
-/* Between the fork handlers this thread holds them all. Another thread waits for it with an end,
- * since the program's own fork handlers may wait for that thread. */
+/* Room for one more; also when there is no memory, as long as one slot stays empty. */
+static bool shard_has_room(struct shard *s)
+{
+    struct slots *t = s->slots;
+    if (!t) {
+        return shard_rebuild(s, SHARD_FIRST);
+    }
+    return s->count < t->mask / 4 * 3 || shard_rebuild(s, (t->mask + 1) * 2) || s->count < t->mask;
+}
+
 static bool shard_lock(struct shard *s, bool nested)
 {
-    if (UNLIKELY(self.fork_locked)) {
-        return true;
+    if (nested) {
+        return lock_try_for(&s->lock, PATIENCE);
     }
-    while (!lock_try_for(&s->lock, PATIENCE)) {
-        if (nested || LOAD(&fork_in_progress)) {
-            return false;
-        }
-    }
+    lock_take(&s->lock);
     return true;
-}
-
-static void shard_unlock(struct shard *s)
-{
-    if (LIKELY(!self.fork_locked)) {
-        lock_drop(&s->lock);
-    }
 }
 
 bool live_insert(const struct live_object *object, struct live_object *stale, bool nested)
@@ -144,19 +152,19 @@ bool live_insert(const struct live_object *object, struct live_object *stale, bo
     if (!shard_lock(s, nested)) {
         return false;
     }
-    bool room = s->count < s->mask / 4 * 3 || shard_grow(s) || (s->mask && s->count < s->mask);
+    bool room = shard_has_room(s);
     if (room) {
-        uint64_t i = slot_find(s, object->address);
-        if (s->slot[i].address) {
-            *stale = s->slot[i];
+        uint64_t i = slot_find(s->slots, object->address);
+        if (s->slots->slot[i].address) {
+            *stale = s->slots->slot[i];
         } else {
             s->count++;
             bit_add(live_near, near_count, hash >> (64 - LIVE_NEAR_BITS));
             bit_add(live_far, far_count, hash >> (64 - LIVE_FAR_BITS));
         }
-        s->slot[i] = *object;
+        s->slots->slot[i] = *object;
     }
-    shard_unlock(s);
+    lock_drop(&s->lock);
     return room;
 }
 
@@ -167,16 +175,16 @@ bool live_remove(const void *p, struct live_object *out, bool nested)
     if (!shard_lock(s, nested)) {
         return false;
     }
-    uint64_t i = s->mask ? slot_find(s, (uintptr_t)p) : 0;
-    bool found = s->mask && s->slot[i].address;
+    uint64_t i = s->slots ? slot_find(s->slots, (uintptr_t)p) : 0;
+    bool found = s->slots && s->slots->slot[i].address;
     if (found) {
-        *out = s->slot[i];
-        slot_clear(s, i);
+        *out = s->slots->slot[i];
+        slot_clear(s->slots, i);
         s->count--;
         bit_drop(live_near, near_count, hash >> (64 - LIVE_NEAR_BITS));
         bit_drop(live_far, far_count, hash >> (64 - LIVE_FAR_BITS));
     }
-    shard_unlock(s);
+    lock_drop(&s->lock);
     return found;
 }
 
@@ -192,23 +200,36 @@ void live_mark(const void *p)
     lock_drop(&s->lock);
 }
 
-void live_fork_prepare(void)
+/* Bits first i to first i + n of one map, as many as the shard's objects make them. */
+static void bits_recount(const struct shard *s, uint64_t *bits, uint8_t *count, int map_bits)
 {
-    STORE(&fork_in_progress, true);
-    for (int i = 0; i < SHARDS; i++) {
-        /* Not for ever: the holder may be this thread, below the handler that forks. */
-        shards[i].held_by_fork = lock_try_for(&shards[i].lock, PATIENCE);
-    }
-    self.fork_locked = true;
-}
-
-void live_fork_done(void)
-{
-    self.fork_locked = false;
-    for (int i = 0; i < SHARDS; i++) {
-        if (shards[i].held_by_fork) {
-            lock_drop(&shards[i].lock);
+    uint64_t n = 1ULL << (map_bits - LIVE_SHARD_BITS);
+    uint64_t first = (uint64_t)(s - shards) * n;
+    for (uint64_t i = first; i < first + n; i++) {
+        if (count[i] != STICKY) {
+            count[i] = 0;
+            STORE(&bits[i >> 6], bits[i >> 6] & ~(1ULL << (i & 63)));
         }
     }
-    STORE(&fork_in_progress, false);
+    for (uint64_t i = 0; s->slots && i <= s->slots->mask; i++) {
+        uintptr_t address = s->slots->slot[i].address;
+        if (address) {
+            bit_add(bits, count, live_hash((const void *)address) >> (64 - map_bits)); /* NOLINT */
+        }
+    }
+}
+
+void live_fork_child(void)
+{
+    for (int i = 0; i < SHARDS; i++) {
+        struct shard *s = &shards[i];
+        if (!LOAD(&s->lock.taken)) {
+            continue;
+        }
+        if (s->slots && shard_rebuild(s, s->slots->mask + 1)) {
+            bits_recount(s, live_near, near_count, LIVE_NEAR_BITS);
+            bits_recount(s, live_far, far_count, LIVE_FAR_BITS);
+        }
+        lock_drop(&s->lock);
+    }
 }

@@ -55,8 +55,9 @@ SIGNAL_SAFE bool live_remove(const void *p, struct live_object *out, bool nested
 /* Makes live_maybe() and live_maybe_far() true for p for good, without a record. */
 void live_mark(const void *p);
 
-/* Around fork: the shards are whole while the address space is copied. */
-void live_fork_prepare(void);
-void live_fork_done(void);
+/* In a forked child. No lock is held over the fork: libc's own locks are taken inside the fork
+ * handlers, and threads that hold those may be waiting for a shard. Instead a shard that another
+ * thread was changing at that moment is made whole again here. */
+void live_fork_child(void);
 
 #endif

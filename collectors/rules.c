@@ -334,7 +334,8 @@ int rules_start(bool at_once)
 
 void rules_fork_prepare(void)
 {
-    lock_take(&rules_lock);
+    /* Bounded: another thread that forks may hold it, and wait for what this one holds. */
+    lock_try_for(&rules_lock, 1 << 14);
 }
 
 void rules_fork_done(void)

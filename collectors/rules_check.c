@@ -180,12 +180,11 @@ static COLD bool expression(struct bytes *outer)
     struct bytes b = {outer->at, outer->at, false};
     skip(outer, n);
     b.end = outer->at;
-    while (b.at < b.end) {
-        if (!operation(&b)) {
-            return false;
-        }
+    bool good = true;
+    while (good && b.at < b.end) {
+        good = operation(&b) && !b.bad;
     }
-    return !b.bad && !outer->bad;
+    return good && !outer->bad;
 }
 
 /* ---- call frame instructions ---- */
@@ -226,7 +225,8 @@ static bool instructions(struct bytes *b, uint64_t code_align, uintptr_t loc, ui
                 good = take_column(b);
                 break;
             case 0x09: /* register */
-                good = take_column(b) && take_column(b);
+                good = take_column(b);
+                good &= take_column(b);
                 break;
             case 0x05: /* offset_extended, def_cfa, both signed, and the old negative offset */
             case 0x0c:
@@ -328,12 +328,8 @@ bool check_fde(const struct check *c, uintptr_t fde, uintptr_t pc)
 {
     struct bytes b;
     struct cie cie;
-    if (!entry_bytes(c, fde, &b)) {
-        return false;
-    }
-    uintptr_t place = (uintptr_t)b.at;
-    int32_t back = (int32_t)take_le(&b, 4);
-    if (back == 0 || !check_cie(c, place - (uintptr_t)(intptr_t)back, &cie)) {
+    int32_t back = entry_bytes(c, fde, &b) ? (int32_t)take_le(&b, 4) : 0;
+    if (back == 0 || !check_cie(c, fde + 4 - (uintptr_t)(intptr_t)back, &cie)) {
         return false;
     }
     uintptr_t start = take_pointer(&b, cie.fde_encoding);
@@ -341,13 +337,9 @@ bool check_fde(const struct check *c, uintptr_t fde, uintptr_t pc)
     if (cie.sized) {
         skip(&b, take_leb(&b));
     }
-    if (b.bad) {
-        return false;
-    }
-    if (!pc) {
-        return instructions(&b, cie.code_align, 0, UINTPTR_MAX);
-    }
-    return pc >= start && pc - start < range && instructions(&b, cie.code_align, start, pc);
+    bool covers = !pc || (pc >= start && pc - start < range);
+    return covers && !b.bad &&
+           instructions(&b, cie.code_align, pc ? start : 0, pc ? pc : UINTPTR_MAX);
 }
 
 /* ---- the table ---- */

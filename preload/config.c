@@ -192,6 +192,8 @@ void config_read(char *const *env, bool secure)
     read_out(env_find(env, "PPROF_OUT"));
     const char *binary_path = env_find(env, "PPROF_BINARY_PATH");
     config.binary_path = binary_path ? binary_path - sizeof "PPROF_BINARY_PATH=" + 1 : NULL;
+    const char *preload = env_find(env, "LD_PRELOAD");
+    config.in_place = preload && strstr(preload, "/vgpreload_");
     config.only = env_find(env, "PPROF_ONLY");
     config.pid = sys_getpid();
     config.is_child = env_find(env, MARKER) != NULL;

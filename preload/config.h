@@ -24,6 +24,7 @@ struct config {
     const char *binary_path; /* PPROF_BINARY_PATH=…, for the symboliser; NULL = not set */
     const char *only;        /* PPROF_ONLY, NULL = all */
     int pid;                 /* of the process that is profiled */
+    bool in_place;           /* no process can be made here: valgrind knows no such clone */
     bool is_child;           /* a process that an injected one started */
 };
 

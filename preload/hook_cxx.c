@@ -25,58 +25,38 @@ enum mode { UNKNOWN, FORWARD, SAMPLE };
 
 struct variant {
     new_function *next;
-    uint32_t mode; /* enum mode */
+    uint32_t mode;   /* enum mode */
+    bool found_late; /* not by the constructor: may be unloaded */
     const char *name;
 };
 
 enum { NEW, NEW_ARRAY, NEW_NT, NEW_ARRAY_NT, NEW_AL, NEW_ARRAY_AL, NEW_AL_NT, NEW_ARRAY_AL_NT };
 
 static struct variant news[] = {
-    [NEW] = {NULL, UNKNOWN, "_Znwm"},
-    [NEW_ARRAY] = {NULL, UNKNOWN, "_Znam"},
-    [NEW_NT] = {NULL, UNKNOWN, "_ZnwmRKSt9nothrow_t"},
-    [NEW_ARRAY_NT] = {NULL, UNKNOWN, "_ZnamRKSt9nothrow_t"},
-    [NEW_AL] = {NULL, UNKNOWN, "_ZnwmSt11align_val_t"},
-    [NEW_ARRAY_AL] = {NULL, UNKNOWN, "_ZnamSt11align_val_t"},
-    [NEW_AL_NT] = {NULL, UNKNOWN, "_ZnwmSt11align_val_tRKSt9nothrow_t"},
-    [NEW_ARRAY_AL_NT] = {NULL, UNKNOWN, "_ZnamSt11align_val_tRKSt9nothrow_t"},
+    [NEW] = {.name = "_Znwm"},
+    [NEW_ARRAY] = {.name = "_Znam"},
+    [NEW_NT] = {.name = "_ZnwmRKSt9nothrow_t"},
+    [NEW_ARRAY_NT] = {.name = "_ZnamRKSt9nothrow_t"},
+    [NEW_AL] = {.name = "_ZnwmSt11align_val_t"},
+    [NEW_ARRAY_AL] = {.name = "_ZnamSt11align_val_t"},
+    [NEW_AL_NT] = {.name = "_ZnwmSt11align_val_tRKSt9nothrow_t"},
+    [NEW_ARRAY_AL_NT] = {.name = "_ZnamSt11align_val_tRKSt9nothrow_t"},
 };
 
-static COLD void *new_slow(struct variant *v, size_t n, uintptr_t a, uintptr_t b);
+static COLD void *new_slow(struct variant *v, size_t n, uintptr_t a, uintptr_t b,
+                           const void *caller);
 
-static inline void *new_through(struct variant *v, size_t n, uintptr_t a, uintptr_t b)
+static inline __attribute__((always_inline)) void *new_through(struct variant *v, size_t n,
+                                                               uintptr_t a, uintptr_t b)
 {
     if (LIKELY(LOAD(&v->mode) == FORWARD)) {
         return v->next(n, a, b);
     }
-    return new_slow(v, n, a, b);
+    return new_slow(v, n, a, b, __builtin_return_address(0));
 }
 
-/* The next definition of an operator: behind us in the global scope, or, for a C++ library that
- * was loaded into a scope of its own (a plugin of a C program), in the runtime it brought. Its
- * library must not be unloaded any more, as we keep its address. */
-static void *operator_find(const char *name)
-{
-    static const char *const runtimes[] = {"libstdc++.so.6", "libc++abi.so.1", "libc++.so.1"};
-    enum { PIN = RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE };
-    void *p = real_find(name);
-    Dl_info info;
-    if (p && dladdr(p, &info)) {
-        if (!dlopen(info.dli_fname, PIN)) {
-            dlerror(); /* the main program, which cannot be opened and stays anyway */
-        }
-    }
-    for (size_t i = 0; !p && i < ARRAY_LEN(runtimes); i++) {
-        void *runtime = dlopen(runtimes[i], PIN);
-        p = runtime ? dlsym(runtime, name) : NULL;
-        if (!p) {
-            dlerror();
-        }
-    }
-    return p;
-}
-
-/* There is no definition at all: the program could not have been linked, so nobody calls this. */
+/* There is no definition that we can see (a static one in a plugin, say): malloc is what operators
+ * are made of. */
 static void *new_missing(size_t n, uintptr_t a, uintptr_t b)
 {
     (void)a, (void)b;
@@ -94,10 +74,11 @@ static void variant_resolve(struct variant *v, void *p)
     __atomic_store_n(&v->next, next, __ATOMIC_RELEASE);
 }
 
-static void *new_first(struct variant *v, size_t n, uintptr_t a, uintptr_t b)
+static void *new_first(struct variant *v, size_t n, uintptr_t a, uintptr_t b, const void *caller)
 {
     if (!__atomic_load_n(&v->next, __ATOMIC_ACQUIRE)) {
-        variant_resolve(v, operator_find(v->name));
+        variant_resolve(v, real_find_from(caller, v->name));
+        v->found_late = true;
     }
     if (self.probe_armed) { /* another variant, whose first call led here, is asking already */
         return v->next(n, a, b);
@@ -121,10 +102,11 @@ static void *new_first(struct variant *v, size_t n, uintptr_t a, uintptr_t b)
     return p;
 }
 
-static COLD void *new_slow(struct variant *v, size_t n, uintptr_t a, uintptr_t b)
+static COLD void *new_slow(struct variant *v, size_t n, uintptr_t a, uintptr_t b,
+                           const void *caller)
 {
     if (LOAD_ACQUIRE(&v->mode) == UNKNOWN) {
-        return new_first(v, n, a, b);
+        return new_first(v, n, a, b, caller);
     }
     if (!heap_countdown(n) || !heap_wants(n)) {
         return v->next(n, a, b);
@@ -140,6 +122,7 @@ static COLD void *new_slow(struct variant *v, size_t n, uintptr_t a, uintptr_t b
 
 struct destroyer {
     delete_function *next;
+    bool found_late;
     const char *name;
 };
 
@@ -159,18 +142,18 @@ enum {
 };
 
 static struct destroyer deletes[] = {
-    [DELETE] = {NULL, "_ZdlPv"},
-    [DELETE_ARRAY] = {NULL, "_ZdaPv"},
-    [DELETE_SIZED] = {NULL, "_ZdlPvm"},
-    [DELETE_ARRAY_SIZED] = {NULL, "_ZdaPvm"},
-    [DELETE_NT] = {NULL, "_ZdlPvRKSt9nothrow_t"},
-    [DELETE_ARRAY_NT] = {NULL, "_ZdaPvRKSt9nothrow_t"},
-    [DELETE_AL] = {NULL, "_ZdlPvSt11align_val_t"},
-    [DELETE_ARRAY_AL] = {NULL, "_ZdaPvSt11align_val_t"},
-    [DELETE_SIZED_AL] = {NULL, "_ZdlPvmSt11align_val_t"},
-    [DELETE_ARRAY_SIZED_AL] = {NULL, "_ZdaPvmSt11align_val_t"},
-    [DELETE_AL_NT] = {NULL, "_ZdlPvSt11align_val_tRKSt9nothrow_t"},
-    [DELETE_ARRAY_AL_NT] = {NULL, "_ZdaPvSt11align_val_tRKSt9nothrow_t"},
+    [DELETE] = {.name = "_ZdlPv"},
+    [DELETE_ARRAY] = {.name = "_ZdaPv"},
+    [DELETE_SIZED] = {.name = "_ZdlPvm"},
+    [DELETE_ARRAY_SIZED] = {.name = "_ZdaPvm"},
+    [DELETE_NT] = {.name = "_ZdlPvRKSt9nothrow_t"},
+    [DELETE_ARRAY_NT] = {.name = "_ZdaPvRKSt9nothrow_t"},
+    [DELETE_AL] = {.name = "_ZdlPvSt11align_val_t"},
+    [DELETE_ARRAY_AL] = {.name = "_ZdaPvSt11align_val_t"},
+    [DELETE_SIZED_AL] = {.name = "_ZdlPvmSt11align_val_t"},
+    [DELETE_ARRAY_SIZED_AL] = {.name = "_ZdaPvmSt11align_val_t"},
+    [DELETE_AL_NT] = {.name = "_ZdlPvSt11align_val_tRKSt9nothrow_t"},
+    [DELETE_ARRAY_AL_NT] = {.name = "_ZdaPvSt11align_val_tRKSt9nothrow_t"},
 };
 
 static void delete_missing(void *p, uintptr_t a, uintptr_t b)
@@ -179,11 +162,13 @@ static void delete_missing(void *p, uintptr_t a, uintptr_t b)
     free(p);
 }
 
-static COLD void delete_slow(struct destroyer *d, void *p, uintptr_t a, uintptr_t b)
+static COLD void delete_slow(struct destroyer *d, void *p, uintptr_t a, uintptr_t b,
+                             const void *caller)
 {
     struct live_object object;
     if (!__atomic_load_n(&d->next, __ATOMIC_ACQUIRE)) {
-        void *next = operator_find(d->name);
+        void *next = real_find_from(caller, d->name);
+        d->found_late = true;
         __atomic_store_n(&d->next, next ? (delete_function *)next : delete_missing,
                          __ATOMIC_RELEASE);
     }
@@ -196,10 +181,11 @@ static COLD void delete_slow(struct destroyer *d, void *p, uintptr_t a, uintptr_
     d->next(p, a, b);
 }
 
-static inline void delete_through(struct destroyer *d, void *p, uintptr_t a, uintptr_t b)
+static inline __attribute__((always_inline)) void delete_through(struct destroyer *d, void *p,
+                                                                 uintptr_t a, uintptr_t b)
 {
     if (UNLIKELY(!d->next || live_maybe(p))) {
-        return delete_slow(d, p, a, b);
+        return delete_slow(d, p, a, b, __builtin_return_address(0));
     }
     d->next(p, a, b);
 }
@@ -221,6 +207,23 @@ void hook_cxx_start(void)
     for (size_t i = 0; i < ARRAY_LEN(deletes); i++) {
         void *next = real_find(deletes[i].name);
         deletes[i].next = next ? (delete_function *)next : delete_missing;
+    }
+}
+
+/* Code has left the address space: what was found in a library that may have been unloaded is
+ * looked up again at its next use. */
+void hook_cxx_forget(void)
+{
+    for (size_t i = 0; i < ARRAY_LEN(news); i++) {
+        if (news[i].found_late) {
+            STORE(&news[i].mode, UNKNOWN);
+            __atomic_store_n(&news[i].next, NULL, __ATOMIC_RELEASE);
+        }
+    }
+    for (size_t i = 0; i < ARRAY_LEN(deletes); i++) {
+        if (deletes[i].found_late) {
+            __atomic_store_n(&deletes[i].next, NULL, __ATOMIC_RELEASE);
+        }
     }
 }
 

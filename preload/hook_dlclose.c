@@ -5,6 +5,7 @@
  */
 #include "collectors/rules.h"
 #include "collectors/stack.h"
+#include "preload/hooks.h"
 #include "preload/real.h"
 
 #include <dlfcn.h>
@@ -13,5 +14,6 @@ EXPORT BELOW_PROGRAM int dlclose(void *handle)
 {
     int err = real_other.dlclose(handle);
     rules_forget();
+    hook_cxx_forget();
     return err;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * The forks and ends of the process, but for exit() and a return from main, which reach us through
- * the library's destructor (init.c). Fork handlers hold every lock of ours over the copy, and our
- * signals, which otherwise restart the copying of a large process for ever.
+ * the library's destructor (init.c). Our signals are blocked over the fork: they would restart the
+ * copying of a large process for ever. Of our locks only that of the unwinder is held, for which
+ * nobody waits without an end.
  */
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
@@ -30,15 +31,15 @@ static void fork_prepare(void)
     sys_call4(SYS_rt_sigprocmask, SIG_BLOCK, &ours, &self.fork_mask, sizeof ours);
     if (!__libc_single_threaded) { /* alone, nobody else is in the middle of anything */
         rules_fork_prepare();
-        live_fork_prepare();
+        self.fork_locked = true;
     }
-    forks++;
+    ADD(&forks, 1);
 }
 
 static void fork_done(void)
 {
     if (self.fork_locked) {
-        live_fork_done();
+        self.fork_locked = false;
         rules_fork_done();
     }
     sys_restore_signals(self.fork_mask);
@@ -50,8 +51,10 @@ static void fork_child(void)
     control_fork_child();
     hook_signal_fork_child();
     stack_fork_child();
-    cpu_fork_child(forks);
-    heap_fork_child(forks);
+    live_fork_child();
+    cpu_fork_child(LOAD(&forks));
+    heap_fork_child(LOAD(&forks));
+    self.prof_pending = false;
     fork_done();
 }
 

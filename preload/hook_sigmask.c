@@ -10,6 +10,7 @@
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
 #include "collectors/stack.h"
+#include "preload/control.h"
 #include "preload/hooks.h"
 #include "preload/real.h"
 
@@ -48,8 +49,8 @@ static void send_pending(void)
 static BELOW_PROGRAM int mask_with(int (*real)(int, const sigset_t *, sigset_t *), int how,
                                    const sigset_t *set, sigset_t *old)
 {
-    if (!LOAD(&active)) {
-        return real(how, set, old);
+    if (!LOAD(&active) || (set && sys_getpid() != control_pid())) {
+        return real(how, set, old); /* a vfork child's mask is its own, its memory is not */
     }
     bool before = self.prof_blocked;
     bool named = set && sigismember(set, SIGPROF) == 1;

@@ -149,6 +149,8 @@ static BELOW_PROGRAM void on_dump(int sig, siginfo_t *info, void *context)
 }
 
 /* Puts our handler under the program's disposition: of its flags those that the kernel acts on. */
+static bool small_stacks; /* the program has set an alternate stack that is too small for us */
+
 static int install(struct disposition *d)
 {
     struct sigaction program = disposition_read(d);
@@ -157,7 +159,7 @@ static int install(struct disposition *d)
     ours.sa_sigaction = d == &owned[PROF] ? on_prof : on_dump;
     ours.sa_flags = SA_SIGINFO;
     ours.sa_flags |= is_function(&program) ? program.sa_flags & (SA_RESTART | SA_ONSTACK)
-                                           : SA_RESTART | SA_ONSTACK;
+                                           : SA_RESTART | (small_stacks ? 0 : SA_ONSTACK);
     sigfillset(&ours.sa_mask); /* nothing of the program's runs in the middle of us, but faults */
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
     for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
@@ -274,6 +276,26 @@ EXPORT int sigignore(int sig)
 EXPORT sighandler_t sysv_signal(int sig, sighandler_t handler)
 {
     return __sysv_signal(sig, handler);
+}
+
+/* What our handlers need of a stack: the kernel's frame (3.4 KiB with AVX-512), and 2 KiB. A
+ * program whose alternate stacks are smaller never handles a signal there; our signals then come on
+ * the stack they interrupt. */
+enum { STACK_NEEDED = 6 << 10 };
+
+EXPORT int sigaltstack(const stack_t *stack, stack_t *old)
+{
+    int err = real_other.sigaltstack(stack, old);
+    if (err == 0 && stack && !(stack->ss_flags & SS_DISABLE) && stack->ss_size < STACK_NEEDED &&
+        !LOAD(&small_stacks)) {
+        STORE(&small_stacks, true);
+        for (int i = 0; i < 2; i++) {
+            if (owned[i].signal) {
+                install(&owned[i]);
+            }
+        }
+    }
+    return err;
 }
 
 /* ---- start ---- */

@@ -10,6 +10,8 @@
 
 /* hook_cxx.c: looks the C++ operators up. */
 void hook_cxx_start(void);
+/* After a dlclose. */
+void hook_cxx_forget(void);
 
 /* hook_thread.c: from now on threads are registered; the calling thread is. */
 void hook_thread_start(void);

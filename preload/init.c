@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The only place that knows in which order the library starts and stops. The constructor runs
- * before the program's first instruction and, because we depend on libc alone, before most of its
- * libraries' own constructors; hooks may have been called even earlier and then merely forwarded.
+ * before the program's first instruction, but (glibc 2.36) after those of the libraries it needs:
+ * hooks have been called by then and merely forwarded.
  */
 #include "collectors/base/log.h"
 #include "collectors/base/self.h"

@@ -182,6 +182,12 @@ static sighandler_t boot_sysv_signal(int sig, sighandler_t handler)
     return real_other.sysv_signal(sig, handler);
 }
 
+static int boot_sigaltstack(const stack_t *stack, stack_t *old)
+{
+    real_start();
+    return real_other.sigaltstack(stack, old);
+}
+
 static int boot_pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
 {
     real_start();
@@ -226,6 +232,7 @@ struct real_other real_other = {
     .sigaction = boot_sigaction,
     .signal = boot_signal,
     .sysv_signal = boot_sysv_signal,
+    .sigaltstack = boot_sigaltstack,
     .pthread_sigmask = boot_pthread_sigmask,
     .sigprocmask = boot_sigprocmask,
     .sigsuspend = boot_sigsuspend,
@@ -275,6 +282,7 @@ void real_start(void)
     LOOK_UP(real_other.sigaction, "sigaction");
     LOOK_UP(real_other.signal, "signal");
     LOOK_UP(real_other.sysv_signal, "__sysv_signal");
+    LOOK_UP(real_other.sigaltstack, "sigaltstack");
     LOOK_UP(real_other.pthread_sigmask, "pthread_sigmask");
     LOOK_UP(real_other.sigprocmask, "sigprocmask");
     LOOK_UP(real_other.sigsuspend, "sigsuspend");

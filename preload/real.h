@@ -35,6 +35,7 @@ struct real_other {
     int (*sigaction)(int, const struct sigaction *, struct sigaction *);
     sighandler_t (*signal)(int, sighandler_t);
     sighandler_t (*sysv_signal)(int, sighandler_t);
+    int (*sigaltstack)(const stack_t *, stack_t *);
     int (*pthread_sigmask)(int, const sigset_t *, sigset_t *);
     int (*sigprocmask)(int, const sigset_t *, sigset_t *);
     int (*sigsuspend)(const sigset_t *);
@@ -48,6 +49,10 @@ void real_start(void);
 
 /* The next definition of a name, or NULL; leaves no trace in dlerror(). Not SIGNAL_SAFE. */
 void *real_find(const char *name);
+
+/* The definition of a name that code at `caller` would see if we were not there, found without the
+ * dynamic linker's lock; NULL if there is none. */
+void *real_find_from(const void *caller, const char *name);
 
 /* Memory for the instants in which the next malloc is being looked up and the look-up itself
  * allocates: never freed, recognised by real_is_bootstrap(). */

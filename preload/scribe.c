@@ -15,6 +15,7 @@
 
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
+#include "preload/config.h"
 #include "preload/dump.h"
 #include "preload/symbolizer.h"
 
@@ -22,6 +23,7 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 enum {
@@ -104,7 +106,14 @@ static void serve(bool symbolize)
 static void scribe_main(void *arg)
 {
     (void)arg;
+    const struct sched_param none = {0};
+    struct rlimit files;
     drop_descriptors();
+    sys_call3(SYS_sched_setscheduler, 0, SCHED_OTHER, &none);   /* not with a real-time program's */
+    if (sys_call2(SYS_getrlimit, RLIMIT_NOFILE, &files) == 0) { /* its own: it is a process */
+        files.rlim_cur = files.rlim_max;
+        sys_call2(SYS_setrlimit, RLIMIT_NOFILE, &files);
+    }
     sys_call2(SYS_prctl, PR_SET_NAME, "pprof-scribe");
     serve(true);
     for (;;) {
@@ -213,7 +222,7 @@ uint32_t scribe_request(void)
     } while (!CAS(&state, &was, next));
     if (there) {
         sys_futex_wake(&state);
-    } else if (!clone_scribe()) {
+    } else if (config.in_place || !clone_scribe()) {
         serve_without_process();
     }
     sys_restore_signals(mask);

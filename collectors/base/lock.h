@@ -4,9 +4,10 @@
  * here spins: its critical sections are tens of nanoseconds long and are entered with the
  * program's signals either blocked or unable to want the same lock.
  *
- * Order (take a higher rank only while holding lower ones; fork takes all of them in this order):
- *   1. rules      the miss path of the unwinder (signals blocked, bounded wait)
- *   2. live       256 shards of the table of sampled live memory
+ * There is no order between them to keep, as no two are ever held together:
+ *   rules      the miss path of the unwinder (signals blocked, bounded wait); held over a fork
+ *   live       256 shards of the table of sampled live memory; repaired in a forked child
+ *   writers    of a signal's disposition (signals blocked); freed in a forked child
  */
 #ifndef BASE_LOCK_H
 #define BASE_LOCK_H

@@ -51,6 +51,20 @@ static inline void sys_spin_pause(void)
     __asm__ volatile("pause");
 }
 
+/* The floating point control word as it is at the start of a process: nothing traps, and what the
+ * library computes leaves no flag of the program's set. Returns the program's, to be put back. */
+static inline uint32_t sys_float_enter(void)
+{
+    uint32_t program = __builtin_ia32_stmxcsr();
+    __builtin_ia32_ldmxcsr(0x1f80);
+    return program;
+}
+
+static inline void sys_float_leave(uint32_t program)
+{
+    __builtin_ia32_ldmxcsr(program);
+}
+
 /* The thread pointer (fs base). 0 in a thread made by raw clone without one: there every
  * thread-local access would fault. ARCH_GET_FS = 0x1003, ARCH_SET_FS = 0x1002. */
 static inline uintptr_t sys_thread_pointer(void)
