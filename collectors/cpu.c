@@ -286,35 +286,17 @@ static void rebase(void)
     rebase_bucket(&lost_bucket, NULL);
 }
 
-struct filling {
-    struct snapshot_sample *sample;
-    size_t n, cap;
-};
-
-static void add_sample(void *node, void *arg)
+static bool bucket_sample(const struct bucket *b, struct snapshot_sample *out)
 {
-    struct bucket *b = node;
-    struct filling *f = arg;
     int64_t periods = (int64_t)(LOAD(&b->value[PERIODS]) - b->value[BASE]);
-    if (periods > 0 && f->n < f->cap) {
-        f->sample[f->n++] =
-            (struct snapshot_sample){b->stack, 0, {periods, periods * period, 0, 0}};
-    }
+    *out = (struct snapshot_sample){b->stack, 0, {periods, periods * period, 0, 0}};
+    return periods > 0;
 }
 
 size_t cpu_snapshot(struct snapshot_sample **out, size_t *bytes)
 {
-    size_t cap = hashset_count(&table.set) + 1024; /* room for what arrives meanwhile */
-    *bytes = cap * sizeof **out;
-    *out = sys_map(*bytes);
-    if (!*out) {
-        return 0;
-    }
-    struct filling f = {*out, 0, cap};
-    add_sample(&lost_bucket, &f);
-    add_sample(&unsampled_bucket, &f);
-    hashset_each(&table.set, add_sample, &f);
-    return f.n;
+    struct bucket *const more[] = {&lost_bucket, &unsampled_bucket};
+    return table_snapshot(&table, more, ARRAY_LEN(more), bucket_sample, out, bytes);
 }
 
 /* ---- start and fork ---- */

@@ -216,24 +216,13 @@ static void rebase(void)
     rebase_bucket(&lost_bucket, NULL);
 }
 
-struct filling {
-    struct snapshot_sample *sample;
-    size_t n, cap;
-};
-
 static int64_t round_up_half(double x)
 {
     return (int64_t)(x + 0.5);
 }
 
-static void add_sample(void *node, void *arg)
+static bool bucket_sample(const struct bucket *b, struct snapshot_sample *s)
 {
-    struct bucket *b = node;
-    struct filling *f = arg;
-    if (f->n == f->cap) {
-        return;
-    }
-    struct snapshot_sample *s = &f->sample[f->n];
     /* What is freed was allocated before: read in this order, in use cannot come out negative. */
     uint64_t freed = LOAD_ACQUIRE(&b->value[FREED]);
     uint64_t freed_bytes = LOAD_ACQUIRE(&b->value[FREED_BYTES]);
@@ -241,7 +230,7 @@ static void add_sample(void *node, void *arg)
     uint64_t allocated_bytes = LOAD_ACQUIRE(&b->value[ALLOCATED_BYTES]);
     uint64_t since = allocated - b->value[BASE];
     if (since == 0 && allocated == freed) {
-        return;
+        return false;
     }
     s->stack = b->stack;
     if (is_mixed(b)) {
@@ -259,22 +248,14 @@ static void add_sample(void *node, void *arg)
         s->value[2] = round_up_half((double)(allocated - freed) * weight);
         s->value[3] = round_up_half((double)(allocated - freed) * weight * size);
     }
-    f->n++;
+    return true;
 }
 
 size_t heap_snapshot(struct snapshot_sample **out, size_t *bytes)
 {
+    struct bucket *const more[] = {&lost_bucket};
     uint32_t program = sys_float_enter();
-    size_t cap = hashset_count(&table.set) + 1024; /* room for what arrives meanwhile */
-    *bytes = cap * sizeof **out;
-    *out = sys_map(*bytes);
-    if (!*out) {
-        sys_float_leave(program);
-        return 0;
-    }
-    struct filling f = {*out, 0, cap};
-    add_sample(&lost_bucket, &f);
-    hashset_each(&table.set, add_sample, &f);
+    size_t n = table_snapshot(&table, more, ARRAY_LEN(more), bucket_sample, out, bytes);
     sys_float_leave(program);
-    return f.n;
+    return n;
 }

@@ -11,8 +11,7 @@
 
 #include "collectors/base/abi.h"
 
-/* The seed of the nth thread's generator, never 0. seed 0 = take one from the kernel's clock and
- * the thread: two runs then differ. */
+/* The nth of the seeds that derive from one; never 0. */
 SIGNAL_SAFE uint64_t sampler_seed(uint64_t seed, uint64_t nth);
 
 /* The next 64 random bits of a generator (xorshift64*). */

@@ -57,7 +57,7 @@ struct profile_shape {
 struct snapshot {
     const struct profile_shape *shape;
     int64_t period;
-    int64_t time_nanos;     /* when the dump was asked for, CLOCK_REALTIME */
+    int64_t time_nanos;     /* when the dump began, CLOCK_REALTIME; one for all its profiles */
     int64_t duration_nanos; /* 0 where shape->has_duration is false */
     const struct snapshot_sample *sample;
     size_t samples;

@@ -5,6 +5,7 @@
 #include "collectors/table.h"
 
 #include "collectors/base/arena.h"
+#include "collectors/base/sys.h"
 
 struct key {
     const struct stack *stack;
@@ -55,4 +56,35 @@ struct bucket *table_find(struct table *t, const struct stack *stack, uint64_t k
 {
     struct key k = {stack, {key0, key1}};
     return hashset_find_or_add(&t->set, key_hash(&k), &k, bucket_equal, bucket_make_none);
+}
+
+struct filling {
+    table_sample *sample;
+    struct snapshot_sample *out;
+    size_t n, cap;
+};
+
+static void add_sample(void *node, void *arg)
+{
+    struct filling *f = arg;
+    if (f->n < f->cap && f->sample(node, &f->out[f->n])) {
+        f->n++;
+    }
+}
+
+size_t table_snapshot(const struct table *t, struct bucket *const *more, size_t n,
+                      table_sample *sample, struct snapshot_sample **out, size_t *bytes)
+{
+    size_t cap = hashset_count(&t->set) + n + 1024; /* room for what arrives meanwhile */
+    *bytes = cap * sizeof **out;
+    *out = sys_map(*bytes);
+    if (!*out) {
+        return 0;
+    }
+    struct filling f = {sample, *out, 0, cap};
+    for (size_t i = 0; i < n; i++) {
+        add_sample(more[i], &f);
+    }
+    hashset_each(&t->set, add_sample, &f);
+    return f.n;
 }

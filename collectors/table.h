@@ -25,6 +25,14 @@ struct table {
 SIGNAL_SAFE struct bucket *table_bucket(struct table *t, const struct stack *stack, uint64_t key0,
                                         uint64_t key1);
 
+/* Turns a bucket into a sample; false if there is nothing in it to tell. */
+typedef bool table_sample(const struct bucket *b, struct snapshot_sample *out);
+
+/* The samples of all buckets, and of n more that are in no table, in *out (sys_map'ed, *bytes
+ * long); how many. Reads while others write. Runs in the scribe. */
+size_t table_snapshot(const struct table *t, struct bucket *const *more, size_t n,
+                      table_sample *sample, struct snapshot_sample **out, size_t *bytes);
+
 /* The bucket if it exists. */
 SIGNAL_SAFE struct bucket *table_find(struct table *t, const struct stack *stack, uint64_t key0,
                                       uint64_t key1);

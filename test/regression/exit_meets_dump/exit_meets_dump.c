@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * exit() in one thread while another handles a dump signal. If the end came after that handler had
+ * asked for a scribe and before there was one, it found nobody to wait for, and the process went
+ * without any file. Right: who is about to make the scribe counts as one.
+ *
+ * Children do it, each with another delay between the two, and their ids are printed.
+ */
+#include "test/programs/site.h"
+#include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { ROUNDS = 250, DELAYS = 1000 };
+
+static volatile int go, there;
+
+static void *asks(void *arg)
+{
+    there = 1;
+    while (!go)
+        ;
+    raise(SIGUSR2);
+    pause();
+    return arg;
+}
+
+/* Without printf: a child has no business with the parent's buffer. */
+static void child(int delay)
+{
+    pthread_t thread;
+    keep(malloc(1 << 20)); /* something recorded, or a child writes nothing */
+    pthread_create(&thread, NULL, asks, NULL);
+    while (!there)
+        usleep(100);
+    go = 1;
+    for (int i = 0; i < delay; i++)
+        __asm__ volatile("" : : : "memory");
+    exit(0);
+}
+
+int main(void)
+{
+    setvbuf(stdout, NULL, _IONBF, 0);
+    for (int i = 0; i < ROUNDS; i++) {
+        int status = -1;
+        pid_t pid = fork();
+        if (pid == 0)
+            child(i * (DELAYS / ROUNDS));
+        if (waitpid(pid, &status, 0) != pid || status != 0)
+            return 1;
+        printf("%d\n", (int)pid);
+    }
+    return 0;
+}

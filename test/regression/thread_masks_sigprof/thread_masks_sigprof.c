@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A thread whose attributes ask for a signal mask (pthread_attr_setsigmask_np) that holds SIGPROF.
+ * It was born with it, was never sampled, and all that it burnt stood under "[thread end]". Right:
+ * it is sampled like any other, and reads back the mask that was asked for.
+ *
+ * Burns CPU in such a thread; prints the nanoseconds and what it reads back.
+ */
+#include "test/programs/site.h"
+#include <pthread.h>
+#include <signal.h>
+
+enum { BURN_NS = 300000000 };
+
+static int seen[2];
+
+SITE void *site_thread(void *arg)
+{
+    sigset_t mask;
+    pthread_sigmask(SIG_BLOCK, NULL, &mask);
+    seen[0] = sigismember(&mask, SIGPROF);
+    seen[1] = sigismember(&mask, SIGUSR1);
+    int64_t until = thread_cpu_ns() + BURN_NS;
+    while (thread_cpu_ns() < until)
+        spin_a_little();
+    return arg;
+}
+
+int main(void)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+    sigset_t full;
+    sigfillset(&full);
+    pthread_attr_init(&attr);
+    pthread_attr_setsigmask_np(&attr, &full);
+    if (pthread_create(&thread, &attr, site_thread, NULL) != 0)
+        return 1;
+    pthread_join(thread, NULL);
+    printf("{\"burnt\": %d, \"seen\": [%d, %d]}\n", BURN_NS, seen[0], seen[1]);
+    return 0;
+}
