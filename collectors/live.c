@@ -51,24 +51,52 @@ static void bit_drop(uint64_t *bits, uint8_t *count, uint64_t i)
     }
 }
 
+static uint64_t address_hash(uintptr_t address)
+{
+    return (uint64_t)address * 0x9e3779b97f4a7c15ULL;
+}
+
+static uint64_t shard_index(uintptr_t address)
+{
+    return live_near_bit((const void *)address) >> (LIVE_NEAR_BITS - LIVE_SHARD_BITS); /* NOLINT */
+}
+
+/* The shard's bits of the far map are the ones that start with its number. */
+static uint64_t far_bit(uintptr_t address)
+{
+    enum { WITHIN = LIVE_FAR_BITS - LIVE_SHARD_BITS };
+    return shard_index(address) << WITHIN | address_hash(address) >> (64 - WITHIN);
+}
+
 bool live_maybe_far(const void *p)
 {
-    uint64_t bit = live_hash(p) >> (64 - LIVE_FAR_BITS);
+    uint64_t bit = far_bit((uintptr_t)p);
     return LOAD(&live_far[bit >> 6]) >> (bit & 63) & 1;
+}
+
+static void bits_add(uintptr_t address)
+{
+    bit_add(live_near, near_count, live_near_bit((const void *)address)); /* NOLINT: a key */
+    bit_add(live_far, far_count, far_bit(address));
+}
+
+static void bits_drop(uintptr_t address)
+{
+    bit_drop(live_near, near_count, live_near_bit((const void *)address)); /* NOLINT: a key */
+    bit_drop(live_far, far_count, far_bit(address));
 }
 
 /* ---- the exact table: linear probing, deletion by shifting back ---- */
 
-static struct shard *shard_of(uint64_t hash)
+static struct shard *shard_of(uintptr_t address)
 {
-    return &shards[hash >> (64 - LIVE_SHARD_BITS)];
+    return &shards[shard_index(address)];
 }
 
-/* Where an address wants to be: the bits of its hash below those that chose the shard. */
+/* Where an address wants to be. */
 static uint64_t home(const struct slots *t, uintptr_t address)
 {
-    uint64_t h = live_hash((const void *)address); /* NOLINT: a key, not dereferenced */
-    return h << LIVE_SHARD_BITS >> 24 & t->mask;
+    return address_hash(address) >> 24 & t->mask;
 }
 
 /* The slot of the address, or the empty one where it would go. */
@@ -146,8 +174,7 @@ static bool shard_lock(struct shard *s, bool nested)
 
 bool live_insert(const struct live_object *object, struct live_object *stale, bool nested)
 {
-    uint64_t hash = live_hash((const void *)object->address); /* NOLINT: a key */
-    struct shard *s = shard_of(hash);
+    struct shard *s = shard_of(object->address);
     stale->address = 0;
     if (!shard_lock(s, nested)) {
         return false;
@@ -159,8 +186,7 @@ bool live_insert(const struct live_object *object, struct live_object *stale, bo
             *stale = s->slots->slot[i];
         } else {
             s->count++;
-            bit_add(live_near, near_count, hash >> (64 - LIVE_NEAR_BITS));
-            bit_add(live_far, far_count, hash >> (64 - LIVE_FAR_BITS));
+            bits_add(object->address);
         }
         s->slots->slot[i] = *object;
     }
@@ -170,8 +196,7 @@ bool live_insert(const struct live_object *object, struct live_object *stale, bo
 
 bool live_remove(const void *p, struct live_object *out, bool nested)
 {
-    uint64_t hash = live_hash(p);
-    struct shard *s = shard_of(hash);
+    struct shard *s = shard_of((uintptr_t)p);
     if (!shard_lock(s, nested)) {
         return false;
     }
@@ -181,8 +206,7 @@ bool live_remove(const void *p, struct live_object *out, bool nested)
         *out = s->slots->slot[i];
         slot_clear(s->slots, i);
         s->count--;
-        bit_drop(live_near, near_count, hash >> (64 - LIVE_NEAR_BITS));
-        bit_drop(live_far, far_count, hash >> (64 - LIVE_FAR_BITS));
+        bits_drop((uintptr_t)p);
     }
     lock_drop(&s->lock);
     return found;
@@ -190,18 +214,16 @@ bool live_remove(const void *p, struct live_object *out, bool nested)
 
 void live_mark(const void *p)
 {
-    uint64_t hash = live_hash(p);
-    struct shard *s = shard_of(hash);
+    struct shard *s = shard_of((uintptr_t)p);
     lock_take(&s->lock);
-    near_count[hash >> (64 - LIVE_NEAR_BITS)] = STICKY;
-    far_count[hash >> (64 - LIVE_FAR_BITS)] = STICKY;
-    bit_add(live_near, near_count, hash >> (64 - LIVE_NEAR_BITS));
-    bit_add(live_far, far_count, hash >> (64 - LIVE_FAR_BITS));
+    near_count[live_near_bit(p)] = STICKY;
+    far_count[far_bit((uintptr_t)p)] = STICKY;
+    bits_add((uintptr_t)p);
     lock_drop(&s->lock);
 }
 
-/* Bits first i to first i + n of one map, as many as the shard's objects make them. */
-static void bits_recount(const struct shard *s, uint64_t *bits, uint8_t *count, int map_bits)
+/* Sets the shard's bits of one map back to those that were marked for good. */
+static void bits_clear(const struct shard *s, uint64_t *bits, uint8_t *count, int map_bits)
 {
     uint64_t n = 1ULL << (map_bits - LIVE_SHARD_BITS);
     uint64_t first = (uint64_t)(s - shards) * n;
@@ -209,12 +231,6 @@ static void bits_recount(const struct shard *s, uint64_t *bits, uint8_t *count, 
         if (count[i] != STICKY) {
             count[i] = 0;
             STORE(&bits[i >> 6], bits[i >> 6] & ~(1ULL << (i & 63)));
-        }
-    }
-    for (uint64_t i = 0; s->slots && i <= s->slots->mask; i++) {
-        uintptr_t address = s->slots->slot[i].address;
-        if (address) {
-            bit_add(bits, count, live_hash((const void *)address) >> (64 - map_bits)); /* NOLINT */
         }
     }
 }
@@ -227,8 +243,13 @@ void live_fork_child(void)
             continue;
         }
         if (s->slots && shard_rebuild(s, s->slots->mask + 1)) {
-            bits_recount(s, live_near, near_count, LIVE_NEAR_BITS);
-            bits_recount(s, live_far, far_count, LIVE_FAR_BITS);
+            bits_clear(s, live_near, near_count, LIVE_NEAR_BITS);
+            bits_clear(s, live_far, far_count, LIVE_FAR_BITS);
+            for (uint64_t k = 0; k <= s->slots->mask; k++) {
+                if (s->slots->slot[k].address) {
+                    bits_add(s->slots->slot[k].address);
+                }
+            }
         }
         lock_drop(&s->lock);
     }

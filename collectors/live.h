@@ -27,17 +27,19 @@ enum { LIVE_SHARD_BITS = 8, LIVE_NEAR_BITS = 15, LIVE_FAR_BITS = 21 };
 
 extern HIDDEN uint64_t live_near[1 << (LIVE_NEAR_BITS - 6)];
 
-/* Fibonacci hashing (Knuth 6.4): the high bits are as good as the multiplier is irrational. */
-static inline uint64_t live_hash(const void *p)
+/* Fibonacci hashing (Knuth 6.4): the high bits are as good as the multiplier is irrational. Half
+ * the address is enough for the near map, and costs free() an instruction less. Its first bits name
+ * the shard. */
+static inline uint32_t live_near_bit(const void *p)
 {
-    return (uint64_t)(uintptr_t)p * 0x9e3779b97f4a7c15ULL;
+    return (uint32_t)(uintptr_t)p * 0x9e3779b1U >> (32 - LIVE_NEAR_BITS);
 }
 
 /* False: p is no sampled object. True: ask live_maybe_far, then live_remove. No lock, no thread-
  * local access; SIGNAL_SAFE. */
 static inline bool live_maybe(const void *p)
 {
-    uint64_t bit = live_hash(p) >> (64 - LIVE_NEAR_BITS);
+    uint32_t bit = live_near_bit(p);
     return LOAD(&live_near[bit >> 6]) >> (bit & 63) & 1;
 }
 

@@ -7,13 +7,21 @@
  * The truth: a call pushes (slot, return address), read from where the processor has put it; a
  * return, or an indirect jump, pops whatever lies below the new stack pointer. That covers longjmp
  * and what the exception unwinder does at its end; a pop of the return address into a register
- * leaves the frame there until the jump through that register. A slot whose contents are no longer
- * those that the call pushed is counted.
+ * leaves the frame there until the jump through that register.
+ *
+ * Where a slot no longer holds what its call has pushed, the processor would not return as the
+ * shadow stack says, and there is no truth: such steps are counted apart. (The exception unwinder
+ * does that when it installs a handler's registers over those that it has saved.)
+ *
+ * Where the walk differs, libunwind steps from the same registers, frame by frame: if it goes wrong
+ * too, the frame information is to blame (or saved registers were overwritten), if not, the walker.
  */
 #include "test/unwind/step.h"
 
 #include "collectors/base/abi.h"
+#include "collectors/base/sys.h"
 #include "collectors/rules.h"
+#include "collectors/rules_check.h"
 #include "collectors/snapshot.h"
 #include "collectors/unwind.h"
 
@@ -27,7 +35,14 @@
 #include <string.h>
 #include <ucontext.h>
 
-enum { DEPTH_MAX = 480, TAIL_MAX = 16, PCS_MAX = 512, PLACES_MAX = 4096, TRAP_FLAG = 0x100 };
+enum {
+    DEPTH_MAX = 480,
+    TAIL_MAX = 16,
+    PCS_MAX = 512,
+    PLACES_MAX = 256,
+    TALLIES_MAX = 32,
+    TRAP_FLAG = 0x100
+};
 
 enum kind { OTHER, CALL, RETURN, JUMP, SYSCALL };
 
@@ -35,11 +50,20 @@ struct entry {
     uintptr_t slot, ret;
 };
 
-/* Where the walk was wrong, and how. */
+/* The function in which the walk was wrong, and how. */
 struct place {
-    uintptr_t pc;
-    long count, cut; /* cut: all frames right as far as they go */
+    uintptr_t function, pc; /* its start, and one of the instructions */
+    long count;
+    long cut;  /* all frames right as far as they go, then [truncated] */
+    long ours; /* libunwind is right */
+
     const char *during;
+};
+
+/* What one name of step_run has come to. */
+struct tally {
+    const char *name;
+    long steps, wrong;
 };
 
 static struct {
@@ -52,11 +76,12 @@ static struct {
     uintptr_t pc, sp; /* of the instruction before */
     enum kind kind;
     long left; /* steps still to be looked at */
-    const char *name;
+    struct tally *tally;
 
-    long steps, wrong, frames, overwritten, lost;
+    long steps, overwritten, wrong, ours, frames, lost;
     struct place place[PLACES_MAX];
     int places;
+    struct tally tallies[TALLIES_MAX];
 } shadow;
 
 /* ---- instructions ---- */
@@ -115,33 +140,87 @@ static void follow(uintptr_t pc, uintptr_t sp)
 
 /* ---- comparison ---- */
 
-static void note_wrong(uintptr_t pc, bool cut)
+/* Where the frame information of pc begins to apply. */
+static uintptr_t function_of(uintptr_t pc)
 {
+    struct module m;
+    int32_t start = 0;
+    if (!module_find(&m, pc)) {
+        return 0;
+    }
+    const struct check c = {&m, sys_readable};
+    uintptr_t entry = check_find(&c, pc);
+    if (entry) {
+        memcpy(&start, (const void *)entry, sizeof start);
+    }
+    return entry ? m.frame_info + (uintptr_t)(intptr_t)start : 0;
+}
+
+static void note_wrong(uintptr_t pc, bool cut, bool ours)
+{
+    uintptr_t function = function_of(pc);
     int i = 0;
-    while (i < shadow.places && shadow.place[i].pc != pc) {
+    while (i < shadow.places && shadow.place[i].function != function) {
         i++;
     }
+    shadow.wrong++;
+    shadow.tally->wrong++;
+    shadow.ours += ours;
     if (i == PLACES_MAX) {
         return;
     }
+    struct place *p = &shadow.place[i];
     if (i == shadow.places) {
-        shadow.place[shadow.places++] = (struct place){.pc = pc, .during = shadow.name};
+        shadow.places++;
+        *p = (struct place){.function = function, .pc = pc, .during = shadow.tally->name};
     }
-    shadow.place[i].count++;
-    shadow.place[i].cut += cut;
+    p->count++;
+    p->cut += cut;
+    p->ours += ours;
+}
+
+static bool load(void *arg, uintptr_t addr, uintptr_t *word)
+{
+    (void)arg;
+    return sys_read_memory(word, addr, sizeof *word) == 0;
+}
+
+/* Whether libunwind, with all registers, gives the n frames. */
+static bool libunwind_gives(const struct regs *from, const uintptr_t *truth, int n)
+{
+    const struct rules_memory mem = {load, NULL};
+    struct regs at = *from;
+    for (int i = 0; i < n; i++) {
+        struct regs next;
+        bool signal_frame;
+        if (at.pc != truth[i]) {
+            return false;
+        }
+        int ret = rules_step(&at, &next, &mem, false, &signal_frame);
+        if (ret == 0 || (ret == 1 && next.pc == 0)) {
+            return i == n - 1;
+        }
+        if (ret < 0) {
+            return false;
+        }
+        at = next;
+    }
+    return false;
 }
 
 static void compare(const ucontext_t *uc, uintptr_t pc)
 {
-    uintptr_t pcs[PCS_MAX];
-    uintptr_t truth[PCS_MAX];
+    static uintptr_t pcs[PCS_MAX];
+    static uintptr_t truth[PCS_MAX];
     struct regs r;
     int n = 0;
     truth[n++] = pc + 1;
     for (int i = shadow.depth - 1; i >= 0; i--) {
-        const struct entry *e = &shadow.entry[i];
-        shadow.overwritten += *(const uintptr_t *)e->slot != e->ret;
-        truth[n++] = e->ret;
+        if (*(const uintptr_t *)shadow.entry[i].slot != shadow.entry[i].ret) {
+            shadow.overwritten++;
+            return;
+        }
+        truth[n++] = shadow.entry[i].ret;
     }
     for (int i = 0; i < shadow.tail_length; i++) {
         truth[n++] = shadow.tail[i];
@@ -149,12 +228,13 @@ static void compare(const ucontext_t *uc, uintptr_t pc)
     regs_from_context(&r, uc);
     int got = unwind(&r, &shadow.bounds, pcs, PCS_MAX);
     shadow.frames += got;
-    if (got != n || memcmp(pcs, truth, (size_t)n * sizeof truth[0]) != 0) {
-        bool cut = pcs[got - 1] == PSEUDO_TRUNCATED && got <= n &&
-                   memcmp(pcs, truth, (size_t)(got - 1) * sizeof truth[0]) == 0;
-        shadow.wrong++;
-        note_wrong(pc, cut);
+    if (got == n && memcmp(pcs, truth, (size_t)n * sizeof truth[0]) == 0) {
+        return;
     }
+
+    bool cut = pcs[got - 1] == PSEUDO_TRUNCATED && got <= n &&
+               memcmp(pcs, truth, (size_t)(got - 1) * sizeof truth[0]) == 0;
+    note_wrong(pc, cut, libunwind_gives(&r, truth, n));
 }
 
 static void on_trap(int sig, siginfo_t *si, void *context)
@@ -172,6 +252,7 @@ static void on_trap(int sig, siginfo_t *si, void *context)
     if (!again) {
         follow(pc, sp);
         shadow.steps++;
+        shadow.tally->steps++;
         shadow.left--;
         compare(uc, pc);
     }
@@ -223,6 +304,17 @@ static inline __attribute__((always_inline)) void clear_trap_flag(void)
                      : "memory", "cc");
 }
 
+static struct tally *tally_of(const char *name)
+{
+    int i = 0;
+    while (i < TALLIES_MAX - 1 && shadow.tallies[i].name &&
+           strcmp(shadow.tallies[i].name, name) != 0) {
+        i++;
+    }
+    shadow.tallies[i].name = name;
+    return &shadow.tallies[i];
+}
+
 /* The frame pointer makes the slot of its return address known, and every push above visible. */
 __attribute__((noinline, noclone, optimize("no-omit-frame-pointer"))) void
 step_run(const char *name, void (*fn)(void *), void *arg, long steps)
@@ -248,7 +340,8 @@ step_run(const char *name, void (*fn)(void *), void *arg, long steps)
     shadow.depth = 1;
     shadow.kind = OTHER;
     shadow.pc = shadow.sp = 0;
-    shadow.name = name;
+    shadow.tally = tally_of(name);
+
     shadow.left = steps;
     set_trap_flag();
     fn(arg);
@@ -273,22 +366,28 @@ static int by_count(const void *a, const void *b)
 
 void step_report(void)
 {
-    printf("{\"steps\": %ld, \"wrong\": %ld, \"frames\": %ld, \"overwritten\": %ld, \"lost\": %ld, "
+    printf("{\"steps\": %ld, \"overwritten\": %ld, \"wrong\": %ld, \"ours\": %ld, \"frames\": %ld, "
+           "\"lost\": %ld, "
            "\"places\": [",
-           shadow.steps, shadow.wrong, shadow.frames, shadow.overwritten, shadow.lost);
+           shadow.steps, shadow.overwritten, shadow.wrong, shadow.ours, shadow.frames, shadow.lost);
     qsort(shadow.place, (size_t)shadow.places, sizeof shadow.place[0], by_count);
-    for (int i = 0; i < shadow.places && i < 100; i++) {
+    for (int i = 0; i < shadow.places; i++) {
         const struct place *p = &shadow.place[i];
         Dl_info info = {0};
         dladdr((void *)p->pc, &info);
         const char *file = info.dli_fname ? info.dli_fname : "?";
         const char *slash = strrchr(file, '/');
-        printf("%s{\"where\": \"%s+0x%lx %s+%ld\", \"count\": %ld, \"cut\": %ld, \"during\": "
-               "\"%s\"}",
-               i ? ", " : "", slash ? slash + 1 : file, (long)(p->pc - (uintptr_t)info.dli_fbase),
-               info.dli_sname ? info.dli_sname : "?",
-               info.dli_saddr ? (long)(p->pc - (uintptr_t)info.dli_saddr) : 0L, p->count, p->cut,
-               p->during);
+        bool named = info.dli_saddr && (uintptr_t)info.dli_saddr >= p->function;
+        printf("%s{\"where\": \"%s+%lx %s+%ld\", \"count\": %ld, \"cut\": %ld, \"ours\": %ld, "
+               "\"during\": \"%s\"}",
+               i ? ", " : "", slash ? slash + 1 : file,
+               (unsigned long)(p->pc - (uintptr_t)info.dli_fbase), named ? info.dli_sname : "?",
+               (long)(p->pc - p->function), p->count, p->cut, p->ours, p->during);
     }
-    printf("]}\n");
+    printf("], \"cases\": {");
+    for (int i = 0; i < TALLIES_MAX && shadow.tallies[i].name; i++) {
+        printf("%s\"%s\": [%ld, %ld]", i ? ", " : "", shadow.tallies[i].name,
+               shadow.tallies[i].steps, shadow.tallies[i].wrong);
+    }
+    printf("}}\n");
 }

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ROUNDS = 250, DELAYS = 1000 };
+enum { ROUNDS = 300, DELAYS = 1000 };
 
 static volatile int go, there;
 

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ROUNDS = 250, DELAYS = 20000 };
+enum { ROUNDS = 200, DELAYS = 20000 };
 
 static volatile int go, there, delay;
 

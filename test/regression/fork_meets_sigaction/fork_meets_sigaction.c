@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ROUNDS = 1500, GIVE_UP = 5 };
+enum { ROUNDS = 1000, GIVE_UP = 5 };
 
 static volatile int stop;
 

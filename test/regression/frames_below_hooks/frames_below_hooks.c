@@ -12,7 +12,7 @@
 #include <dlfcn.h>
 #include <signal.h>
 
-enum { BURN_NS = 300000000, BYTES = 1000000 };
+enum { BURN_NS = 200000000, BYTES = 1000000 };
 
 SITE void site_inside(void)
 {
