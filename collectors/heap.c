@@ -70,41 +70,42 @@ uint64_t heap_rate(void)
 
 /* ---- deciding ---- */
 
+static void draw_gap(uint64_t rate)
+{
+    self.heap_left = rate > 1 ? sampler_gap(&self.random, rate) + 1 : 0;
+}
+
 /* Begins a countdown in a thread that has none: the first gap is drawn, nothing is sampled yet. */
 static void countdown_begin(uint64_t rate)
 {
-    if (rate == 0) {
-        self.heap_left = RECHECK;
-        return;
-    }
     self.random = sampler_seed(seed_given ? seed_given : (uint64_t)sys_clock_ns(CLOCK_MONOTONIC),
                                ADD(&threads_seeded, 1));
-    self.heap_left = sampler_gap(&self.random, rate);
+    draw_gap(rate);
 }
 
 static bool heap_decide(size_t n)
 {
     uint64_t rate = LOAD(&rate_now);
-    uint64_t counted = (uint64_t)n + (n == 0);
     if (self.probe_armed) { /* hook_cxx.c asked whether an operator new comes by here: it does */
         self.probe_armed = false;
         self.probe_hit = true;
         self.heap_left = self.probe_left;
-        if (self.random && !__builtin_sub_overflow(self.heap_left, counted, &self.heap_left)) {
+        if (self.random && !heap_countdown(n)) {
             return false;
         }
     }
-    if (!self.random) {
-        countdown_begin(rate);
-        if (rate == 0 || !__builtin_sub_overflow(self.heap_left, counted, &self.heap_left)) {
-            return false;
-        }
-    } else if (rate == 0) {
+    if (rate == 0) {
         self.random = 0;
         self.heap_left = RECHECK;
         return false;
     }
-    self.heap_left = sampler_gap(&self.random, rate);
+    if (!self.random) {
+        countdown_begin(rate);
+        if (!heap_countdown(n)) {
+            return false;
+        }
+    }
+    draw_gap(rate);
     return self.depth == 0;
 }
 

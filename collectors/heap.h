@@ -13,12 +13,16 @@
 
 /* ---- the unsampled path: a countdown, and a bit ---- */
 
-/* Counts an allocation of n bytes (zero counts as one, or it could never be sampled). True: the
- * slow path must decide with heap_wants(). The borrow of the subtraction is the whole test. */
+/* Counts an allocation of n bytes. True: it is not counted, and the slow path must decide with
+ * heap_wants(). */
 HOT static inline bool heap_countdown(size_t n)
 {
-    return UNLIKELY(
-        __builtin_sub_overflow(self.heap_left, (uint64_t)n + (n == 0), &self.heap_left));
+    uint64_t left = self.heap_left;
+    if (UNLIKELY(n >= left)) {
+        return true;
+    }
+    self.heap_left = left - n;
+    return false;
 }
 
 /* ---- the sampled path ---- */

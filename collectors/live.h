@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * Which live pointers are sampled objects. free() must learn almost for nothing that its pointer is
- * not one: a bitmap of 4 KiB, hashed by address, says "certainly not" (one multiplication, one
+ * not one: a bitmap of 2 KiB, hashed by address, says "certainly not" (one multiplication, one
  * load); behind it a bitmap of 256 KiB filters what the small one lets through once it fills up
- * (some thousand live samples); behind that stands the exact table, in 256 shards with a lock each.
+ * (some hundred live samples); behind that stands the exact table, in 256 shards with a lock each.
  * The bits of both maps belong to the shards by address, so that a shard's lock covers them and a
  * bit can be cleared when the last pointer that set it leaves.
  *
@@ -23,7 +23,7 @@ struct live_object {
     struct bucket *bucket;
 };
 
-enum { LIVE_SHARD_BITS = 8, LIVE_NEAR_BITS = 15, LIVE_FAR_BITS = 21 };
+enum { LIVE_SHARD_BITS = 8, LIVE_NEAR_BITS = 14, LIVE_FAR_BITS = 21 };
 
 extern HIDDEN uint64_t live_near[1 << (LIVE_NEAR_BITS - 6)];
 

@@ -199,8 +199,7 @@ static bool instructions(struct bytes *b, uint64_t code_align, uintptr_t loc, ui
 {
     int remembered = 0;
     while (b->at < b->end && loc <= pc) {
-        uint8_t op = *b->at++;
-        uint8_t low = op & 0x3f;
+        uint8_t op = *b->at++, low = op & 0x3f;
         bool good = true;
         switch (op >> 6) {
         case 1: /* advance_loc */

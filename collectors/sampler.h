@@ -17,8 +17,8 @@ SIGNAL_SAFE uint64_t sampler_seed(uint64_t seed, uint64_t nth);
 /* The next 64 random bits of a generator (xorshift64*). */
 SIGNAL_SAFE uint64_t sampler_random(uint64_t *state);
 
-/* Whole bytes to the next sample point: an object of n bytes is sampled if n is greater. 0 at
- * rates of 1 and below: every object is. */
+/* Whole bytes to the next sample point: an object of n bytes is sampled if n is greater (one of 0
+ * never). 0 at rates of 1 and below: every object is. */
 SIGNAL_SAFE uint64_t sampler_gap(uint64_t *state, uint64_t rate);
 
 /* Objects that one sampled object of this size stands for; exactly 1 at rates of 1 and below. */

@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #define SIGNAL_SAFE
-#define HOT __attribute__((hot))
+#define HOT __attribute__((hot, aligned(64))) /* a cache line to begin with */
 #define COLD __attribute__((cold, noinline))
 #define EXPORT __attribute__((visibility("default")))
 /* For variables of hot paths: reached without the indirection that a symbol of another library

@@ -13,8 +13,9 @@
 struct thread;
 
 struct self {
-    /* Bytes until the next heap sample; an allocation of more than that is sampled. 0 in a new
-     * thread: its first allocation goes the slow way, which draws the first gap and asks again. */
+    /* An allocation of that many bytes or more is sampled, a smaller one is subtracted. 0 in a new
+     * thread: its first allocation goes the slow way, which draws the first gap and asks again. 0
+     * for good where every allocation is sampled. */
     uint64_t heap_left;
     uint64_t random;    /* state of the thread's generator; 0 = not yet seeded */
     uintptr_t stack_lo; /* the thread's own stack; 0 = unknown */

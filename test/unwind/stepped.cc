@@ -4,7 +4,7 @@
 // binding, frames of every shape, assembly by hand. Each case runs in the main thread and in
 // another, again and again until enough instructions were looked at.
 //
-//     stepped STEPS [MOST]     MOST: steps of one case at a time, which spreads a small number
+//     stepped STEPS [MOST]     MOST: steps of one case in a round, which spreads a small number
 #include "test/unwind/step.h"
 
 #include <algorithm>
@@ -295,7 +295,7 @@ static void *round_of_cases(void *)
 {
     for (const auto &c : cases) {
         for (int i = 0; i < c.times; i++) {
-            step_run(c.name, c.fn, nullptr, most);
+            step_run(c.name, c.fn, nullptr, most / c.times);
         }
     }
     return nullptr;

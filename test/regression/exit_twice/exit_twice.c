@@ -8,15 +8,29 @@
  */
 #include "test/programs/site.h"
 #include <pthread.h>
+#include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ROUNDS = 200, DELAYS = 20000 };
+enum { ROUNDS = 40, DELAYS = 20000 };
 
 static volatile int go, there, delay;
 
+/* The two threads meet only if they run at the same time. */
+static void run_on_cpu(int nth)
+{
+    cpu_set_t all, one;
+    sched_getaffinity(getppid(), sizeof all, &all);
+    CPU_ZERO(&one);
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, &all) && nth-- == 0)
+            CPU_SET(cpu, &one);
+    sched_setaffinity(0, sizeof one, &one); /* there is no such CPU: as before */
+}
+
 static void *ends(void *arg)
 {
+    run_on_cpu(1);
     there = 1;
     while (!go)
         ;
@@ -29,6 +43,7 @@ static void *ends(void *arg)
 static void child(void)
 {
     pthread_t thread;
+    run_on_cpu(0);
     keep(malloc(1 << 20)); /* something recorded, or a child writes nothing */
     pthread_create(&thread, NULL, ends, NULL);
     while (!there)
