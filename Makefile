@@ -30,7 +30,7 @@ UNIT_BIN := $(patsubst test/unit/%.c,$(BUILD)/test/unit/%,$(wildcard test/unit/*
 PROGRAM_BIN := $(patsubst test/programs/%.c,$(BUILD)/test/programs/%,$(wildcard test/programs/*.c)) \
     $(patsubst test/programs/%.cc,$(BUILD)/test/programs/%,$(wildcard test/programs/*.cc))
 
-.PHONY: all check check-long lint demo bench bench-malloc bench-programs bench-unwind lint install deps-demo deps-check clean test-programs
+.PHONY: all check check-long lint demo bench bench-malloc bench-programs bench-unwind lint fuzz install deps-demo deps-check clean test-programs
 all: libpprofinject.so pprof-symbolize
 
 libpprofinject.so: $(LIB_OBJ) preload/exports.map
@@ -98,6 +98,42 @@ $(BUILD)/test/unwind/truth_cxx: test/unwind/truth_cxx.cc
 $(BUILD)/test/unwind/truth_rust: test/unwind/truth_rust.rs
 	$(call say,RUSTC,$<)
 	$(Q)mkdir -p $(@D) && rustc -O -g -o $@ $<
+
+# The walk at each instruction, and its fuzz target: the walker's objects, or its sources, alone.
+FUZZ_SECONDS ?= 60
+FUZZ_SRC := test/unwind/fuzz.c $(filter-out %/rules_module.c,$(TRUTH_OBJ:$(BUILD)/lib/%.o=%.c))
+FUZZ_FLAGS = $(filter-out -MMD -MP,$(BASE_CFLAGS)) $(WARN) -Wl,--wrap=sys_readable
+FUZZ_DEPS := test/unwind/fuzz.h $(wildcard collectors/*.h collectors/base/*.h)
+
+test-programs: $(BUILD)/test/unwind/stepped $(BUILD)/test/unwind/fuzz_driver $(BUILD)/test/unwind/fuzz_accept
+
+$(BUILD)/test/unwind/step.o: test/unwind/step.c test/unwind/step.h
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(BASE_CFLAGS) $(WARN) -fno-stack-protector -c -o $@ $<
+
+# Bound lazily, so that ld.so's resolver is stepped through.
+$(BUILD)/test/unwind/stepped: test/unwind/stepped.cc test/unwind/step_frames.S $(BUILD)/test/unwind/step.o $(TRUTH_OBJ)
+	$(call say,CXX,$<)
+	$(Q)$(CXX) -std=gnu++17 -O2 -g -pthread -I. -Wall -Wextra $(WERROR) -Wl,-z,lazy -o $@ $^
+
+$(BUILD)/test/unwind/fuzz_accept: test/unwind/fuzz_accept.c $(TRUTH_OBJ)
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(filter-out -MMD -MP,$(BASE_CFLAGS)) $(WARN) -o $@ $^
+
+$(BUILD)/test/unwind/fuzz_driver: $(FUZZ_SRC) test/unwind/fuzz_seeds.c test/unwind/fuzz_driver.c $(FUZZ_DEPS)
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(FUZZ_FLAGS) -fsanitize=address -o $@ $(filter %.c,$^)
+
+$(BUILD)/test/unwind/fuzz_walk: $(FUZZ_SRC) $(FUZZ_DEPS)
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && clang $(FUZZ_FLAGS) -fsanitize=address,fuzzer -o $@ $(filter %.c,$^)
+
+# libFuzzer, from inputs of the grammar. A walker that is killed leaves its input in last.
+fuzz: $(BUILD)/test/unwind/fuzz_driver $(BUILD)/test/unwind/fuzz_walk
+	$(Q)mkdir -p $(BUILD)/fuzz/unwind $(BUILD)/fuzz/findings
+	$(Q)$(BUILD)/test/unwind/fuzz_driver seeds=$(BUILD)/fuzz/unwind inputs=2000 >/dev/null
+	$(Q)FUZZ_LAST=$(BUILD)/fuzz/last $(BUILD)/test/unwind/fuzz_walk -max_len=8192 -max_total_time=$(FUZZ_SECONDS) \
+	    -artifact_prefix=$(BUILD)/fuzz/findings/ -print_final_stats=1 $(BUILD)/fuzz/unwind
 
 check: deps-check
 	$(Q)$(MAKE) --no-print-directory WERROR=-Werror all test-programs

@@ -306,7 +306,7 @@ static COLD enum verdict slow_step(struct walk *w)
     if (ret < 0 || !moved_up(&in, &out, signal_frame)) {
         return WALK_LOST;
     }
-    if (out.pc - signal_frame < PC_MIN) {
+    if (out.pc < PC_MIN || out.pc - signal_frame < PC_MIN) {
         return out.pc == 0 ? WALK_END : WALK_LOST;
     }
     w->pc = out.pc;
@@ -341,7 +341,7 @@ int unwind(const struct regs *from, const struct stack_bounds *stack, uintptr_t 
     w.floor = own ? from->sp : stack->hi;
     w.top = stack->hi;
     for (size_t i = 0; i < ARRAY_LEN(w.page); i++) {
-        w.page[i] = 0;
+        w.page[i] = 1; /* no page's address */
     }
     w.turn = 0;
     w.known = from;

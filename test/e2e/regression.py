@@ -4,7 +4,7 @@
 
 Each is compiled into $BUILD/test/regression and run bare, where a bare run says what is right, and
 injected; a program that hangs is a failed check after TIMEOUT. Races get as many rounds as made
-them fail each time with the fault in place.
+them fail nearly each time with the fault in place; without it they cannot fail.
 """
 
 from __future__ import annotations

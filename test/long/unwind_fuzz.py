@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""unwind: 10 million made-up modules, stacks and registers under AddressSanitizer, no finding; and no
-frame information of the largest programs here is taken for made up.
+"""unwind: 10 million made-up modules, stacks and registers under AddressSanitizer, no finding; and
+no frame information of some large programs is refused.
 """
 
 # timeout: 1800

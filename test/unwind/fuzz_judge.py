@@ -23,7 +23,7 @@ GROWN_KIB = 16 << 10  # pools and tables, once they have been used
 def file_of(name: str) -> Path | None:
     """A library, a program of the path, or a part of the compiler."""
     for path in (LIBDIR / name, Path(name)):
-        if path.exists():
+        if path.is_file():
             return path.resolve()
     if found := shutil.which(name):
         return Path(found).resolve()

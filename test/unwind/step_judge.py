@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Run test/unwind/stepped, judge what it reports: the walk at each instruction against a shadow stack.
+"""Run test/unwind/stepped, judge what it reports: the walk at each instruction against a shadow
+stack.
 
 Used by test/e2e/unwind_step.py and test/long/unwind_step.py. Known differences, in all of which
 libunwind's own step is as wrong, because the frame information is not true there:
@@ -8,8 +9,8 @@ libunwind's own step is as wrong, because the frame information is not true ther
   that frames further up which are found by rbp are not; where it has overwritten a return address
   too, the step is counted as having no truth;
 - __longjmp: described as the frame that it jumps to, which the shadow stack knows after the jump;
-- gcc's functions that realign their stack, between `leave` and `ret`: the slot of rbp is given as an
-  offset from rbp, which has its caller's value by then;
+- gcc's functions that realign their stack, between `leave` and `ret`: the slot of rbp is given as
+  an offset from rbp, which has its caller's value by then;
 - glibc's multiplication of long numbers (__mpn_mul_1, __mpn_addmul_1), which pushes registers and
   says nothing of it; printf and strtod come there with large numbers only.
 """
@@ -48,7 +49,8 @@ def judge(steps: int, most: int | None = None, timeout: float = 60) -> None:
             f"{p['count']} in {p['where']} while {p['during']}, {p['cut']} cut"
             for p in got["places"][:CAUSES_SHOWN]
         ]
-        ok(f"the stack is right in at least {BAR:.1%}", share >= BAR, "; ".join([f"{share:.4%}"] + causes))
+        figures = "; ".join([f"{share:.4%}", *causes])
+        ok(f"the stack is right in at least {BAR:.1%}", share >= BAR, figures)
         ok("nowhere is libunwind right and the walk not", got["ours"] == 0, got["ours"])
         for name, (all_steps, wrong) in got["cases"].items():
             ok(f"{name} is stepped through", all_steps > 0, f"{all_steps} steps, {wrong} wrong")

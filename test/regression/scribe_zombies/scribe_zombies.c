@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ROUNDS = 300, DELAY_STEP_NS = 500, WAIT_MS = 100, LAST_MS = 2000, MS = 1000000 };
+enum { ROUNDS = 400, DELAY_STEP_NS = 1000, WAIT_MS = 100, LAST_MS = 2000, MS = 1000000 };
 
 static int has_child(void)
 {
