@@ -31,9 +31,10 @@ static struct lock rules_lock;
 static bool ready;
 static uint32_t generation = 1;
 
-/* A step holds the lock for 1 to 3 µs. 2,000 pauses with a yield every 64th are time for all the
- * threads of a busy machine to have had it, and at most a few 100 µs when something is wrong. */
-enum { LOCK_SPINS = 2000 };
+/* A step holds the lock for 1 to 3 µs, but its holder may lose its processor for some time slices:
+ * a stack given up for that would be missing from an exact profile. 30,000 tries, asleep in between
+ * from some point on (lock.c), are about 20 ms. */
+enum { LOCK_SPINS = 30000 };
 
 /* ---- On the private stack ---- */
 
