@@ -8,9 +8,9 @@
  *   pc read from S + 24, sp = S + 32, bp read from S + 16   →   CFA = sp + 32, bp at CFA − 16
  *
  * Any other register and any other memory is refused, which shows that the frame depends on it.
- * The question is asked twice from different pointers (the second time without the search, at a
- * fifth of the price): what is not linear in them, such as an alignment, answers differently.
- * Whatever is not exactly of this form is left to rules_step.
+ * Where the frame information holds an expression, the question is asked twice from different
+ * pointers: what is not linear in them, such as an alignment, answers differently. Whatever is not
+ * exactly of this form is left to rules_step.
  *
  * Contexts: rules_find and rules_step run anywhere, signal handlers and threads without a thread
  * block included, with all signals blocked, the rules lock held and the private stack below them.
@@ -110,6 +110,7 @@ static void find_on_stack(void *arg)
     struct find *f = arg;
     struct query q;
     q.info_kept = false;
+    q.expressions = false;
     q.known = q.wanted = 1U << UNW_X86_64_RIP | 1U << UNW_X86_64_RSP | 1U << UNW_X86_64_RBP;
     q.mem = (struct rules_memory){names_load, &q};
     f->rule = (struct rule){.kind = RULE_NOWHERE};
@@ -128,6 +129,9 @@ static void find_on_stack(void *arg)
         f->rule = r;
         if (r.kind != RULE_SP && r.kind != RULE_BP) {
             return; /* of which a second opinion changes nothing */
+        }
+        if (!q.expressions) {
+            return;
         }
         if (run == 0) {
             first = r;
@@ -182,6 +186,7 @@ static void step_on_stack(void *arg)
     struct step *s = arg;
     struct query q;
     q.info_kept = false;
+    q.expressions = false;
     q.known = 1U << UNW_X86_64_RIP | 1U << UNW_X86_64_RSP;
     q.wanted = q.known;
     q.mem = *s->mem;

@@ -25,6 +25,7 @@ enum {
 struct bytes {
     const uint8_t *at, *end;
     bool bad;
+    bool expressions; /* one was met */
 };
 
 static inline uint8_t take_u8(struct bytes *b)
@@ -100,6 +101,7 @@ static bool entry_bytes(const struct check *c, uintptr_t at, struct bytes *b)
     b->at = (const uint8_t *)(at + sizeof n); /* NOLINT */
     b->end = b->at + n;
     b->bad = false;
+    b->expressions = false;
     return true;
 }
 
@@ -177,7 +179,8 @@ static bool operation(struct bytes *b)
 static COLD bool expression(struct bytes *outer)
 {
     uint64_t n = take_leb(outer);
-    struct bytes b = {outer->at, outer->at, false};
+    struct bytes b = {.at = outer->at};
+    outer->expressions = true;
     skip(outer, n);
     b.end = outer->at;
     bool good = true;
@@ -268,6 +271,7 @@ static bool instructions(struct bytes *b, uint64_t code_align, uintptr_t loc, ui
 struct cie {
     uint64_t code_align;
     uint8_t fde_encoding;
+    bool expressions;
     bool sized; /* augmentation data, also in FDEs, are behind their size */
 };
 
@@ -319,8 +323,11 @@ static bool check_cie(const struct check *c, uintptr_t at, struct cie *cie)
     *cie = (struct cie){.code_align = take_leb(&b)};
     take_leb(&b); /* the data alignment is but a factor */
     uint64_t column = version == 1 ? take_u8(&b) : take_leb(&b);
-    return !b.bad && (version == 1 || version == 3) && column < COLUMNS &&
-           augmentation(&b, letters, cie) && instructions(&b, cie->code_align, 0, UINTPTR_MAX);
+    bool good = !b.bad && (version == 1 || version == 3) && column < COLUMNS &&
+                augmentation(&b, letters, cie) &&
+                instructions(&b, cie->code_align, 0, UINTPTR_MAX);
+    cie->expressions = b.expressions;
+    return good;
 }
 
 bool check_fde(const struct check *c, uintptr_t fde, uintptr_t pc)
@@ -337,8 +344,12 @@ bool check_fde(const struct check *c, uintptr_t fde, uintptr_t pc)
         skip(&b, take_leb(&b));
     }
     bool covers = !pc || (pc >= start && pc - start < range);
-    return covers && !b.bad &&
-           instructions(&b, cie.code_align, pc ? start : 0, pc ? pc : UINTPTR_MAX);
+    bool good = covers && !b.bad &&
+                instructions(&b, cie.code_align, pc ? start : 0, pc ? pc : UINTPTR_MAX);
+    if (c->expressions) {
+        *c->expressions |= b.expressions || cie.expressions;
+    }
+    return good;
 }
 
 /* ---- the table ---- */

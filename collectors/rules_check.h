@@ -18,6 +18,9 @@
 struct check {
     const struct module *module;
     bool (*readable)(uintptr_t addr); /* the page of addr; asked for addresses in the module */
+    /* May be NULL. Set where a register is computed by a DWARF expression: without one, all are
+     * constant distances from others. */
+    bool *expressions;
 };
 
 /* The entry of .eh_frame_hdr's table that describes pc: two words of four bytes, relative to the

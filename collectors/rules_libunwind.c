@@ -222,7 +222,7 @@ static int find_proc_info(unw_addr_space_t as, unw_word_t ip, unw_proc_info_t *i
     }
     /* Its own search would cost a call of access_mem for every byte; a table of one entry, which
      * has been looked through, leaves it none. */
-    const struct check check = {&q->module, page_readable};
+    const struct check check = {&q->module, page_readable, &q->expressions};
     uintptr_t entry = check_find(&check, ip);
     if (!entry) {
         return -UNW_ENOINFO;

@@ -28,6 +28,7 @@ struct query {
     bool signal_frame; /* the frame was a signal trampoline's */
     bool refused;      /* the step wanted a register or memory that was not to be had */
     bool lost;         /* ... a register not in the mask known */
+    bool expressions;  /* the frame information computes something */
 
     /* Of one question. */
     struct module module;
