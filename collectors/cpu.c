@@ -86,7 +86,8 @@ bool cpu_signal(const void *siginfo, const void *ucontext)
     if (periods > 0) {
         struct regs regs;
         regs_from_context(&regs, ucontext);
-        struct stack_bounds bounds = {t->stack_lo, t->stack_hi, t->foreign};
+        struct stack_bounds bounds = {t->stack_lo, t->stack_hi, t->foreign,
+                                      t->foreign ? NULL : &self.trail};
         credit(stack_of_context(&regs, &bounds), periods);
         if (ADD(&signals_seen, 1) % SIGNALS_PER_SCAN == 0) {
             find_threads(false);

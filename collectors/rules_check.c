@@ -324,8 +324,7 @@ static bool check_cie(const struct check *c, uintptr_t at, struct cie *cie)
     take_leb(&b); /* the data alignment is but a factor */
     uint64_t column = version == 1 ? take_u8(&b) : take_leb(&b);
     bool good = !b.bad && (version == 1 || version == 3) && column < COLUMNS &&
-                augmentation(&b, letters, cie) &&
-                instructions(&b, cie->code_align, 0, UINTPTR_MAX);
+                augmentation(&b, letters, cie) && instructions(&b, cie->code_align, 0, UINTPTR_MAX);
     cie->expressions = b.expressions;
     return good;
 }
@@ -344,8 +343,8 @@ bool check_fde(const struct check *c, uintptr_t fde, uintptr_t pc)
         skip(&b, take_leb(&b));
     }
     bool covers = !pc || (pc >= start && pc - start < range);
-    bool good = covers && !b.bad &&
-                instructions(&b, cie.code_align, pc ? start : 0, pc ? pc : UINTPTR_MAX);
+    bool good =
+        covers && !b.bad && instructions(&b, cie.code_align, pc ? start : 0, pc ? pc : UINTPTR_MAX);
     if (c->expressions) {
         *c->expressions |= b.expressions || cie.expressions;
     }

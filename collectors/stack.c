@@ -8,6 +8,7 @@
 #include "collectors/base/arena.h"
 #include "collectors/base/self.h"
 #include "collectors/hashset.h"
+#include "collectors/unwind_trail.h"
 
 #include <string.h>
 
@@ -127,7 +128,7 @@ const struct stack *stack_pseudo(enum pseudo_pc pc)
 
 struct stack_bounds stack_own_bounds(void)
 {
-    return (struct stack_bounds){self.stack_lo, self.stack_hi, false};
+    return (struct stack_bounds){self.stack_lo, self.stack_hi, false, &self.trail};
 }
 
 /* Leaves out the frames of BELOW_PROGRAM; the new depth. */
@@ -188,6 +189,7 @@ void stack_fork_child(void)
     for (int i = 0; i < WALKS; i++) {
         walks[i].taken = 0; /* by threads that are not here */
     }
+    trail_fork_child();
 }
 
 /* Frames of ours among the first ones, below which the program's begin. */

@@ -26,6 +26,7 @@
 #include "collectors/base/sys.h"
 #include "collectors/rules_table.h"
 #include "collectors/snapshot.h"
+#include "collectors/unwind_trail.h"
 
 #include <errno.h>
 #include <ucontext.h>
@@ -53,11 +54,13 @@ struct walk {
     int exact; /* index in pcs of the last interrupted instruction */
     uint32_t generation;
     bool foreign;
+    bool outermost;       /* the last frame in the list is that, by its rule */
     uintptr_t floor, top; /* [floor, top) is mapped; empty if that is not known */
     uintptr_t page[4];    /* pages that were found readable */
     unsigned turn;
     const struct regs *known; /* the last frame of which all registers are known that ever were */
     struct regs kept;         /* where known points to after the start */
+    struct trail_walk trail;
 };
 
 void regs_from_context(struct regs *r, const void *ucontext)
@@ -185,11 +188,12 @@ static inline enum verdict verdict_of(unsigned kind)
 }
 
 /* Walks until something else than a simple rule is met. mapped, a constant: the return addresses
- * lie in [floor, top). (A leaf's saved bp may lie below: after `pop %rbp` the rule still names the
- * slot that was popped, and the kernel leaves the 128 bytes below sp alone.) The critical path of a
- * frame is the load of its return address, of its rule, and one addition; everything else can run
- * ahead. */
-static inline __attribute__((always_inline)) enum verdict run(struct walk *w, const bool mapped)
+ * lie in [floor, top); recording, another: there is a trail, and they do. (A leaf's saved bp may
+ * lie below: after `pop %rbp` the rule still names the slot that was popped, and the kernel leaves
+ * the 128 bytes below sp alone.) The critical path of a frame is the load of its return address, of
+ * its rule, and one addition; everything else can run ahead. */
+static inline __attribute__((always_inline)) enum verdict run(struct walk *w, const bool mapped,
+                                                              const bool recording)
 {
     uintptr_t pc = w->pc;
     uintptr_t sp = w->sp;
@@ -203,6 +207,21 @@ static inline __attribute__((always_inline)) enum verdict run(struct walk *w, co
     int n = w->n;
     enum verdict verdict = WALK_LOST;
     for (;;) {
+        if (recording && LIKELY(w->trail.trail)) {
+            struct trail_frame f = {pc, sp, bp};
+            if (UNLIKELY(trail_meets(&w->trail, &f))) {
+                int followed;
+                pcs[n] = pc;
+                if (trail_follow(&w->trail, &f, pcs + n + 1, max - n - 1, &followed)) {
+                    n += followed + 1;
+                    verdict = WALK_END;
+                    break;
+                }
+                n += followed;
+                pc = f.pc, sp = f.sp, bp = f.bp;
+            }
+            trail_record(&w->trail, &f);
+        }
         pcs[n++] = pc;
         if (UNLIKELY(n == max)) {
             verdict = WALK_FULL;
@@ -215,7 +234,11 @@ static inline __attribute__((always_inline)) enum verdict run(struct walk *w, co
         unsigned kind = shape_kind(bits.shape);
         if (UNLIKELY(kind != RULE_SP && kind != RULE_BP)) {
             verdict = verdict_of(kind);
+            w->outermost = kind == RULE_END;
             break;
+        }
+        if (recording && kind == RULE_BP && LIKELY(w->trail.trail)) {
+            trail_bp_used(&w->trail, bp);
         }
         uintptr_t cfa = (kind == RULE_SP ? sp : bp) + (uintptr_t)(intptr_t)bits.cfa_offset;
         uintptr_t slot = cfa - WORD;
@@ -232,6 +255,9 @@ static inline __attribute__((always_inline)) enum verdict run(struct walk *w, co
         }
         if (shape_bp_saved(bits.shape)) {
             uintptr_t bp_slot = cfa + (uintptr_t)(intptr_t)shape_bp_offset(bits.shape);
+            if (recording && LIKELY(w->trail.trail)) {
+                trail_bp_restored(&w->trail, bp_slot >= sp && bp_slot <= last ? bp_slot : 0);
+            }
             if (mapped && LIKELY(bp_slot >= floor && bp_slot <= last)) {
                 bp = word_at(bp_slot);
             } else if (!load(w, bp_slot, &bp)) {
@@ -322,6 +348,17 @@ static COLD enum verdict slow_step(struct walk *w)
     return WALK_ON;
 }
 
+/* The step of libunwind is behind w, from a frame with the given sp: whether a trail can hold it.
+ */
+static COLD void record_slow_step(struct walk *w, uintptr_t sp)
+{
+    if (w->sp > sp && w->sp % WORD == 0 && in_stack(w, w->sp)) {
+        trail_bp_restored(&w->trail, 0);
+    } else {
+        trail_finish(&w->trail, false);
+    }
+}
+
 int unwind(const struct regs *from, const struct stack_bounds *stack, uintptr_t *pcs, int max)
 {
     if (max <= 0) {
@@ -345,15 +382,29 @@ int unwind(const struct regs *from, const struct stack_bounds *stack, uintptr_t 
     }
     w.turn = 0;
     w.known = from;
+    w.outermost = false;
+    w.trail.trail = NULL;
     rules_table_ready(w.generation);
+    if (own && stack->trail && (w.sp | w.top) % WORD == 0 && w.top - w.sp <= TRAIL_STACK_MAX) {
+        trail_begin(&w.trail, stack->trail, w.generation, w.top);
+    }
 
     enum verdict v;
     do {
-        v = in_stack(&w, w.sp) ? run(&w, true) : run(&w, false);
+        v = w.trail.trail        ? run(&w, true, true)
+            : in_stack(&w, w.sp) ? run(&w, true, false)
+                                 : run(&w, false, false);
         if (v == WALK_SLOW) {
+            uintptr_t sp = w.sp;
             v = slow_step(&w);
+            if (w.trail.trail && v == WALK_ON) {
+                record_slow_step(&w, sp);
+            }
         }
     } while (v == WALK_ON);
+    if (w.trail.trail) {
+        trail_finish(&w.trail, w.outermost);
+    }
     if (v == WALK_NOWHERE) {
         v = end_nowhere(&w);
     }

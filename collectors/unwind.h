@@ -42,6 +42,8 @@ enum regs_lost {
 struct stack_bounds {
     uintptr_t lo, hi; /* the thread's own stack [lo, hi); 0,0 = unknown: every page is probed */
     bool foreign;     /* no thread block of its own: libunwind needs a borrowed one */
+    /* The number of the thread's trail (unwind_trail.h), 0 at first; NULL = walk without. */
+    uint32_t *trail;
 };
 
 /* The registers of the caller of this macro's surroundings, taken in place. */

@@ -22,6 +22,7 @@ struct self {
     uintptr_t stack_hi;
     struct thread *thread; /* its row in the registry; NULL = not registered */
     uint64_t probe_left;   /* heap_left as it was when probe_armed was set */
+    uint32_t trail;        /* the number of its last walk's trail; 0 = none yet */
     uint32_t depth;        /* > 0 while inside the profiler: nested events are not sampled */
     uint64_t fork_mask;    /* the signal mask before the fork handlers that are running */
     bool fork_locked;      /* they hold every shard of the live table, for this thread to use */

@@ -61,6 +61,7 @@ static void open_libunwind(void)
 
 /* ---- ways to take a stack; each returns the number of its frames ---- */
 
+static __thread uint32_t trail;
 static __thread struct stack_bounds bounds;
 
 static void find_bounds(void)
@@ -71,7 +72,7 @@ static void find_bounds(void)
     pthread_getattr_np(pthread_self(), &attr);
     pthread_attr_getstack(&attr, &lo, &bytes);
     pthread_attr_destroy(&attr);
-    bounds = (struct stack_bounds){(uintptr_t)lo, (uintptr_t)lo + bytes, false};
+    bounds = (struct stack_bounds){(uintptr_t)lo, (uintptr_t)lo + bytes, false, &trail};
 }
 
 static NOINLINE int by_ours(void)

@@ -420,7 +420,7 @@ static void foreign_main(void *arg)
 {
     (void)arg;
     struct regs r;
-    struct stack_bounds none = {0, 0, true};
+    struct stack_bounds none = {.foreign = true};
     regs_capture(&r);
     rules_forget();
     foreign_list.n = unwind(&r, &none, foreign_list.pc, MAX);

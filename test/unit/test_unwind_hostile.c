@@ -46,7 +46,7 @@ static void test_nonsense(void **state)
     assert_int_equal(mprotect(memory, BYTES, PROT_NONE), 0);
     assert_int_equal(mprotect(memory + 2 * BYTES, BYTES, PROT_NONE), 0);
     uintptr_t lo = (uintptr_t)memory + BYTES;
-    struct stack_bounds b = {lo, lo + BYTES, false};
+    struct stack_bounds b = {.lo = lo, .hi = lo + BYTES};
     struct list l;
     int64_t worst = 0;
     int truncated = 0;

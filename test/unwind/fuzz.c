@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The fuzz target of the stack walk: a made-up module whose frame information is the input's, a
- * stack and registers that are the input's, one unwind(). The module comes in through module_find,
+ * stack and registers that are the input's, unwind() with and without the trail of the walk before,
+ * between which a word of the stack changes. The module comes in through module_find,
  * which this file has instead of collectors/rules_module.c. libunwind is mapped by a loader of our
  * own and so not instrumented: frame information and stack lie against pages that cannot be read,
  * at addresses that nothing else is near.
@@ -153,10 +154,16 @@ static void finding(const char *what, int64_t figure)
     abort();
 }
 
-static void walk(const struct fuzz_head *h)
+struct list {
+    uintptr_t pc[FRAMES + 1];
+    int n;
+};
+
+/* trail: of an earlier walk, or NULL. */
+static void walk(const struct fuzz_head *h, uint32_t *trail, struct list *s)
 {
     ucontext_t context;
-    struct stack_bounds bounds = {STACK, STACK_END, false};
+    struct stack_bounds bounds = {STACK, STACK_END, false, trail};
     uintptr_t other = stack_address(h->other_at);
     struct regs r = {
         .pc = CODE + h->pc_at + 1,
@@ -170,7 +177,7 @@ static void walk(const struct fuzz_head *h)
         .lost = h->lost & (LOST_BP | LOST_ALL_BUT_BP),
     };
     if (h->mode & FUZZ_UNKNOWN_STACK) {
-        bounds = (struct stack_bounds){0, 0, false};
+        bounds = (struct stack_bounds){.trail = trail};
     }
     if (h->mode & FUZZ_CONTEXT) {
         memset(&context, 0, sizeof context);
@@ -179,23 +186,40 @@ static void walk(const struct fuzz_head *h)
         }
         r.context = &context;
     }
-    uintptr_t pcs[FRAMES + 1];
-    pcs[FRAMES] = 0x5a5a5a5a;
+    s->pc[FRAMES] = 0x5a5a5a5a;
     int max = h->max % FRAMES + 1;
     int64_t t = sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
-    int n = unwind(&r, &bounds, pcs, max);
+    s->n = unwind(&r, &bounds, s->pc, max);
     t = sys_clock_ns(CLOCK_THREAD_CPUTIME_ID) - t;
     fuzz_worst_ns = t > fuzz_worst_ns ? t : fuzz_worst_ns;
     if (t > NS_MAX) {
         finding("a walk takes too long, in ns", t);
     }
-    if (n < 1 || n > max || pcs[FRAMES] != 0x5a5a5a5a) {
-        finding("a walk of no length", n);
+    if (s->n < 1 || s->n > max || s->pc[FRAMES] != 0x5a5a5a5a) {
+        finding("a walk of no length", s->n);
     }
-    for (int i = 0; i + 1 < n; i++) {
-        if (pcs[i] < PSEUDO_PC_LIMIT) {
+    for (int i = 0; i + 1 < s->n; i++) {
+        if (s->pc[i] < PSEUDO_PC_LIMIT) {
             finding("a name in the middle of a stack", i);
         }
+    }
+}
+
+/* By the rules, and then by the trail, that the walk before has left. */
+static void walk_all_ways(const struct fuzz_head *h)
+{
+    static uint32_t trail;
+    struct list plain, trailed;
+    for (int i = 0; i < 3; i++) {
+        walk(h, NULL, &plain);
+        walk(h, &trail, &trailed);
+        if (plain.n != trailed.n ||
+            memcmp(plain.pc, trailed.pc, (size_t)plain.n * sizeof plain.pc[0]) != 0) {
+            finding("another stack by the trail, frames", trailed.n);
+        }
+        uintptr_t *words = (uintptr_t *)STACK;
+        size_t place = (h->sp_at + (h->other_at >> 8) % 32) % (FUZZ_STACK_MAX / 8);
+        words[place] = words[(place + 1 + (size_t)i) % (FUZZ_STACK_MAX / 8)];
     }
 }
 
@@ -223,7 +247,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     place_frames(&h, rest, frames);
     place_stack(&h, rest + frames, stack);
     rules_forget();
-    walk(&h);
-    walk(&h); /* by the rules that the first has left */
+    walk_all_ways(&h);
     return 0;
 }

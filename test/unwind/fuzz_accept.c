@@ -65,7 +65,7 @@ static bool accepts(const char *path)
         printf("%s: cannot be mapped\n", path);
         return false;
     }
-    const struct check check = {&m, always};
+    const struct check check = {&m, always, NULL};
     const uint8_t *header = (const uint8_t *)m.frame_info;
     const int32_t *table = (const int32_t *)(header + 12);
     uint32_t count;

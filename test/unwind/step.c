@@ -72,6 +72,7 @@ static struct {
     uintptr_t tail[TAIL_MAX]; /* above the first entry */
     int tail_length;
     struct stack_bounds bounds;
+    uint32_t trail;
 
     uintptr_t pc, sp; /* of the instruction before */
     enum kind kind;
@@ -148,7 +149,7 @@ static uintptr_t function_of(uintptr_t pc)
     if (!module_find(&m, pc)) {
         return 0;
     }
-    const struct check c = {&m, sys_readable};
+    const struct check c = {&m, sys_readable, NULL};
     uintptr_t entry = check_find(&c, pc);
     if (entry) {
         memcpy(&start, (const void *)entry, sizeof start);
@@ -226,9 +227,13 @@ static void compare(const ucontext_t *uc, uintptr_t pc)
         truth[n++] = shadow.tail[i];
     }
     regs_from_context(&r, uc);
+    struct stack_bounds no_trail = shadow.bounds;
+    no_trail.trail = NULL;
+    int plain = unwind(&r, &no_trail, pcs, PCS_MAX);
+    bool plain_right = plain == n && memcmp(pcs, truth, (size_t)n * sizeof truth[0]) == 0;
     int got = unwind(&r, &shadow.bounds, pcs, PCS_MAX);
     shadow.frames += got;
-    if (got == n && memcmp(pcs, truth, (size_t)n * sizeof truth[0]) == 0) {
+    if (plain_right && got == n && memcmp(pcs, truth, (size_t)n * sizeof truth[0]) == 0) {
         return;
     }
 
@@ -280,7 +285,8 @@ static void find_bounds(void)
         abort();
     }
     pthread_attr_destroy(&attr);
-    shadow.bounds = (struct stack_bounds){(uintptr_t)lo, (uintptr_t)lo + bytes, false};
+    shadow.bounds =
+        (struct stack_bounds){(uintptr_t)lo, (uintptr_t)lo + bytes, false, &shadow.trail};
 }
 
 /* Both take effect behind the instruction that follows popf. */

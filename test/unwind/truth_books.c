@@ -72,7 +72,7 @@ static bool truth_load(void *arg, uintptr_t addr, uintptr_t *word)
 static void slow_walk(const struct regs *from, const struct stack_bounds *b, struct list *l)
 {
     bool own = from->sp >= b->lo && from->sp < b->hi;
-    struct stack_bounds mapped = {own ? from->sp : 1, own ? b->hi : 0, false};
+    struct stack_bounds mapped = {own ? from->sp : 1, own ? b->hi : 0, false, NULL};
     struct rules_memory mem = {truth_load, &mapped};
     struct regs at = *from;
     l->n = 0;
@@ -162,13 +162,21 @@ void truth_stop(const uintptr_t *pcs, long n)
 
 void truth_take(const void *context, const struct stack_bounds *bounds, bool stop)
 {
-    static struct list fast, slow;
+    static struct list fast, slow, plain;
     struct regs regs;
     regs_from_context(&regs, context);
+    /* By the trail of the thread's last walk, and all of it anew. */
+    struct stack_bounds no_trail = *bounds;
+    no_trail.trail = NULL;
+    plain.n = unwind(&regs, &no_trail, plain.pc, DEPTH_MAX);
     fast.n = unwind(&regs, bounds, fast.pc, DEPTH_MAX);
     slow_walk(&regs, bounds, &slow);
     int same;
     enum outcome outcome = compare(&fast, &slow, &same);
+    if (outcome == EQUAL && compare(&plain, &slow, &same) != EQUAL) {
+        outcome = compare(&plain, &slow, &same);
+        fast = plain;
+    }
     counts[outcome]++;
     frames += (uint64_t)slow.n;
     deepest = slow.n > deepest ? slow.n : deepest;
