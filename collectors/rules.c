@@ -80,6 +80,9 @@ static struct rule rule_of(const struct query *q)
     if (in_window(cfa, sp)) {
         r.kind = RULE_SP;
         r.cfa_offset = (int32_t)(cfa - sp);
+        if (r.cfa_offset < (int32_t)sizeof cfa || r.cfa_offset % (int32_t)sizeof cfa) {
+            return slow; /* code that has taken its return address off the stack, or worse */
+        }
     } else if (in_window(cfa, bp)) {
         r.kind = RULE_BP;
         r.cfa_offset = (int32_t)(cfa - bp);

@@ -14,7 +14,7 @@
  * the CFA: rules for which that is not so are RULE_SLOW. */
 enum rule_kind {
     RULE_NONE, /* no call frame information here: the walk cannot go on */
-    RULE_SP,   /* CFA = sp + cfa_offset */
+    RULE_SP,   /* CFA = sp + cfa_offset, a positive multiple of words */
     RULE_BP,   /* CFA = bp + cfa_offset */
     RULE_END,  /* the outermost frame of the thread */
     RULE_SLOW, /* an expression, a realigned stack, a signal frame: step by libunwind */

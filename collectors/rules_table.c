@@ -5,38 +5,58 @@
 #include "collectors/rules_table.h"
 
 struct rules_group rules_table[TABLE_GROUPS];
-uint32_t rules_table_mask = TABLE_GROUPS_MIN - 1;
+uint32_t rules_table_mask = TABLE_GROUPS_MIN * TABLE_WAYS - 1;
 uint32_t rules_table_epoch;
 
 /* Rules that were overwritten while they were still good, since the table last grew. */
 static uint32_t evictions;
 
+struct rule_bits rules_table_find(uintptr_t pc, uint64_t key, uint32_t mask)
+{
+    const struct rules_group *g = rules_table_group_of(pc, mask);
+    for (int i = 0; i < TABLE_WAYS; i++) {
+        struct rule_bits rule = rules_entry_read(&g->way[i], key);
+        if (rule_kind_of(rule) != RULE_ABSENT) {
+            return rule;
+        }
+    }
+    return (struct rule_bits){RULE_ABSENT, 0};
+}
+
 /* Half of the rules are where the larger table looks for them; the other half are found again. */
 static void grow_if_crowded(uint32_t mask)
 {
-    uint32_t groups = mask + 1;
-    if (ADD(&evictions, 1) >= groups / 8 && groups < TABLE_GROUPS &&
-        CAS(&rules_table_mask, &mask, groups * 2 - 1)) {
+    uint32_t entries = mask + 1;
+    if (ADD(&evictions, 1) >= entries / TABLE_WAYS / 8 && entries < TABLE_GROUPS * TABLE_WAYS &&
+        CAS(&rules_table_mask, &mask, entries * 2 - 1)) {
         STORE(&evictions, 0);
     }
 }
 
-/* What an insertion overwrites: the same pc, else an entry that means nothing any more (empty, of
- * another generation, or left here by a smaller table), else one of the four in turn. */
-static struct rules_entry *victim(struct rules_group *g, uint64_t key, uint32_t mask,
-                                  uint64_t *seen)
+/* Whether a key means nothing any more: empty, of another generation, or left here by a smaller
+ * table. */
+static bool is_stale(uint64_t k, uint64_t key, uint32_t mask)
+{
+    return k != ENTRY_BUSY && (k >> KEY_PC_BITS != key >> KEY_PC_BITS ||
+                               ((k ^ key) & mask & ~(uint32_t)(TABLE_WAYS - 1)) != 0);
+}
+
+/* What an insertion overwrites: the same pc, else a stale entry, that at home before the others,
+ * else one of the four in turn. */
+static struct rules_entry *victim(uintptr_t pc, uint64_t key, uint32_t mask, uint64_t *seen)
 {
     static uint32_t turn;
+    struct rules_group *g = rules_table_group_of(pc, mask);
     struct rules_entry *stale = NULL;
-    for (int i = 0; i < TABLE_WAYS; i++) {
-        uint64_t k = LOAD(&g->way[i].key);
+    for (uint32_t i = 0; i < TABLE_WAYS; i++) {
+        struct rules_entry *e = &g->way[(pc + i) % TABLE_WAYS];
+        uint64_t k = LOAD(&e->key);
         if (k == key) {
             *seen = k;
-            return &g->way[i];
+            return e;
         }
-        if (!stale && k != ENTRY_BUSY &&
-            (k >> KEY_PC_BITS != key >> KEY_PC_BITS || ((k ^ key) & mask) != 0)) {
-            stale = &g->way[i];
+        if (!stale && is_stale(k, key, mask)) {
+            stale = e;
             *seen = k;
         }
     }
@@ -54,13 +74,14 @@ void rules_table_put(uintptr_t pc, uint32_t generation, struct rule r)
     uint64_t key = rules_table_key(pc, generation);
     uint64_t seen = 0;
     uint32_t mask = LOAD(&rules_table_mask);
-    struct rules_entry *e = victim(rules_table_group_of(pc, mask), key, mask, &seen);
+    struct rules_entry *e = victim(pc, key, mask, &seen);
     if (!e || !CAS(&e->key, &seen, ENTRY_BUSY)) {
         return;
     }
     __atomic_thread_fence(__ATOMIC_RELEASE); /* nobody sees the rule before the busy key */
-    STORE(&e->shape, shape_of(r));
-    STORE(&e->cfa_offset, r.cfa_offset);
+    struct rule_bits rule = rule_bits_of(r);
+    STORE(&e->rule.shape, rule.shape);
+    STORE(&e->rule.cfa_offset, rule.cfa_offset);
     /* A writer that slept through 65,536 generations must not leave what a clear has missed. */
     STORE_RELEASE(&e->key, rules_generation() == generation ? key : 0);
 }

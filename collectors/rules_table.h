@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the unwinder has learnt: one table for the process, from an instruction to its rule, in
- * groups of four entries that fill a cache line. No lock and no allocation anywhere, so that a
- * handler may interrupt a writer on the same thread at any instruction and still read and write.
+ * What the unwinder has learnt: one table for the process, from a stored pc to its rule, in groups
+ * of four entries that fill a cache line. No lock and no allocation anywhere, so that a handler may
+ * interrupt a writer on the same thread at any instruction and still read and write.
  *
  * An entry is a small sequence lock of its own:
  *   writer: CAS key from what was there to ENTRY_BUSY; store the rule; store-release the new key.
@@ -10,6 +10,10 @@
  *           means that the rule between them belongs to it.
  * A CAS that fails means that somebody else is writing there; the rule is then not remembered, and
  * will be found again. Two threads may enter the same pc twice: both entries say the same.
+ *
+ * A pc has one entry where it is looked for first; when that belongs to another, it is in the rest
+ * of the group. A walk that finds its rules at home goes the same way through the code every time,
+ * which is what the processor predicts.
  *
  * The key holds the low 16 bits of the generation (rules_generation) beside the pc, so forgetting
  * costs nothing: entries of older generations match nobody and are the first to be replaced. When
@@ -32,13 +36,18 @@ enum {
 
 #define ENTRY_BUSY 1ULL /* neither empty nor the key of any pc a program can execute */
 #define KEY_PC_BITS 48
-/* Above the half of the address space that the kernel gives to programs. */
-#define PC_END (1ULL << 47)
+
+/* A rule as the table holds it. */
+struct rule_bits {
+    uint32_t shape; /* kind, 3 bits | bp_saved, 1 bit | bp_offset, 28 bits signed */
+    int32_t cfa_offset;
+};
+#define RULE_ABSENT 7 /* the kind of what the table does not have */
+_Static_assert(RULE_NOWHERE < RULE_ABSENT, "three bits for the kind");
 
 struct rules_entry {
-    uint64_t key;       /* pc | generation << KEY_PC_BITS; 0 = empty */
-    uint32_t shape;     /* kind, 3 bits | bp_saved, 1 bit | bp_offset, 28 bits signed */
-    int32_t cfa_offset; /* bytes */
+    uint64_t key; /* pc + generation << KEY_PC_BITS; 0 = empty */
+    struct rule_bits rule;
 };
 
 struct rules_group {
@@ -48,75 +57,57 @@ struct rules_group {
 _Static_assert(sizeof(struct rules_group) == CACHE_LINE, "a group is read with one cache miss");
 
 extern struct rules_group rules_table[TABLE_GROUPS];
-
-static inline uint64_t rules_table_key(uintptr_t pc, uint32_t generation)
-{
-    return pc | (uint64_t)generation << KEY_PC_BITS;
-}
-
-/* The groups in use, less one. */
+/* The entries in use, less one. */
 extern uint32_t rules_table_mask;
-
-/* The low bits of a pc, and nothing else: modules are loaded at page boundaries and return
- * addresses fall anywhere, so these bits are as good as a hash, and finding the group is on the
- * critical path of every frame. */
-static inline struct rules_group *rules_table_group_of(uintptr_t pc, uint32_t mask)
-{
-    return &rules_table[pc & mask];
-}
-
-static inline uint32_t shape_of(struct rule r)
-{
-    return (uint32_t)r.kind | (uint32_t)r.bp_saved << 3 | (uint32_t)r.bp_offset << 4;
-}
-static inline unsigned shape_kind(uint32_t shape)
-{
-    return shape & 7;
-}
-static inline bool shape_bp_saved(uint32_t shape)
-{
-    return shape & 8;
-}
-static inline int32_t shape_bp_offset(uint32_t shape)
-{
-    return (int32_t)shape >> 4;
-}
-
-/* A rule as the table holds it, in one register. */
-struct rule_bits {
-    uint32_t shape;
-    int32_t cfa_offset;
-};
-#define RULE_ABSENT 7 /* the kind of what the table does not have */
-_Static_assert(RULE_NOWHERE < RULE_ABSENT, "three bits for the kind");
 
 static inline struct rule_bits rule_bits_of(struct rule r)
 {
-    return (struct rule_bits){shape_of(r), r.cfa_offset};
+    return (struct rule_bits){
+        (uint32_t)r.kind | (uint32_t)r.bp_saved << 3 | (uint32_t)r.bp_offset << 4, r.cfa_offset};
+}
+static inline unsigned rule_kind_of(struct rule_bits rule)
+{
+    return rule.shape & 7;
+}
+static inline bool rule_bp_saved(struct rule_bits rule)
+{
+    return rule.shape & 8;
+}
+static inline intptr_t rule_bp_offset(struct rule_bits rule)
+{
+    return (int32_t)rule.shape >> 4;
+}
+
+static inline uint64_t rules_table_key(uintptr_t pc, uint32_t generation)
+{
+    return pc + ((uint64_t)generation << KEY_PC_BITS);
+}
+
+/* The low bits of a pc, and nothing else: modules are loaded at page boundaries and return
+ * addresses fall anywhere, so these bits are as good as a hash, and finding the entry is on the
+ * critical path of every frame. */
+static inline struct rules_entry *rules_table_home(uintptr_t pc, uint32_t mask)
+{
+    return (struct rules_entry *)rules_table + (pc & mask);
+}
+static inline struct rules_group *rules_table_group_of(uintptr_t pc, uint32_t mask)
+{
+    return &rules_table[(pc & mask) / TABLE_WAYS];
 }
 
 static inline struct rule_bits rules_entry_read(const struct rules_entry *e, uint64_t key)
 {
-    struct rule_bits bits = {RULE_ABSENT, 0};
+    struct rule_bits rule = {RULE_ABSENT, 0};
     if (LIKELY(LOAD_ACQUIRE(&e->key) == key)) {
-        uint32_t shape = LOAD_ACQUIRE(&e->shape);
-        bits.cfa_offset = LOAD_ACQUIRE(&e->cfa_offset);
-        bits.shape = LIKELY(LOAD(&e->key) == key) ? shape : RULE_ABSENT;
+        uint32_t shape = LOAD_ACQUIRE(&e->rule.shape);
+        rule.cfa_offset = LOAD_ACQUIRE(&e->rule.cfa_offset);
+        rule.shape = LIKELY(LOAD(&e->key) == key) ? shape : RULE_ABSENT;
     }
-    return bits;
+    return rule;
 }
 
-/* mask: of the moment the walk began. SIGNAL_SAFE HOT. */
-static inline struct rule_bits rules_table_find(uintptr_t pc, uint32_t generation, uint32_t mask)
-{
-    const struct rules_group *g = rules_table_group_of(pc, mask);
-    uint64_t key = rules_table_key(pc, generation);
-    struct rule_bits bits = rules_entry_read(&g->way[0], key);
-    for (int i = 1; i < TABLE_WAYS && UNLIKELY(bits.shape == RULE_ABSENT); i++) {
-        bits = rules_entry_read(&g->way[i], key);
-    }
-    return bits;
-}
+/* The rule of a pc that is not at home; mask: of the moment the walk began. */
+SIGNAL_SAFE struct rule_bits rules_table_find(uintptr_t pc, uint64_t key, uint32_t mask);
 
 /* Remembers a rule that was found while generation was in force; may forget another one. */
 SIGNAL_SAFE void rules_table_put(uintptr_t pc, uint32_t generation, struct rule r);

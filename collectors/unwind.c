@@ -26,13 +26,12 @@
 #include "collectors/base/sys.h"
 #include "collectors/rules_table.h"
 #include "collectors/snapshot.h"
+#include "collectors/unwind_bare.h"
 #include "collectors/unwind_trail.h"
 
 #include <errno.h>
 #include <ucontext.h>
 
-/* Nothing is ever mapped below (vm.mmap_min_addr), and pseudo frames have their names there. */
-#define PC_MIN 4096UL
 _Static_assert(PSEUDO_PC_LIMIT <= PC_MIN, "no code address may be taken for a pseudo frame");
 
 #define WORD sizeof(uintptr_t)
@@ -43,7 +42,8 @@ enum verdict {
     WALK_END,     /* the outermost frame is in the list */
     WALK_FULL,    /* no room for more */
     WALK_SLOW,    /* the last frame in the list needs libunwind */
-    WALK_NOWHERE, /* the last frame in the list lies in no module */
+    WALK_BARE,    /* the last frame in the list has no frame information */
+    WALK_NOWHERE, /* ... and lies in no module */
     WALK_LOST,    /* nothing is proven beyond the last frame in the list */
 };
 
@@ -121,57 +121,14 @@ static bool load_for_step(void *arg, uintptr_t addr, uintptr_t *word)
     return load(arg, addr, word);
 }
 
-/* ---- Code that no module owns ---- */
-
-/* Whether the bytes before a return address are a call: E8 rel32, or FF /2 with every form of
- * operand. */
-static bool after_call(struct walk *w, uintptr_t ret)
-{
-    enum { LONGEST = 7 };
-    if (!page_readable(w, ret - LONGEST) || !page_readable(w, ret - 1)) {
-        return false;
-    }
-    const uint8_t *end = (const uint8_t *)ret; /* NOLINT: code given as an address */
-    if (end[-5] == 0xe8) {
-        return true;
-    }
-    for (int len = 2; len <= LONGEST; len++) {
-        uint8_t modrm = end[1 - len];
-        if (end[-len] != 0xff || (modrm >> 3 & 7) != 2) {
-            continue;
-        }
-        unsigned mod = modrm >> 6;
-        bool sib = mod != 3 && (modrm & 7) == 4;
-        bool rip_relative = mod == 0 && (modrm & 7) == 5;
-        int displacement = mod == 1 ? 1 : mod == 2 || rip_relative ? 4 : 0;
-        if (2 + sib + displacement == len) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* The last frame of the list lies in no module, so the walk ends there. It may be code made at run
- * time, worth its place, or a word that was no return address at all. The pc that the processor was
- * at is always kept, any other if a call instruction precedes it. */
-static COLD enum verdict end_nowhere(struct walk *w)
-{
-    uintptr_t pc = w->pcs[w->n - 1];
-    bool executing = w->n == 1 || w->exact == w->n - 1;
-    if (pc - 1 < PC_MIN || (!executing && !(pc < PC_END && after_call(w, pc)))) {
-        w->n--;
-    }
-    return WALK_LOST;
-}
-
 /* ---- Fast steps ---- */
 
 /* The rule of a pc that the table does not have. */
 static COLD struct rule_bits miss(const struct walk *w, uintptr_t pc)
 {
     struct rule r = {.kind = RULE_NOWHERE};
-    if (pc >= PC_MIN && pc < PC_END) {
-        r = rules_find(pc, w->foreign);
+    if (pc - 1 >= PC_MIN && pc < PC_END) {
+        r = rules_find(pc - 1, w->foreign);
         if (r.kind != RULE_BUSY && r.kind != RULE_NOWHERE) {
             rules_table_put(pc, w->generation, r);
         }
@@ -179,19 +136,28 @@ static COLD struct rule_bits miss(const struct walk *w, uintptr_t pc)
     return rule_bits_of(r);
 }
 
+/* The rule of a pc that is not where it is looked for first. */
+static __attribute__((noinline)) struct rule_bits find(const struct walk *w, uintptr_t pc,
+                                                       uint64_t key, uint32_t mask)
+{
+    struct rule_bits rule = rules_table_find(pc, key, mask);
+    return UNLIKELY(rule_kind_of(rule) == RULE_ABSENT) ? miss(w, pc) : rule;
+}
+
 static inline enum verdict verdict_of(unsigned kind)
 {
     return kind == RULE_END       ? WALK_END
            : kind == RULE_SLOW    ? WALK_SLOW
+           : kind == RULE_NONE    ? WALK_BARE
            : kind == RULE_NOWHERE ? WALK_NOWHERE
                                   : WALK_LOST;
 }
 
-/* Walks until something else than a simple rule is met. mapped, a constant: the return addresses
- * lie in [floor, top); recording, another: there is a trail, and they do. (A leaf's saved bp may
- * lie below: after `pop %rbp` the rule still names the slot that was popped, and the kernel leaves
- * the 128 bytes below sp alone.) The critical path of a frame is the load of its return address, of
- * its rule, and one addition; everything else can run ahead. */
+/* Walks until something else than a simple rule is met. mapped, a constant: sp is a multiple of
+ * words and the return addresses lie in [floor, top); recording, another: there is a trail, and
+ * they do. (A leaf's saved bp may lie below: after `pop %rbp` the rule still names the slot that
+ * was popped, and the kernel leaves the 128 bytes below sp alone.) The critical path of a frame is
+ * the load of its return address, of its rule, and one addition; everything else can run ahead. */
 static inline __attribute__((always_inline)) enum verdict run(struct walk *w, const bool mapped,
                                                               const bool recording)
 {
@@ -200,7 +166,7 @@ static inline __attribute__((always_inline)) enum verdict run(struct walk *w, co
     uintptr_t bp = w->bp;
     const uintptr_t floor = w->floor;
     const uintptr_t last = w->top - WORD;
-    const uint32_t generation = w->generation;
+    const uint64_t generation = rules_table_key(0, w->generation);
     const uint32_t mask = LOAD(&rules_table_mask);
     uintptr_t *const pcs = w->pcs;
     const int max = w->max;
@@ -227,45 +193,47 @@ static inline __attribute__((always_inline)) enum verdict run(struct walk *w, co
             verdict = WALK_FULL;
             break;
         }
-        struct rule_bits bits = rules_table_find(pc - 1, generation, mask);
-        if (UNLIKELY(shape_kind(bits.shape) == RULE_ABSENT)) {
-            bits = miss(w, pc - 1);
+        struct rule_bits rule = rules_entry_read(rules_table_home(pc, mask), pc + generation);
+        if (UNLIKELY(rule_kind_of(rule) == RULE_ABSENT)) {
+            rule = find(w, pc, pc + generation, mask);
         }
-        unsigned kind = shape_kind(bits.shape);
-        if (UNLIKELY(kind != RULE_SP && kind != RULE_BP)) {
-            verdict = verdict_of(kind);
-            w->outermost = kind == RULE_END;
-            break;
-        }
-        if (recording && kind == RULE_BP && LIKELY(w->trail.trail)) {
-            trail_bp_used(&w->trail, bp);
-        }
-        uintptr_t cfa = (kind == RULE_SP ? sp : bp) + (uintptr_t)(intptr_t)bits.cfa_offset;
-        uintptr_t slot = cfa - WORD;
-        if (UNLIKELY(slot < sp || slot % WORD != 0)) {
+        uintptr_t cfa = (uintptr_t)(intptr_t)rule.cfa_offset;
+        if (LIKELY(rule_kind_of(rule) == RULE_SP)) {
+            cfa += sp; /* a multiple of words, above sp */
+        } else if (LIKELY(rule_kind_of(rule) == RULE_BP)) {
+            if (recording && LIKELY(w->trail.trail)) {
+                trail_bp_used(&w->trail, bp);
+            }
+            cfa += bp;
+            if (UNLIKELY(cfa - WORD < sp || cfa % WORD != 0)) {
+                break;
+            }
+        } else {
+            verdict = verdict_of(rule_kind_of(rule));
+            w->outermost = rule_kind_of(rule) == RULE_END;
             break;
         }
         if (mapped) {
-            if (UNLIKELY(slot > last)) {
+            if (UNLIKELY(cfa - WORD > last)) {
                 break;
             }
-            pc = word_at(slot);
-        } else if (!load(w, slot, &pc)) {
+            pc = word_at(cfa - WORD);
+        } else if (!load(w, cfa - WORD, &pc)) {
             break;
         }
-        if (shape_bp_saved(bits.shape)) {
-            uintptr_t bp_slot = cfa + (uintptr_t)(intptr_t)shape_bp_offset(bits.shape);
+        if (rule_bp_saved(rule)) {
+            uintptr_t slot = cfa + (uintptr_t)rule_bp_offset(rule);
             if (recording && LIKELY(w->trail.trail)) {
-                trail_bp_restored(&w->trail, bp_slot >= sp && bp_slot <= last ? bp_slot : 0);
+                trail_bp_restored(&w->trail, slot >= sp && slot <= last ? slot : 0);
             }
-            if (mapped && LIKELY(bp_slot >= floor && bp_slot <= last)) {
-                bp = word_at(bp_slot);
-            } else if (!load(w, bp_slot, &bp)) {
+            if (mapped && LIKELY(slot - floor <= last - floor)) {
+                bp = word_at(slot);
+            } else if (!load(w, slot, &bp)) {
                 break;
             }
         }
         sp = cfa;
-        if (UNLIKELY(pc < PC_MIN)) {
+        if (UNLIKELY(pc - PC_MIN >= PC_END - PC_MIN)) {
             verdict = pc == 0 ? WALK_END : WALK_LOST;
             break;
         }
@@ -348,15 +316,60 @@ static COLD enum verdict slow_step(struct walk *w)
     return WALK_ON;
 }
 
-/* The step of libunwind is behind w, from a frame with the given sp: whether a trail can hold it.
- */
-static COLD void record_slow_step(struct walk *w, uintptr_t sp)
+/* A step that no trail can prove is behind w, from a frame with the given sp. */
+static COLD void record_break(struct walk *w, uintptr_t sp)
 {
+    if (!w->trail.trail) {
+        return;
+    }
     if (w->sp > sp && w->sp % WORD == 0 && in_stack(w, w->sp)) {
         trail_bp_restored(&w->trail, 0);
     } else {
         trail_finish(&w->trail, false);
     }
+}
+
+/* ---- Frames without frame information ---- */
+
+/* The last frame of the list lies in no module, and leads nowhere. It may be code made at run time,
+ * worth its place, or a word that was no return address at all. The pc that the processor was at is
+ * always kept, any other if a call instruction precedes it. */
+static enum verdict end_nowhere(struct walk *w, const struct rules_memory *mem, bool executing)
+{
+    uintptr_t pc = w->pcs[w->n - 1];
+    if (pc - 1 < PC_MIN || (!executing && !bare_after_call(mem, pc))) {
+        w->n--;
+    }
+    return WALK_LOST;
+}
+
+static COLD enum verdict step_bare(struct walk *w, enum verdict why)
+{
+    const struct rules_memory mem = {load_for_step, w};
+    bool executing = w->n == 1 || w->exact == w->n - 1;
+    struct bare_frame f = {w->pc, w->sp, w->bp, executing};
+    enum bare_step step = bare_step(&f, &mem, w->foreign);
+    if (step == BARE_OUTERMOST) {
+        return WALK_END;
+    }
+    bool own = in_stack(w, w->sp);
+    if (step == BARE_LOST || (own && !in_stack(w, f.sp - WORD))) {
+        return why == WALK_NOWHERE ? end_nowhere(w, &mem, executing) : WALK_LOST;
+    }
+    w->pc = f.pc;
+    uintptr_t sp = w->sp;
+    w->sp = f.sp;
+    uintptr_t bp = w->bp;
+    w->bp = f.bp;
+    if (step == BARE_CALLER && w->trail.trail && in_stack(w, f.sp)) {
+        trail_bp_used(&w->trail, bp);
+        if (w->trail.trail) {
+            trail_bp_restored(&w->trail, bp);
+        }
+    } else {
+        record_break(w, sp);
+    }
+    return WALK_ON;
 }
 
 int unwind(const struct regs *from, const struct stack_bounds *stack, uintptr_t *pcs, int max)
@@ -365,6 +378,7 @@ int unwind(const struct regs *from, const struct stack_bounds *stack, uintptr_t 
         return 0;
     }
     bool own = from->sp >= stack->lo && from->sp < stack->hi;
+    bool whole_words = (from->sp | stack->hi) % WORD == 0;
     struct walk w;
     w.pc = from->pc;
     w.sp = from->sp;
@@ -385,28 +399,28 @@ int unwind(const struct regs *from, const struct stack_bounds *stack, uintptr_t 
     w.outermost = false;
     w.trail.trail = NULL;
     rules_table_ready(w.generation);
-    if (own && stack->trail && (w.sp | w.top) % WORD == 0 && w.top - w.sp <= TRAIL_STACK_MAX) {
+    if (own && stack->trail && whole_words && w.top - w.sp <= TRAIL_STACK_MAX) {
         trail_begin(&w.trail, stack->trail, w.generation, w.top);
     }
 
     enum verdict v;
     do {
-        v = w.trail.trail        ? run(&w, true, true)
-            : in_stack(&w, w.sp) ? run(&w, true, false)
-                                 : run(&w, false, false);
+        bool mapped = in_stack(&w, w.sp) && w.sp % WORD == 0;
+        v = w.trail.trail ? run(&w, true, true)
+            : mapped      ? run(&w, true, false)
+                          : run(&w, false, false);
         if (v == WALK_SLOW) {
             uintptr_t sp = w.sp;
             v = slow_step(&w);
-            if (w.trail.trail && v == WALK_ON) {
-                record_slow_step(&w, sp);
+            if (v == WALK_ON) {
+                record_break(&w, sp);
             }
+        } else if (v == WALK_BARE || v == WALK_NOWHERE) {
+            v = step_bare(&w, v);
         }
     } while (v == WALK_ON);
     if (w.trail.trail) {
         trail_finish(&w.trail, w.outermost);
-    }
-    if (v == WALK_NOWHERE) {
-        v = end_nowhere(&w);
     }
     if (v == WALK_LOST && w.n < max) {
         pcs[w.n++] = PSEUDO_TRUNCATED;

@@ -89,6 +89,7 @@ static void measure(const char *label, int depth, void (*fn)(void), struct way *
 
 static struct way warm_ways[] = {
     {.name = "ours", .take = by_ours},
+    {.name = "ours_anew", .take = by_ours_anew},
     {.name = "unw_backtrace", .take = by_unw_backtrace},
     {.name = "backtrace", .take = by_backtrace},
 };

@@ -85,6 +85,19 @@ static NOINLINE int by_ours(void)
     return n;
 }
 
+/* Without what the walk before has left. */
+static NOINLINE int by_ours_anew(void)
+{
+    uintptr_t pcs[MAX];
+    struct regs regs;
+    struct stack_bounds b = bounds;
+    b.trail = NULL;
+    regs_capture(&regs);
+    int n = unwind(&regs, &b, pcs, MAX);
+    KEEP(pcs);
+    return n;
+}
+
 static NOINLINE int by_unw_backtrace(void)
 {
     void *pcs[MAX];

@@ -26,7 +26,7 @@ static bool holds_in_order(const struct list *l, const struct list *wanted_outer
 
 /* What every innermost function of a chain does. */
 static struct list got;
-static bool open_end; /* the chain ends in frames that have no frame information */
+static bool open_end; /* the chain ends where libunwind finds no frame information */
 static void NOINLINE check_here(void)
 {
     struct regs r;
@@ -34,13 +34,17 @@ static void NOINLINE check_here(void)
     regs_capture(&r);
     fast_walk(&r, &bounds, &got);
     slow_walk(&r, &bounds, &slow);
+    if (open_end) {
+        assert_int_equal(slow.pc[slow.n - 1], PSEUDO_TRUNCATED);
+        slow.n--;
+    }
     if (!same(&got, &slow) || !holds_in_order(&got, &expected)) {
         print_list("fast", &got);
         print_list("slow", &slow);
         print_list("known, outermost first", &expected);
         fail();
     }
-    assert_int_equal(got.pc[got.n - 1] == PSEUDO_TRUNCATED, open_end);
+    assert_true(got.pc[got.n - 1] != PSEUDO_TRUNCATED);
     struct list probed;
     fast_walk(&r, &unknown_bounds, &probed);
     assert_true(same(&probed, &slow));
@@ -409,8 +413,7 @@ static void test_coroutine(void **state)
     got.n = 0;
     swapcontext(&main_context, &coroutine);
     open_end = false;
-    assert_int_equal(got.n,
-                     7); /* ours, three realigned, in_coroutine, __start_context, [truncated] */
+    assert_int_equal(got.n, 6); /* ours, three realigned, in_coroutine, __start_context */
 }
 
 /* A thread without a thread block: what libunwind and libc keep there must be lent to it. */

@@ -137,6 +137,93 @@ static void test_jit(void **state)
 
 /* ---- Threads ---- */
 
+/* ---- code made at run time that keeps frame pointers, at each of its instructions ---- */
+
+static uintptr_t jit_page;
+static struct list jit_callers; /* of the function that calls into it, that one first */
+static int jit_steps, jit_wrong, jit_calls;
+
+static void check_jit(const struct regs *r, int below)
+{
+    struct list l;
+    fast_walk(r, &bounds, &l);
+    int above = below + 2; /* a frame of the code, and its caller's, which has moved on */
+    bool right =
+        l.n - above == jit_callers.n - 1 &&
+        memcmp(&l.pc[above], &jit_callers.pc[1], (size_t)(jit_callers.n - 1) * sizeof l.pc[0]) == 0;
+    if (!right && jit_wrong++ == 0) {
+        print_list("jit", &l);
+        print_list("its callers", &jit_callers);
+    }
+}
+
+static void on_jit_step(int sig, siginfo_t *si, void *context)
+{
+    (void)sig, (void)si;
+    struct regs r;
+    regs_from_context(&r, context);
+    if (r.pc - 1 - jit_page < 4096) {
+        jit_steps++;
+        check_jit(&r, 0);
+    }
+}
+
+static NOINLINE void called_by_jit(void)
+{
+    struct regs r;
+    regs_capture(&r);
+    jit_calls++;
+    check_jit(&r, 1);
+    AFTER_CALL();
+}
+
+static NOINLINE void called_while_stepped(void)
+{
+    AFTER_CALL();
+}
+
+#define TRAP_FLAG "0x100"
+static NOINLINE WITHOUT_FP void call_jit(void (*code)(void (*)(void)))
+{
+    struct regs r;
+    regs_capture(&r);
+    fast_walk(&r, &bounds, &jit_callers);
+    __asm__ volatile("pushf; orl $" TRAP_FLAG ", (%%rsp); popf" : : : "memory", "cc");
+    code(called_while_stepped);
+    __asm__ volatile("pushf; andl $~" TRAP_FLAG ", (%%rsp); popf" : : : "memory", "cc");
+    code(called_by_jit);
+}
+
+static void test_jit_frames(void **state)
+{
+    (void)state;
+    static const uint8_t code[] = {0x55,                   /* push %rbp */
+                                   0x48, 0x89, 0xe5,       /* mov %rsp, %rbp */
+                                   0x48, 0x83, 0xec, 0x20, /* sub $32, %rsp */
+                                   0xff, 0xd7,             /* call *%rdi */
+                                   0xc9,                   /* leave */
+                                   0xc3};
+    enum { INSTRUCTIONS = 6 };
+    struct sigaction sa = {.sa_sigaction = on_jit_step, .sa_flags = SA_SIGINFO};
+    struct sigaction before;
+    char *page =
+        mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(page != MAP_FAILED);
+    memcpy(page, code, sizeof code);
+    jit_page = (uintptr_t)page;
+    assert_int_equal(sigaction(SIGTRAP, &sa, &before), 0);
+    void (*function)(void (*)(void));
+    memcpy(&function, &page, sizeof page);
+    for (int i = 0; i < 3; i++) {
+        call_jit(function);
+    }
+    assert_int_equal(sigaction(SIGTRAP, &before, NULL), 0);
+    assert_int_equal(jit_steps, 3 * INSTRUCTIONS);
+    assert_int_equal(jit_calls, 3);
+    assert_int_equal(jit_wrong, 0);
+    munmap(page, 4096);
+}
+
 static volatile bool stop;
 static int thread_walks, thread_differences, handler_walks;
 
@@ -295,8 +382,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nonsense), cmocka_unit_test(test_named_nonsense),
-        cmocka_unit_test(test_jit),      cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_cost),
+        cmocka_unit_test(test_jit),      cmocka_unit_test(test_jit_frames),
+        cmocka_unit_test(test_threads),  cmocka_unit_test(test_cost),
     };
     return cmocka_run_group_tests(tests, start, NULL);
 }

@@ -28,10 +28,11 @@ struct list {
 };
 
 /* What a sample was. Of all but EQUAL the places are counted. */
-enum outcome { EQUAL, TRUNCATED, FAST_STOPS, SLOW_STOPS, WILD, OTHER, OUTCOMES };
+enum outcome { EQUAL, TRUNCATED, BARE, FAST_STOPS, SLOW_STOPS, WILD, OTHER, OUTCOMES };
 static const char *const outcome_name[OUTCOMES] = {
     [EQUAL] = "equal",
     [TRUNCATED] = "equal, truncated",
+    [BARE] = "equal as far as there is frame information",
     [FAST_STOPS] = "the walk stops early",
     [SLOW_STOPS] = "the truth stops early",
     [WILD] = "both truncated, behind a frame in no module",
@@ -55,6 +56,7 @@ static struct pair {
 } kept[KEPT];
 static int kept_used;
 static uint64_t counts[OUTCOMES], frames;
+static uint64_t bare_cut; /* of BARE, those that the walk could not finish either */
 static int deepest;
 
 /* ---- the truth ---- */
@@ -113,6 +115,12 @@ static bool wild_end(const struct list *l, int same)
     return truncated(l) && (l->n == same + 1 || (l->n == same + 2 && !in_module(l->pc[same])));
 }
 
+/* Where the truth knows nothing: the walk may go on by the frame pointer, or know the end. */
+static bool is_bare(uintptr_t pc)
+{
+    return !in_module(pc) || rules_find(pc - 1, false).kind == RULE_NONE;
+}
+
 /* same: how many frames both have. */
 static enum outcome compare(const struct list *fast, const struct list *slow, int *same)
 {
@@ -124,6 +132,9 @@ static enum outcome compare(const struct list *fast, const struct list *slow, in
     if (i == fast->n && i == slow->n) {
         *same -= truncated(fast);
         return truncated(fast) ? TRUNCATED : EQUAL;
+    }
+    if (i > 0 && i == slow->n - 1 && truncated(slow) && is_bare(slow->pc[i - 1])) {
+        return BARE;
     }
     if (wild_end(fast, i) && wild_end(slow, i)) {
         return WILD;
@@ -173,17 +184,21 @@ void truth_take(const void *context, const struct stack_bounds *bounds, bool sto
     slow_walk(&regs, bounds, &slow);
     int same;
     enum outcome outcome = compare(&fast, &slow, &same);
-    if (outcome == EQUAL && compare(&plain, &slow, &same) != EQUAL) {
-        outcome = compare(&plain, &slow, &same);
+    enum outcome anew = compare(&plain, &slow, &same);
+    if (anew > outcome ||
+        (anew == BARE && (plain.n != fast.n ||
+                          memcmp(plain.pc, fast.pc, sizeof(uintptr_t) * (size_t)plain.n) != 0))) {
+        outcome = anew == BARE ? OTHER : anew;
         fast = plain;
     }
     counts[outcome]++;
+    bare_cut += outcome == BARE && truncated(&fast);
     frames += (uint64_t)slow.n;
     deepest = slow.n > deepest ? slow.n : deepest;
     if (outcome != EQUAL) {
         count_cause(outcome, fast.pc[same > 0 ? same - 1 : 0]);
     }
-    if (outcome > TRUNCATED && kept_used < KEPT) {
+    if (outcome > BARE && kept_used < KEPT) {
         kept[kept_used++] = (struct pair){outcome, fast, slow};
     }
     if (stop) {
@@ -254,7 +269,9 @@ void truth_report(const char *path, const char *exe, uint64_t idle)
     text_add(&t, "\"");
     add_number(&t, "samples", truth_taken());
     add_number(&t, "truncated", counts[TRUNCATED]);
-    add_number(&t, "different", truth_taken() - counts[EQUAL] - counts[TRUNCATED]);
+    add_number(&t, "bare", counts[BARE]);
+    add_number(&t, "bare_cut", bare_cut);
+    add_number(&t, "different", truth_taken() - counts[EQUAL] - counts[TRUNCATED] - counts[BARE]);
     add_number(&t, "frames", frames);
     add_number(&t, "deepest", (uint64_t)deepest);
     add_number(&t, "idle", idle);

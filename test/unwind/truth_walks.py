@@ -40,6 +40,8 @@ class Books:
 
     samples: int = 0
     truncated: int = 0  # equal, and neither walk gets to the end
+    bare: int = 0  # equal as far as the truth goes, which is to code without frame information
+    bare_cut: int = 0  # of these, walks that do not get to the end
     different: int = 0
     frames: int = 0
     deepest: int = 0
@@ -50,7 +52,7 @@ class Books:
     shown: list[dict] = field(default_factory=list)
 
     def add(self, line: dict) -> None:
-        for name in ("samples", "truncated", "different", "frames", "idle"):
+        for name in ("samples", "truncated", "bare", "bare_cut", "different", "frames", "idle"):
             setattr(self, name, getattr(self, name) + line[name])
         self.deepest = max(self.deepest, line["deepest"])
         for how, kind, place, count in line["causes"]:
@@ -93,9 +95,9 @@ def try_measure(name: str, wanted: int) -> Books | Exception:
 
 def listed(books: Books) -> Iterable[str]:
     """The causes, the most frequent first; then stacks that differ, from where they do."""
-    for truncated in (False, True):
+    for equal in (False, True):
         causes = books.causes.most_common()
-        of = [(c, n) for c, n in causes if (c[0] == "equal, truncated") == truncated]
+        of = [(c, n) for c, n in causes if c[0].startswith("equal") == equal]
         for (how, kind, place), count in of[:CAUSES_SHOWN]:
             yield f"{count} × {how}: last common frame {place}, rule {kind}"
     for pair in books.shown[:4]:
@@ -118,7 +120,8 @@ def judge(samples: int, names: Iterable[str] = tuple(PROGRAMS)) -> None:
                 continue
             n = max(books.samples, 1)
             figures = (
-                f"{n - books.different} of {n}, truncated {books.truncated / n:.3%}, "
+                f"{n - books.different} of {n}, truncated {(books.truncated + books.bare_cut) / n:.3%}, "
+                f"beyond the truth's end {books.bare / n:.3%}, "
                 f"{books.frames / n:.1f} frames, deepest {books.deepest}, {books.runs} runs"
             )
             good = books.samples >= samples and n - books.different >= BAR * n
