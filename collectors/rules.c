@@ -96,7 +96,8 @@ static struct rule rule_of(const struct query *q)
         }
         r.bp_saved = true;
         r.bp_offset = (int32_t)(slot - cfa);
-        if (r.bp_offset < -RULE_BP_OFFSET_MAX || r.bp_offset > RULE_BP_OFFSET_MAX) {
+        if (r.bp_offset < -RULE_BP_OFFSET_MAX || r.bp_offset > RULE_BP_OFFSET_MAX ||
+            r.bp_offset % (int32_t)sizeof slot) {
             return slow;
         }
     }

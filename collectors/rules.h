@@ -28,11 +28,12 @@ struct rule {
     uint8_t kind;       /* enum rule_kind */
     bool bp_saved;      /* the caller's bp lies at CFA + bp_offset; else it is unchanged */
     int32_t cfa_offset; /* bytes */
-    int32_t bp_offset;  /* bytes, negative */
+    int32_t bp_offset;  /* bytes, whole words */
 };
 
-/* What the rule table can hold of |bp_offset|; |cfa_offset| may be anything of its type. */
-#define RULE_BP_OFFSET_MAX ((1 << 27) - 1)
+/* What the rule table can hold of |bp_offset|; |cfa_offset| may be anything of its type. Compilers
+ * save rbp within some words of the CFA. */
+#define RULE_BP_OFFSET_MAX (2047 * 8)
 
 /* Finds libunwind, and maps it: at_once, or when the first rule is asked for (which a process that
  * may be over in a millisecond prefers). Constructor only. 0, or -errno: then every walk ends after

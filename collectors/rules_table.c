@@ -11,16 +11,16 @@ uint32_t rules_table_epoch;
 /* Rules that were overwritten while they were still good, since the table last grew. */
 static uint32_t evictions;
 
-struct rule_bits rules_table_find(uintptr_t pc, uint64_t key, uint32_t mask)
+struct rules_entry *rules_table_find(uintptr_t pc, uint64_t key, uint32_t mask)
 {
-    const struct rules_group *g = rules_table_group_of(pc, mask);
-    for (int i = 0; i < TABLE_WAYS; i++) {
-        struct rule_bits rule = rules_entry_read(&g->way[i], key);
-        if (rule_kind_of(rule) != RULE_ABSENT) {
-            return rule;
+    struct rules_group *g = rules_table_group_of(pc, mask);
+    for (uint32_t i = 0; i < TABLE_WAYS; i++) {
+        struct rules_entry *e = &g->way[(pc + i) % TABLE_WAYS];
+        if (LOAD(&e->key) == key) {
+            return e;
         }
     }
-    return (struct rule_bits){RULE_ABSENT, 0};
+    return NULL;
 }
 
 /* Half of the rules are where the larger table looks for them; the other half are found again. */
@@ -80,8 +80,9 @@ void rules_table_put(uintptr_t pc, uint32_t generation, struct rule r)
     }
     __atomic_thread_fence(__ATOMIC_RELEASE); /* nobody sees the rule before the busy key */
     struct rule_bits rule = rule_bits_of(r);
-    STORE(&e->rule.shape, rule.shape);
-    STORE(&e->rule.cfa_offset, rule.cfa_offset);
+    STORE(&e->shape, rule.shape);
+    STORE(&e->caller, 0);
+    STORE(&e->cfa_offset, rule.cfa_offset);
     /* A writer that slept through 65,536 generations must not leave what a clear has missed. */
     STORE_RELEASE(&e->key, rules_generation() == generation ? key : 0);
 }

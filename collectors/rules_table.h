@@ -39,16 +39,22 @@ enum {
 
 /* A rule as the table holds it. */
 struct rule_bits {
-    uint32_t shape; /* kind, 3 bits | bp_saved, 1 bit | bp_offset, 28 bits signed */
+    uint16_t shape; /* kind, 3 bits | bp_saved, 1 bit | bp_offset in words, 12 bits signed */
     int32_t cfa_offset;
 };
 #define RULE_ABSENT 7 /* the kind of what the table does not have */
 _Static_assert(RULE_NOWHERE < RULE_ABSENT, "three bits for the kind");
 
 struct rules_entry {
-    uint64_t key; /* pc + generation << KEY_PC_BITS; 0 = empty */
-    struct rule_bits rule;
+    uint64_t key;   /* pc + generation << KEY_PC_BITS; 0 = empty */
+    uint16_t shape; /* struct rule_bits */
+    /* The index of the entry that a walk found its caller's rule in: where the next one looks
+     * first, which spares it to wait for the return address. Not under the key's protection: what
+     * is found there has a key of its own. 0 = not yet known. */
+    uint16_t caller;
+    int32_t cfa_offset;
 };
+_Static_assert(TABLE_GROUPS *TABLE_WAYS <= 1 << 16, "an index has 16 bits");
 
 struct rules_group {
     struct rules_entry way[TABLE_WAYS];
@@ -63,7 +69,7 @@ extern uint32_t rules_table_mask;
 static inline struct rule_bits rule_bits_of(struct rule r)
 {
     return (struct rule_bits){
-        (uint32_t)r.kind | (uint32_t)r.bp_saved << 3 | (uint32_t)r.bp_offset << 4, r.cfa_offset};
+        (uint16_t)(r.kind | r.bp_saved << 3 | (uint32_t)(r.bp_offset / 8) << 4), r.cfa_offset};
 }
 static inline unsigned rule_kind_of(struct rule_bits rule)
 {
@@ -75,7 +81,7 @@ static inline bool rule_bp_saved(struct rule_bits rule)
 }
 static inline intptr_t rule_bp_offset(struct rule_bits rule)
 {
-    return (int32_t)rule.shape >> 4;
+    return ((int16_t)rule.shape >> 4) * (intptr_t)sizeof(uintptr_t);
 }
 
 static inline uint64_t rules_table_key(uintptr_t pc, uint32_t generation)
@@ -83,12 +89,21 @@ static inline uint64_t rules_table_key(uintptr_t pc, uint32_t generation)
     return pc + ((uint64_t)generation << KEY_PC_BITS);
 }
 
+static inline struct rules_entry *rules_table_entry(uint32_t index)
+{
+    return (struct rules_entry *)rules_table + index;
+}
+static inline uint32_t rules_table_index(const struct rules_entry *e)
+{
+    return (uint32_t)(e - (struct rules_entry *)rules_table);
+}
+
 /* The low bits of a pc, and nothing else: modules are loaded at page boundaries and return
  * addresses fall anywhere, so these bits are as good as a hash, and finding the entry is on the
  * critical path of every frame. */
 static inline struct rules_entry *rules_table_home(uintptr_t pc, uint32_t mask)
 {
-    return (struct rules_entry *)rules_table + (pc & mask);
+    return rules_table_entry((uint32_t)pc & mask);
 }
 static inline struct rules_group *rules_table_group_of(uintptr_t pc, uint32_t mask)
 {
@@ -99,15 +114,15 @@ static inline struct rule_bits rules_entry_read(const struct rules_entry *e, uin
 {
     struct rule_bits rule = {RULE_ABSENT, 0};
     if (LIKELY(LOAD_ACQUIRE(&e->key) == key)) {
-        uint32_t shape = LOAD_ACQUIRE(&e->rule.shape);
-        rule.cfa_offset = LOAD_ACQUIRE(&e->rule.cfa_offset);
+        uint16_t shape = LOAD_ACQUIRE(&e->shape);
+        rule.cfa_offset = LOAD_ACQUIRE(&e->cfa_offset);
         rule.shape = LIKELY(LOAD(&e->key) == key) ? shape : RULE_ABSENT;
     }
     return rule;
 }
 
-/* The rule of a pc that is not at home; mask: of the moment the walk began. */
-SIGNAL_SAFE struct rule_bits rules_table_find(uintptr_t pc, uint64_t key, uint32_t mask);
+/* The entry of a pc, in its group; NULL = there is none. mask: of the moment the walk began. */
+SIGNAL_SAFE struct rules_entry *rules_table_find(uintptr_t pc, uint64_t key, uint32_t mask);
 
 /* Remembers a rule that was found while generation was in force; may forget another one. */
 SIGNAL_SAFE void rules_table_put(uintptr_t pc, uint32_t generation, struct rule r);

@@ -35,6 +35,7 @@
 _Static_assert(PSEUDO_PC_LIMIT <= PC_MIN, "no code address may be taken for a pseudo frame");
 
 #define WORD sizeof(uintptr_t)
+enum { WALKS_PER_LESSON = 8 };
 #define BP_UNKNOWN 1UL /* no CFA made from it lies above any sp */
 
 enum verdict {
@@ -54,6 +55,7 @@ struct walk {
     int exact; /* index in pcs of the last interrupted instruction */
     uint32_t generation;
     bool foreign;
+    bool teach;           /* the rule table, which frame calls which */
     bool outermost;       /* the last frame in the list is that, by its rule */
     uintptr_t floor, top; /* [floor, top) is mapped; empty if that is not known */
     uintptr_t page[4];    /* pages that were found readable */
@@ -136,11 +138,23 @@ static COLD struct rule_bits miss(const struct walk *w, uintptr_t pc)
     return rule_bits_of(r);
 }
 
-/* The rule of a pc that is not where it is looked for first. */
-static __attribute__((noinline)) struct rule_bits find(const struct walk *w, uintptr_t pc,
-                                                       uint64_t key, uint32_t mask)
+/* The rule of a pc that is not where the last walk found it. *at: the entry of the frame below,
+ * whose caller it is; becomes this one's. Another caller is remembered for the next walk, but not
+ * every time: threads that walk at once would take each other's cache lines away. */
+static __attribute__((noinline)) struct rule_bits
+find(const struct walk *w, uintptr_t pc, uint64_t key, uint32_t mask, struct rules_entry **at)
 {
-    struct rule_bits rule = rules_table_find(pc, key, mask);
+    struct rules_entry *below = *at;
+    struct rules_entry *e = rules_table_find(pc, key, mask);
+    if (UNLIKELY(!e)) {
+        *at = rules_table_home(pc, mask);
+        return miss(w, pc);
+    }
+    if (LOAD(&below->caller) == 0 || w->teach) {
+        STORE(&below->caller, (uint16_t)rules_table_index(e));
+    }
+    *at = e;
+    struct rule_bits rule = rules_entry_read(e, key);
     return UNLIKELY(rule_kind_of(rule) == RULE_ABSENT) ? miss(w, pc) : rule;
 }
 
@@ -171,6 +185,8 @@ static inline __attribute__((always_inline)) enum verdict run(struct walk *w, co
     uintptr_t *const pcs = w->pcs;
     const int max = w->max;
     int n = w->n;
+    struct rules_entry *at = rules_table_home(pc, mask); /* of the last frame */
+    struct rules_entry *next = at;                       /* perhaps of the frame to come */
     enum verdict verdict = WALK_LOST;
     for (;;) {
         if (recording && LIKELY(w->trail.trail)) {
@@ -185,6 +201,7 @@ static inline __attribute__((always_inline)) enum verdict run(struct walk *w, co
                 }
                 n += followed;
                 pc = f.pc, sp = f.sp, bp = f.bp;
+                at = next = rules_table_home(pc, mask);
             }
             trail_record(&w->trail, &f);
         }
@@ -193,10 +210,13 @@ static inline __attribute__((always_inline)) enum verdict run(struct walk *w, co
             verdict = WALK_FULL;
             break;
         }
-        struct rule_bits rule = rules_entry_read(rules_table_home(pc, mask), pc + generation);
+        struct rule_bits rule = rules_entry_read(next, pc + generation);
         if (UNLIKELY(rule_kind_of(rule) == RULE_ABSENT)) {
-            rule = find(w, pc, pc + generation, mask);
+            rule = find(w, pc, pc + generation, mask, &at);
+        } else {
+            at = next;
         }
+        next = rules_table_entry(LOAD(&at->caller));
         uintptr_t cfa = (uintptr_t)(intptr_t)rule.cfa_offset;
         if (LIKELY(rule_kind_of(rule) == RULE_SP)) {
             cfa += sp; /* a multiple of words, above sp */
@@ -300,7 +320,7 @@ static COLD enum verdict slow_step(struct walk *w)
     if (ret < 0 || !moved_up(&in, &out, signal_frame)) {
         return WALK_LOST;
     }
-    if (out.pc < PC_MIN || out.pc - signal_frame < PC_MIN) {
+    if (out.pc - signal_frame - PC_MIN >= PC_END - PC_MIN) {
         return out.pc == 0 ? WALK_END : WALK_LOST;
     }
     w->pc = out.pc;
@@ -377,6 +397,10 @@ int unwind(const struct regs *from, const struct stack_bounds *stack, uintptr_t 
     if (max <= 0) {
         return 0;
     }
+    if (UNLIKELY(from->pc >= PC_END)) {
+        pcs[0] = PSEUDO_TRUNCATED; /* a jump to nowhere; the table's keys have no room for it */
+        return 1;
+    }
     bool own = from->sp >= stack->lo && from->sp < stack->hi;
     bool whole_words = (from->sp | stack->hi) % WORD == 0;
     struct walk w;
@@ -397,10 +421,12 @@ int unwind(const struct regs *from, const struct stack_bounds *stack, uintptr_t 
     w.turn = 0;
     w.known = from;
     w.outermost = false;
+    w.teach = false;
     w.trail.trail = NULL;
     rules_table_ready(w.generation);
     if (own && stack->trail && whole_words && w.top - w.sp <= TRAIL_STACK_MAX) {
         trail_begin(&w.trail, stack->trail, w.generation, w.top);
+        w.teach = w.trail.trail && w.trail.trail->walks % WALKS_PER_LESSON == 0;
     }
 
     enum verdict v;

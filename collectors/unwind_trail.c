@@ -143,6 +143,7 @@ void trail_begin(struct trail_walk *tw, uint32_t *number, uint32_t generation, u
     }
     bool same = t->generation == generation && t->top == top;
     t->generation = generation;
+    t->walks++;
     t->top = top;
     t->sp[TRAIL_FRAMES] = UINTPTR_MAX;
     tw->trail = t;

@@ -35,6 +35,7 @@ struct trail {
     uint32_t taken;
     uint32_t generation; /* of the rules */
     uint32_t first;      /* the leaf; TRAIL_FRAMES = there are no frames */
+    uint32_t walks;      /* that have used it */
     bool whole;          /* the last frame is the outermost, by its rule */
     uintptr_t top;       /* of the stack */
     uintptr_t pc[TRAIL_FRAMES];
