@@ -55,8 +55,9 @@ struct walk {
     int exact; /* index in pcs of the last interrupted instruction */
     uint32_t generation;
     bool foreign;
-    bool teach;           /* the rule table, which frame calls which */
-    bool outermost;       /* the last frame in the list is that, by its rule */
+    bool teach;     /* the rule table, which frame calls which */
+    bool outermost; /* the last frame in the list is that, by its rule */
+    const struct stack_bounds *stack;
     uintptr_t floor, top; /* [floor, top) is mapped; empty if that is not known */
     uintptr_t page[4];    /* pages that were found readable */
     unsigned turn;
@@ -268,10 +269,14 @@ static inline __attribute__((always_inline)) enum verdict run(struct walk *w, co
 /* ---- Slow steps ---- */
 
 /* Stacks grow downwards. A signal may have come on another stack; assembly may have taken its
- * return address off the stack already, so that its caller's sp is its own. */
-static bool moved_up(const struct regs *from, const struct regs *to, bool signal_frame)
+ * return address off the stack already, so that its caller's sp is its own; and the first segment
+ * of a split stack, from which the others are left, lies anywhere. */
+static bool moved_up(const struct walk *w, const struct regs *from, const struct regs *to,
+                     bool signal_frame)
 {
-    return signal_frame || to->sp > from->sp || (from->context && to->sp == from->sp);
+    const uintptr_t bytes = w->stack->hi - w->stack->lo;
+    return signal_frame || to->sp > from->sp || (from->context && to->sp == from->sp) ||
+           (to->sp - w->stack->lo < bytes && from->sp - w->stack->lo >= bytes);
 }
 
 /* The full registers of the frame at (w->pc, w->sp), stepped to from the last ones known. */
@@ -285,7 +290,7 @@ static bool registers_here(struct walk *w, const struct rules_memory *mem, struc
         struct regs next;
         bool signal_frame;
         if (rules_step(here, &next, mem, w->foreign, &signal_frame) != 1 ||
-            !moved_up(here, &next, signal_frame)) {
+            !moved_up(w, here, &next, signal_frame)) {
             return false;
         }
         *here = next;
@@ -317,7 +322,7 @@ static COLD enum verdict slow_step(struct walk *w)
     if (ret == 0) {
         return WALK_END;
     }
-    if (ret < 0 || !moved_up(&in, &out, signal_frame)) {
+    if (ret < 0 || !moved_up(w, &in, &out, signal_frame)) {
         return WALK_LOST;
     }
     if (out.pc - signal_frame - PC_MIN >= PC_END - PC_MIN) {
@@ -419,6 +424,7 @@ int unwind(const struct regs *from, const struct stack_bounds *stack, uintptr_t 
         w.page[i] = 1; /* no page's address */
     }
     w.turn = 0;
+    w.stack = stack;
     w.known = from;
     w.outermost = false;
     w.teach = false;

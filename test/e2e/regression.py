@@ -60,6 +60,10 @@ def build_plain(name: str) -> str:
     return compile_one(name, f"{name}.c", name)
 
 
+def build_split(name: str) -> str:
+    return compile_one(name, f"{name}.c", name, "-fsplit-stack")
+
+
 def build_cxx(name: str) -> str:
     return compile_one(name, f"{name}.cc", name)
 
@@ -195,6 +199,13 @@ def zombies(name: str, path: str) -> None:
     ok(f"{name}: dumps were made", len(result.numbers()) > 100, len(result.numbers()))
 
 
+def segments(name: str, path: str) -> None:
+    result = inject([path], EXACT, timeout=TIMEOUT)
+    bytes_of = result.dump()["allocs"].cumulative("alloc_space", elf.name)
+    for site in ("site_main", "site_thread"):
+        ok(f"{name}: {site}", bytes_of[site] == truth(result)["bytes"], bytes_of[site])
+
+
 def with_plugin(name: str, path: str) -> None:
     as_bare(name, path, str(OUTPUT / name / "plugin.so"))
 
@@ -215,6 +226,7 @@ CASES: dict[str, tuple[Callable[[str], str], Callable[[str, str], None]]] = {
     "bsd_signal": (build_plain, other_names),
     "handler_stack": (build_plain, as_bare),
     "scribe_zombies": (build_plain, zombies),
+    "split_stack": (build_split, segments),
 }
 
 

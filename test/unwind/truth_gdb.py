@@ -34,6 +34,8 @@ def debugged() -> list[int]:
     found: list[int] = []
     interrupted = True
     while frame:
+        if frame.pc() == 0:  # it takes a coroutine's zeroed return address for a frame
+            break
         if frame.type() in (gdb.NORMAL_FRAME, gdb.SIGTRAMP_FRAME):  # not inlined ones, nor guesses
             found.append(frame.pc() + interrupted)
             interrupted = frame.type() == gdb.SIGTRAMP_FRAME
