@@ -37,6 +37,27 @@ void control_dump(void)
     scribe_request();
 }
 
+/* What the kernel never signalled is credited after the question whether anything was recorded: a
+ * process that ends within its first period leaves no file for the sake of a fraction of it. */
+static void last_dump(void)
+{
+    bool recorded = recorded_anything();
+    bool first_process = !config.is_child && !forked;
+    if (config.at_exit && (recorded || first_process)) {
+        recorded_settle();
+        cpu_before_dump(true);
+        scribe_wait_written(scribe_request());
+    }
+}
+
+void control_end_by_signal(void)
+{
+    uint32_t nobody = 0;
+    if (pid != 0 && sys_getpid() == pid && CAS(&ending, &nobody, (uint32_t)sys_gettid())) {
+        last_dump();
+    }
+}
+
 void control_end(void)
 {
     if (pid == 0 || sys_getpid() != pid) {
@@ -53,16 +74,7 @@ void control_end(void)
         }
         return;
     }
-    /* What the kernel never signalled is credited after the question whether anything was recorded:
-     * a process that ends within its first period leaves no file for the sake of a fraction of it.
-     */
-    bool recorded = recorded_anything();
-    bool first_process = !config.is_child && !forked;
-    if (config.at_exit && (recorded || first_process)) {
-        recorded_settle();
-        cpu_before_dump(true);
-        scribe_wait_written(scribe_request());
-    }
+    last_dump();
     scribe_wait_idle(config.exit_wait * NSEC_PER_SEC);
     STORE_RELEASE(&ending, ENDED);
     sys_futex_wake(&ending);

@@ -21,6 +21,10 @@ SIGNAL_SAFE void control_dump(void);
 /* The end of the process: the last dump if there is to be one, and the wait for it. Once. */
 void control_end(void);
 
+/* The same in the handler of a signal that kills: waits for the raw files alone, and for no other
+ * end that is under way. Any thread; SIGNAL_SAFE. */
+SIGNAL_SAFE void control_end_by_signal(void);
+
 /* Collects a scribe that has ended, if there is one. SIGNAL_SAFE; nothing to do costs a load. */
 SIGNAL_SAFE void control_reap(void);
 

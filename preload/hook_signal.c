@@ -2,9 +2,10 @@
  *
  * Two signals have two masters: SIGPROF and the dump signal are handled by us and belong to the
  * program. The program reads back what it set, its handlers run for what is its own, and the kernel
- * only ever sees our handler. What is whose: a timer's signal carries the address of a row of our
- * registry; everything else is the program's, except that the dump signal asks for a dump unless
- * the program sent it to itself for a handler of its own.
+ * only ever sees our handler. TERM, INT and HUP are ours only while the program leaves them at
+ * their default, to dump before they end it. What is whose: a timer's signal carries the address of
+ * a row of our registry; everything else is the program's, except that the dump signal asks for a
+ * dump unless the program sent it to itself for a handler of its own.
  *
  * Contexts: the hooks run in any thread; the handler at any instruction, also in threads without a
  * thread block. A vfork child shares our memory but not our dispositions: there (the pid differs)
@@ -32,13 +33,14 @@ struct disposition {
     struct sigaction program[2];
 };
 
-enum { PROF, DUMP };
-static struct disposition owned[2];
+enum { PROF, DUMP, FATAL, OWNED = FATAL + 3 };
+static struct disposition owned[OWNED];
+static uint32_t dying;      /* a fatal signal has come: the next one kills at once */
 static uint64_t masks_prof; /* signals whose handlers the program wants to run without SIGPROF */
 
 static struct disposition *owned_find(int sig)
 {
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < OWNED; i++) {
         if (owned[i].signal == sig && sig != 0 && sys_getpid() == control_pid()) {
             return &owned[i];
         }
@@ -69,10 +71,27 @@ static void disposition_write(struct disposition *d, const struct sigaction *act
     sys_restore_signals(mask);
 }
 
+static bool is_default(const struct sigaction *act)
+{
+    return !(act->sa_flags & SA_SIGINFO) && act->sa_handler == SIG_DFL;
+}
+
+static void restore_default(int sig)
+{
+    struct sigaction plain;
+    memset(&plain, 0, sizeof plain);
+    real_other.sigaction(sig, &plain, NULL);
+}
+
 void hook_signal_fork_child(void)
 {
-    for (int i = 0; i < 2; i++) {
+    dying = 0;
+    for (int i = 0; i < OWNED; i++) {
         lock_drop(&owned[i].writers);
+        if (i >= FATAL && owned[i].signal && control_pid() == 1) { /* of a new pid namespace */
+            restore_default(owned[i].signal);
+            owned[i].signal = 0;
+        }
     }
 }
 
@@ -86,9 +105,7 @@ static bool is_function(const struct sigaction *act)
 /* The default action of a signal that nobody handles, now that the kernel thinks we do. */
 static void act_by_default(int sig)
 {
-    struct sigaction plain;
-    memset(&plain, 0, sizeof plain);
-    real_other.sigaction(sig, &plain, NULL);
+    restore_default(sig);
     sys_call3(SYS_tgkill, sys_getpid(), sys_gettid(), sig);
     uint64_t bit = 1ULL << (sig - 1);
     sys_call4(SYS_rt_sigprocmask, SIG_UNBLOCK, &bit, NULL, sizeof bit);
@@ -148,15 +165,40 @@ static BELOW_PROGRAM void on_dump(int sig, siginfo_t *info, void *context)
     call_program(&owned[DUMP], sig, info, context);
 }
 
+/* The end by TERM, INT or HUP, which are not blocked meanwhile: a second one does not wait. */
+static BELOW_PROGRAM void on_fatal(int sig, siginfo_t *info, void *context)
+{
+    struct disposition *d =
+        owned_find(sig); /* NULL in a vfork child, which is not to be profiled */
+    struct sigaction act;
+    if (d) {
+        act = disposition_read(d);
+        if (!is_default(&act)) { /* set since the signal came */
+            call_program(d, sig, info, context);
+            return;
+        }
+        if (__atomic_exchange_n(&dying, 1, __ATOMIC_RELAXED) == 0) {
+            control_end_by_signal();
+        }
+    }
+    act_by_default(sig);
+}
+
 /* Puts our handler under the program's disposition: of its flags those that the kernel acts on. */
+static int others_sigaction(int sig, const struct sigaction *act, struct sigaction *old);
+static const int fatal_signals[OWNED - FATAL] = {SIGTERM, SIGINT, SIGHUP};
 static bool small_stacks; /* the program has set an alternate stack that is too small for us */
 
 static int install(struct disposition *d)
 {
     struct sigaction program = disposition_read(d);
     struct sigaction ours;
+    bool fatal = d >= &owned[FATAL];
+    if (fatal && !is_default(&program)) {
+        return others_sigaction(d->signal, &program, NULL);
+    }
     memset(&ours, 0, sizeof ours);
-    ours.sa_sigaction = d == &owned[PROF] ? on_prof : on_dump;
+    ours.sa_sigaction = fatal ? on_fatal : d == &owned[PROF] ? on_prof : on_dump;
     ours.sa_flags = SA_SIGINFO;
     ours.sa_flags |= is_function(&program) ? program.sa_flags & (SA_RESTART | SA_ONSTACK)
                                            : SA_RESTART | (small_stacks ? 0 : SA_ONSTACK);
@@ -164,6 +206,10 @@ static int install(struct disposition *d)
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
     for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
         sigdelset(&ours.sa_mask, faults[i]);
+    }
+    for (size_t i = 0; fatal && i < ARRAY_LEN(fatal_signals); i++) {
+        ours.sa_flags |= SA_NODEFER;
+        sigdelset(&ours.sa_mask, fatal_signals[i]);
     }
     return real_other.sigaction(d->signal, &ours, NULL);
 }
@@ -289,7 +335,7 @@ EXPORT int sigaltstack(const stack_t *stack, stack_t *old)
     if (err == 0 && stack && !(stack->ss_flags & SS_DISABLE) && stack->ss_size < STACK_NEEDED &&
         !LOAD(&small_stacks)) {
         STORE(&small_stacks, true);
-        for (int i = 0; i < 2; i++) {
+        for (int i = 0; i < OWNED; i++) {
             if (owned[i].signal) {
                 install(&owned[i]);
             }
@@ -310,8 +356,13 @@ static void take_over(struct disposition *d, int sig)
     }
 }
 
-void hook_signal_start(int dump_signal, bool profile_cpu)
+void hook_signal_start(int dump_signal, bool profile_cpu, bool dump_at_end)
 {
+    for (size_t i = 0; dump_at_end && sys_getpid() != 1 && i < ARRAY_LEN(fatal_signals); i++) {
+        if (fatal_signals[i] != dump_signal) {
+            take_over(&owned[FATAL + i], fatal_signals[i]);
+        }
+    }
     if (dump_signal) {
         take_over(&owned[DUMP], dump_signal);
     }
@@ -324,7 +375,7 @@ void hook_signal_start(int dump_signal, bool profile_cpu)
 uint64_t hook_signal_mask(void)
 {
     uint64_t mask = 0;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < FATAL; i++) {
         mask |= owned[i].signal ? 1ULL << (owned[i].signal - 1) : 0;
     }
     return mask;

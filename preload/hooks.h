@@ -18,8 +18,9 @@ void hook_thread_start(void);
 /* Where the main thread's stack lies: argv is at its upper end. */
 void hook_thread_main_stack(char *const *argv);
 
-/* hook_signal.c: takes SIGPROF and the dump signal (0 = none) over from the program. */
-void hook_signal_start(int dump_signal, bool profile_cpu);
+/* hook_signal.c: takes SIGPROF and the dump signal (0 = none) over from the program, and TERM, INT
+ * and HUP while they are at their default. */
+void hook_signal_start(int dump_signal, bool profile_cpu, bool dump_at_end);
 /* In a forked child: no other thread is in the middle of a change any more. */
 void hook_signal_fork_child(void);
 /* The timers' and the dump signal, as a kernel mask. */

@@ -55,7 +55,7 @@ static void start_profiles(void)
     stack_start((int)config.depth);
     threads_start();
     hook_cxx_start();
-    hook_signal_start((int)config.signal, cpu_rate > 0);
+    hook_signal_start((int)config.signal, cpu_rate > 0, config.at_exit);
     scribe_start();
     control_start();
     hook_process_start();

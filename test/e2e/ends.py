@@ -11,7 +11,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import elf
 from harness import bare, case, finish, inject, ok, program
 
-DUMPING = ("return", "exit", "quick_exit", "_exit", "_Exit", "ignored")
+DUMPING = ("return", "exit", "quick_exit", "_exit", "_Exit", "ignored", "handled")
+FATAL = ("TERM", "INT", "HUP", "restored", "blocked")
 SILENT = ("abort", "SEGV", "KILL", "QUIT", "USR1", "ALRM")
 LIVE = 2048 * 4096  # site_before's blocks; the program frees none
 
@@ -30,7 +31,7 @@ def judge(how: str, dumps: bool) -> None:
         ok(f"{how}: no dump", not result.out.exists() or not result.files())
 
 
-for way in DUMPING:
+for way in DUMPING + FATAL:
     with case(way):
         judge(way, True)
 for way in SILENT:

@@ -40,6 +40,17 @@ static int fork_and_wait(void)
     return status;
 }
 
+static void on_term(int signal)
+{
+    (void)signal;
+    printf("handled\n");
+}
+
+static void print_handler(sighandler_t handler)
+{
+    printf("%s\n", handler == SIG_DFL ? "default" : handler == on_term ? "ours" : "another's");
+}
+
 int main(int argc, char **argv)
 {
     const char *how = argc > 1 ? argv[1] : "return";
@@ -66,6 +77,28 @@ int main(int argc, char **argv)
         signal(SIGTERM, SIG_IGN);
         kill(getpid(), SIGTERM);
         printf("still here\n");
+    }
+    if (strcmp(how, "handled") == 0) {
+        print_handler(signal(SIGTERM, on_term));
+        kill(getpid(), SIGTERM);
+    }
+    if (strcmp(how, "restored") == 0) {
+        signal(SIGTERM, on_term);
+        print_handler(signal(SIGTERM, SIG_DFL));
+        print_handler(signal(SIGTERM, SIG_DFL));
+        kill(getpid(), SIGTERM);
+        pause();
+    }
+    if (strcmp(how, "blocked") == 0) {
+        sigset_t term;
+        int taken = 0;
+        sigemptyset(&term);
+        sigaddset(&term, SIGTERM);
+        sigprocmask(SIG_BLOCK, &term, NULL);
+        kill(getpid(), SIGTERM);
+        printf("%d\n", sigwait(&term, &taken) == 0 && taken == SIGTERM);
+        kill(getpid(), SIGTERM);
+        sigprocmask(SIG_UNBLOCK, &term, NULL);
     }
     for (int i = 1; i < 32; i++)
         if (sigabbrev_np(i) != NULL && strcmp(how, sigabbrev_np(i)) == 0) {
