@@ -116,6 +116,20 @@ $(BUILD)/test/unwind/stepped: test/unwind/stepped.cc test/unwind/step_frames.S $
 	$(call say,CXX,$<)
 	$(Q)$(CXX) -std=gnu++17 -O2 -g -pthread -I. -Wall -Wextra $(WERROR) -Wl,-z,lazy -o $@ $^
 
+test-programs: $(BUILD)/test/unwind/storm $(BUILD)/test/unwind/storm_plugin.so
+
+$(BUILD)/test/unwind/storm_walk.o: test/unwind/storm_walk.c test/unwind/storm.h
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(BASE_CFLAGS) $(WARN) -fno-stack-protector -c -o $@ $<
+
+$(BUILD)/test/unwind/storm: test/unwind/storm.cc test/unwind/storm_switch.S $(BUILD)/test/unwind/storm_walk.o $(TRUTH_OBJ)
+	$(call say,CXX,$<)
+	$(Q)$(CXX) -std=gnu++17 -O2 -g -pthread -I. -Wall -Wextra $(WERROR) -o $@ $^
+
+$(BUILD)/test/unwind/storm_plugin.so: test/unwind/storm_plugin.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) -O2 -g -fPIC -shared -Wall -Wextra $(WERROR) -o $@ $<
+
 $(BUILD)/test/unwind/fuzz_accept: test/unwind/fuzz_accept.c $(TRUTH_OBJ)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(filter-out -MMD -MP,$(BASE_CFLAGS)) $(WARN) -o $@ $^

@@ -342,15 +342,12 @@ int rules_start(bool at_once)
     return ret;
 }
 
-void rules_fork_prepare(void)
+void rules_fork_child(void)
 {
-    /* Bounded: another thread that forks may hold it, and wait for what this one holds. */
-    lock_try_for(&rules_lock, 1 << 14);
-}
-
-void rules_fork_done(void)
-{
-    lock_drop(&rules_lock);
+    if (LOAD(&rules_lock.taken)) { /* by a thread in the middle of it, which is not here */
+        libunwind_forget();
+        lock_drop(&rules_lock);
+    }
 }
 
 uint32_t rules_generation(void)

@@ -58,9 +58,10 @@ struct rules_memory {
 SIGNAL_SAFE int rules_step(const struct regs *in, struct regs *out, const struct rules_memory *mem,
                            bool foreign, bool *signal_frame);
 
-/* Around fork: no thread is inside libunwind while the address space is copied. */
-void rules_fork_prepare(void);
-void rules_fork_done(void);
+/* In a forked child. If another thread was inside libunwind while the address space was copied, the
+ * child maps it anew. (Not held over the fork: a thread that holds what fork waits for, malloc's
+ * arenas say, could not get on, because its samples would wait for us.) */
+void rules_fork_child(void);
 
 /* Changes whenever code may have left the address space; rules of an older generation are void. To
  * be called after a dlclose that has unloaded something. */

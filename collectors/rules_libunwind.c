@@ -32,6 +32,7 @@ static struct {
                                int, void *);
 } lib;
 static unw_addr_space_t space;
+static bool tried; /* to make it */
 static const char *library_path;
 
 /* Reads of a step. An ordinary one needs 200 to 300; the frame information of the largest functions
@@ -286,7 +287,6 @@ static COLD bool create_space(void)
         .resume = resume,
     };
     static struct image image;
-    static bool tried;
     if (tried || !library_path) {
         return false;
     }
@@ -302,6 +302,12 @@ static COLD bool create_space(void)
 bool libunwind_load(void)
 {
     return space || create_space();
+}
+
+void libunwind_forget(void)
+{
+    space = NULL;
+    tried = false;
 }
 
 int query_step(struct query *q)

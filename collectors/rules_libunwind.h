@@ -51,6 +51,9 @@ int libunwind_find(void);
  * in the constructor. False: it cannot be used. */
 bool libunwind_load(void);
 
+/* What is mapped is as a thread that is gone has left it: never to be used again. */
+void libunwind_forget(void);
+
 /* 1 = stepped, 0 = outermost frame, negative = could not. On the private stack. */
 int query_step(struct query *q);
 

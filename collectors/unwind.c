@@ -105,6 +105,14 @@ static inline uintptr_t word_at(uintptr_t addr)
     return *(const volatile uintptr_t *)addr; /* NOLINT: a stack is made of integers */
 }
 
+/* Stacks grow downwards, but the first segment of a split stack, from which the others are left,
+ * lies anywhere. This can be so once in a walk. */
+static bool enters_own_stack(const struct walk *w, uintptr_t from_sp, uintptr_t to_sp)
+{
+    uintptr_t bytes = w->stack->hi - w->stack->lo;
+    return to_sp - w->stack->lo < bytes && from_sp - w->stack->lo >= bytes;
+}
+
 static inline bool in_stack(const struct walk *w, uintptr_t addr)
 {
     return addr >= w->floor && addr < w->top && w->top - addr >= WORD;
@@ -226,7 +234,8 @@ static inline __attribute__((always_inline)) enum verdict run(struct walk *w, co
                 trail_bp_used(&w->trail, bp);
             }
             cfa += bp;
-            if (UNLIKELY(cfa - WORD < sp || cfa % WORD != 0)) {
+            if (UNLIKELY(cfa - WORD < sp || cfa % WORD != 0) &&
+                (mapped || cfa % WORD != 0 || !enters_own_stack(w, sp, cfa))) {
                 break;
             }
         } else {
@@ -269,14 +278,12 @@ static inline __attribute__((always_inline)) enum verdict run(struct walk *w, co
 /* ---- Slow steps ---- */
 
 /* Stacks grow downwards. A signal may have come on another stack; assembly may have taken its
- * return address off the stack already, so that its caller's sp is its own; and the first segment
- * of a split stack, from which the others are left, lies anywhere. */
+ * return address off the stack already, so that its caller's sp is its own. */
 static bool moved_up(const struct walk *w, const struct regs *from, const struct regs *to,
                      bool signal_frame)
 {
-    const uintptr_t bytes = w->stack->hi - w->stack->lo;
     return signal_frame || to->sp > from->sp || (from->context && to->sp == from->sp) ||
-           (to->sp - w->stack->lo < bytes && from->sp - w->stack->lo >= bytes);
+           enters_own_stack(w, from->sp, to->sp);
 }
 
 /* The full registers of the frame at (w->pc, w->sp), stepped to from the last ones known. */

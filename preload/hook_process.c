@@ -2,8 +2,8 @@
  *
  * The forks and ends of the process, but for exit() and a return from main, which reach us through
  * the library's destructor (init.c). Our signals are blocked over the fork: they would restart the
- * copying of a large process for ever. Of our locks only that of the unwinder is held, for which
- * nobody waits without an end.
+ * copying of a large process for ever. None of our locks is held over it; the child mends what they
+ * guard.
  */
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
@@ -18,7 +18,6 @@
 #include "preload/real.h"
 
 #include <stdlib.h>
-#include <sys/single_threaded.h>
 #include <unistd.h>
 
 static uint64_t forks; /* of this process, and its ancestors before they forked it */
@@ -29,24 +28,17 @@ static void fork_prepare(void)
 {
     uint64_t ours = hook_signal_mask();
     sys_call4(SYS_rt_sigprocmask, SIG_BLOCK, &ours, &self.fork_mask, sizeof ours);
-    if (!__libc_single_threaded) { /* alone, nobody else is in the middle of anything */
-        rules_fork_prepare();
-        self.fork_locked = true;
-    }
     ADD(&forks, 1);
 }
 
 static void fork_done(void)
 {
-    if (self.fork_locked) {
-        self.fork_locked = false;
-        rules_fork_done();
-    }
     sys_restore_signals(self.fork_mask);
 }
 
 static void fork_child(void)
 {
+    rules_fork_child();
     recorded_fork_child();
     control_fork_child();
     hook_signal_fork_child();

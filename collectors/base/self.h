@@ -25,7 +25,6 @@ struct self {
     uint32_t trail;        /* the number of its last walk's trail; 0 = none yet */
     uint32_t depth;        /* > 0 while inside the profiler: nested events are not sampled */
     uint64_t fork_mask;    /* the signal mask before the fork handlers that are running */
-    bool fork_locked;      /* they hold every shard of the live table, for this thread to use */
     bool probe_armed;      /* "does this operator new come back through malloc?" is being asked */
     bool probe_hit;        /* it does */
     bool prof_blocked;     /* the program believes that it blocks SIGPROF in this thread */

@@ -285,10 +285,9 @@ static void test_threads(void **state)
     pthread_sigmask(SIG_BLOCK, &alarm, NULL);
     for (int i = 0; i < 30; i++) {
         usleep(50 * 1000);
-        rules_fork_prepare();
         pid_t pid = fork();
-        rules_fork_done();
         if (pid == 0) {
+            rules_fork_child();
             int before = thread_differences;
             rules_forget();
             walk_at(10);
