@@ -17,8 +17,8 @@ enum { STORM_THREADS = 8 };
 /* Whether there are walks at all, or the program runs for a profiler's sake. 0, or -errno. */
 int storm_start(bool walks);
 
-/* First and last act of a thread: signals come in between. nested: also such as interrupt the handler
- * of others, for which a stack of 16 KiB has no room. */
+/* First and last act of a thread: signals come in between. nested: also such as interrupt the
+ * handler of others, for which a stack of 16 KiB has no room. */
 void storm_thread_begin(bool nested);
 void storm_thread_end(void);
 
