@@ -123,6 +123,25 @@ static bool timer_arm(struct thread *t, int64_t from)
     return true;
 }
 
+static void timer_set(const struct thread *t, int64_t first)
+{
+    struct itimerspec when = {{period / NSEC_PER_SEC, period % NSEC_PER_SEC},
+                              {first / NSEC_PER_SEC, first % NSEC_PER_SEC}};
+    if (t && LOAD(&t->state) == THREAD_TIMED) {
+        sys_call4(SYS_timer_settime, t->timer, 0, &when, NULL);
+    }
+}
+
+void cpu_pause_thread(void)
+{
+    timer_set(self.thread, 0); /* disarmed; what was pending comes as this call returns */
+}
+
+void cpu_resume_thread(void)
+{
+    timer_set(self.thread, period);
+}
+
 /* Takes a row out of use; of those who try, one does it and is told so. */
 static bool timer_retire(struct thread *t)
 {

@@ -29,6 +29,11 @@ SIGNAL_SAFE bool cpu_signal(const void *siginfo, const void *ucontext);
 void cpu_thread_begin(struct thread *t);
 void cpu_thread_end(struct thread *t);
 
+/* Around an exec in this thread: a timer's signal that is still to be taken would kill the program
+ * that comes. What the thread owes is credited when it is resumed. */
+void cpu_pause_thread(void);
+void cpu_resume_thread(void);
+
 /* A thread that did not come by cpu_thread_begin: timed from now on, unless it is already. */
 SIGNAL_SAFE void cpu_thread_found(int tid);
 

@@ -50,6 +50,13 @@ static void last_dump(void)
     }
 }
 
+void control_before_exec(void)
+{
+    if (pid != 0 && LOAD(&ending) == 0) {
+        last_dump();
+    }
+}
+
 void control_end_by_signal(void)
 {
     uint32_t nobody = 0;

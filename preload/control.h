@@ -21,6 +21,10 @@ SIGNAL_SAFE void control_dump(void);
 /* The end of the process: the last dump if there is to be one, and the wait for it. Once. */
 void control_end(void);
 
+/* The program is about to become another one: the last dump, as at its end, and no wait for the
+ * symboliser. The process may yet go on, if the exec fails. */
+void control_before_exec(void);
+
 /* The same in the handler of a signal that kills: waits for the raw files alone, and for no other
  * end that is under way. Any thread; SIGNAL_SAFE. */
 SIGNAL_SAFE void control_end_by_signal(void);

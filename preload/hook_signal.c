@@ -372,6 +372,34 @@ void hook_signal_start(int dump_signal, bool profile_cpu, bool dump_at_end)
     }
 }
 
+/* Of PROF and DUMP, whose kernel dispositions are ours always. */
+static bool is_ignored(const struct disposition *d)
+{
+    struct sigaction act = disposition_read(d);
+    return d->signal && !(act.sa_flags & SA_SIGINFO) && act.sa_handler == SIG_IGN;
+}
+
+void hook_signal_before_exec(void)
+{
+    struct sigaction ignore;
+    memset(&ignore, 0, sizeof ignore);
+    ignore.sa_handler = SIG_IGN;
+    for (int i = 0; i < FATAL; i++) {
+        if (is_ignored(&owned[i])) {
+            real_other.sigaction(owned[i].signal, &ignore, NULL);
+        }
+    }
+}
+
+void hook_signal_exec_failed(void)
+{
+    for (int i = 0; i < FATAL; i++) {
+        if (is_ignored(&owned[i])) {
+            install(&owned[i]);
+        }
+    }
+}
+
 uint64_t hook_signal_mask(void)
 {
     uint64_t mask = 0;

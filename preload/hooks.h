@@ -23,6 +23,10 @@ void hook_thread_main_stack(char *const *argv);
 void hook_signal_start(int dump_signal, bool profile_cpu, bool dump_at_end);
 /* In a forked child: no other thread is in the middle of a change any more. */
 void hook_signal_fork_child(void);
+/* Before an exec: the kernel ignores what the program ignores. After one that failed: as before.
+ * Also in a vfork child, whose dispositions are its own. */
+void hook_signal_before_exec(void);
+void hook_signal_exec_failed(void);
 /* The timers' and the dump signal, as a kernel mask. */
 uint64_t hook_signal_mask(void);
 

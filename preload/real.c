@@ -212,6 +212,31 @@ static int boot_dlclose(void *handle)
     return real_other.dlclose(handle);
 }
 
+static int boot_execve(const char *path, char *const argv[], char *const env[])
+{
+    real_start();
+    return real_other.execve(path, argv, env);
+}
+
+static int boot_execvpe(const char *file, char *const argv[], char *const env[])
+{
+    real_start();
+    return real_other.execvpe(file, argv, env);
+}
+
+static int boot_fexecve(int fd, char *const argv[], char *const env[])
+{
+    real_start();
+    return real_other.fexecve(fd, argv, env);
+}
+
+static int boot_execveat(int dir, const char *path, char *const argv[], char *const env[],
+                         int flags)
+{
+    real_start();
+    return real_other.execveat(dir, path, argv, env, flags);
+}
+
 static void boot_exit(int status)
 {
     for (;;) {
@@ -237,6 +262,10 @@ struct real_other real_other = {
     .sigprocmask = boot_sigprocmask,
     .sigsuspend = boot_sigsuspend,
     .dlclose = boot_dlclose,
+    .execve = boot_execve,
+    .execvpe = boot_execvpe,
+    .fexecve = boot_fexecve,
+    .execveat = boot_execveat,
     .exit_now = boot_exit,
 };
 
@@ -287,6 +316,10 @@ void real_start(void)
     LOOK_UP(real_other.sigprocmask, "sigprocmask");
     LOOK_UP(real_other.sigsuspend, "sigsuspend");
     LOOK_UP(real_other.dlclose, "dlclose");
+    LOOK_UP(real_other.execve, "execve");
+    LOOK_UP(real_other.execvpe, "execvpe");
+    LOOK_UP(real_other.fexecve, "fexecve");
+    LOOK_UP(real_other.execveat, "execveat");
     LOOK_UP(real_other.exit_now, "_exit");
     resolving = false;
     done = true;

@@ -40,6 +40,10 @@ struct real_other {
     int (*sigprocmask)(int, const sigset_t *, sigset_t *);
     int (*sigsuspend)(const sigset_t *);
     int (*dlclose)(void *);
+    int (*execve)(const char *, char *const[], char *const[]);
+    int (*execvpe)(const char *, char *const[], char *const[]);
+    int (*fexecve)(int, char *const[], char *const[]);
+    int (*execveat)(int, const char *, char *const[], char *const[], int);
     void (*exit_now)(int); /* _exit; does not return */
 };
 extern HIDDEN struct real_other real_other;

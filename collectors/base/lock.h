@@ -5,9 +5,11 @@
  * program's signals either blocked or unable to want the same lock.
  *
  * There is no order between them to keep, as no two are ever held together:
- *   rules      the miss path of the unwinder (signals blocked, bounded wait); what it guards is
- * made anew in a forked child live       256 shards of the table of sampled live memory; repaired
- * in a forked child writers    of a signal's disposition (signals blocked); freed in a forked child
+ *   rules      the miss path of the unwinder (signals blocked, bounded wait)
+ *   live       256 shards of the table of sampled live memory
+ *   writers    of a signal's disposition (signals blocked)
+ *
+ * None is held over a fork; the child mends or makes anew what they guard.
  */
 #ifndef BASE_LOCK_H
 #define BASE_LOCK_H

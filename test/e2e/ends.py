@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import elf
 from harness import bare, case, finish, inject, ok, program
 
-DUMPING = ("return", "exit", "quick_exit", "_exit", "_Exit", "ignored", "handled")
+DUMPING = ("return", "exec_fails", "exec_ignored", "exit", "quick_exit", "_exit", "_Exit", "ignored", "handled")
 FATAL = ("TERM", "INT", "HUP", "restored", "blocked")
 SILENT = ("abort", "SEGV", "KILL", "QUIT", "USR1", "ALRM")
 LIVE = 2048 * 4096  # site_before's blocks; the program frees none
@@ -34,7 +34,20 @@ def judge(how: str, dumps: bool) -> None:
 for way in DUMPING + FATAL:
     with case(way):
         judge(way, True)
+def judge_exec() -> None:
+    """Both programs of the process leave their dump, and the second one is told what the first was."""
+    argv = [program("ends"), "exec"]
+    plain, result = bare(argv), inject(argv, {"PPROF_MEM_RATE": "1"}, expect=None)
+    same = (result.status, result.stdout, result.stderr) == (plain.status, plain.stdout, plain.stderr)
+    ok("exec: ends as bare", same, f"status {result.status}", f"bare {plain.status} {result.stderr}")
+    numbers = result.numbers()
+    got = [result.dump(n)["heap"].cumulative("inuse_space", elf.name)["site_before"] for n in numbers]
+    ok("exec: a dump of each program", numbers == [1, 2] and got == [LIVE, LIVE], f"{numbers} {got}")
+
+
 for way in SILENT:
     with case(way):
         judge(way, False)
+with case("exec"):
+    judge_exec()
 finish()

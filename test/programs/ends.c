@@ -69,8 +69,26 @@ int main(int argc, char **argv)
         abort();
     if (strcmp(how, "exec") == 0)
         execl(argv[0], argv[0], "return", (char *)NULL);
-    if (strcmp(how, "exec_fails") == 0)
-        execl("/nonexistent", "nonexistent", (char *)NULL);
+    if (strcmp(how, "exec_fails") == 0) {
+        char *none[] = {"nonexistent", NULL};
+        printf("%d\n", execl("/nonexistent", "nonexistent", (char *)NULL));
+        printf("%d\n", execlp("nonexistent", "nonexistent", "1", "2", (char *)NULL));
+        printf("%d\n", execle("/nonexistent", "nonexistent", "1", (char *)NULL, none));
+        printf("%d %d\n", execv("/nonexistent", none), execvp("nonexistent", none));
+    }
+    if (strcmp(how, "exec_ignored") == 0) { /* what is ignored is ignored by the next program too */
+        signal(SIGUSR2, SIG_IGN);
+        signal(SIGPROF, SIG_IGN);
+        signal(SIGHUP, SIG_IGN);
+        fflush(stdout);
+        pid_t child = fork();
+        if (child == 0)
+            execlp("sh", "sh", "-c",
+                   "kill -USR2 $$; kill -PROF $$; kill -HUP $$; echo alive; exit 3", (char *)NULL);
+        int status = -1;
+        waitpid(child, &status, 0);
+        printf("%d\n", WEXITSTATUS(status));
+    }
     if (strcmp(how, "fork") == 0)
         return fork_and_wait();
     if (strcmp(how, "ignored") == 0) {
