@@ -160,7 +160,8 @@ void trail_finish(struct trail_walk *tw, bool whole)
 
 void trail_fork_child(void)
 {
-    for (int i = 0; i < TRAILS; i++) {
+    uint32_t used = LOAD(&given); /* the pages of the others are untouched, and stay so */
+    for (uint32_t i = 0; i < used && i < TRAILS; i++) {
         if (trails[i].taken) {
             trails[i].first = TRAIL_FRAMES;
             trails[i].taken = 0;
