@@ -12,6 +12,7 @@
 
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
+#include "collectors/labels.h"
 #include "collectors/recorded.h"
 #include "collectors/sampler.h"
 #include "collectors/stack.h"
@@ -64,10 +65,10 @@ static int64_t claim(struct thread *t, int64_t clock)
     return 0;
 }
 
-static void credit(const struct stack *stack, int64_t periods)
+static void credit(const struct stack *stack, const struct labels *labels, int64_t periods)
 {
     recorded_event();
-    struct bucket *b = stack ? table_bucket(&table, stack, 0, 0) : NULL;
+    struct bucket *b = stack ? table_bucket(&table, stack, (uintptr_t)labels, 0) : NULL;
     ADD(&(b ? b : &lost_bucket)->value[PERIODS], (uint64_t)periods);
 }
 
@@ -88,7 +89,8 @@ bool cpu_signal(const void *siginfo, const void *ucontext)
         regs_from_context(&regs, ucontext);
         struct stack_bounds bounds = {t->stack_lo, t->stack_hi, t->foreign,
                                       t->foreign ? NULL : &self.trail};
-        credit(stack_of_context(&regs, &bounds), periods);
+        const struct labels *labels = t->foreign ? labels_of_process() : self.labels;
+        credit(stack_of_context(&regs, &bounds), labels, periods);
         if (ADD(&signals_seen, 1) % SIGNALS_PER_SCAN == 0) {
             find_threads(false);
         }
@@ -174,7 +176,7 @@ static void credit_debt(struct thread *t, int64_t clock)
     if (owed > 0) {
         uintptr_t start = (uintptr_t)(t->start ? (void *)t->start : (void *)t->start_c11);
         uintptr_t pcs[2] = {PSEUDO_THREAD_END, start + 1};
-        credit(stack_keep(pcs, start ? 2 : 1), owed);
+        credit(stack_keep(pcs, start ? 2 : 1), t->foreign ? labels_of_process() : t->labels, owed);
     }
 }
 
@@ -309,7 +311,9 @@ static void rebase(void)
 static bool bucket_sample(const struct bucket *b, struct snapshot_sample *out)
 {
     int64_t periods = (int64_t)(LOAD(&b->value[PERIODS]) - b->value[BASE]);
-    *out = (struct snapshot_sample){b->stack, 0, {periods, periods * period, 0, 0}};
+    *out = (struct snapshot_sample){.stack = b->stack,
+                                    .labels = (const struct labels *)b->key[0], /* NOLINT */
+                                    .value = {periods, periods * period}};
     return periods > 0;
 }
 
@@ -340,6 +344,7 @@ static void time_this_thread(void)
     }
     self.thread = t;
     t->tid = sys_gettid();
+    t->labels = self.labels;
     t->stack_lo = self.stack_lo;
     t->stack_hi = self.stack_hi;
     timer_arm(t, sys_clock_ns(CLOCK_THREAD_CPUTIME_ID));

@@ -35,6 +35,12 @@ static struct table table;
 static uint64_t rate_now;
 static uint64_t seed_given;
 static uint64_t threads_seeded;
+static struct {
+    int64_t growth; /* 0 = not watched */
+    int64_t live;   /* bytes, estimated */
+    int64_t peak;   /* at the last dump for its sake */
+    void (*dump)(void);
+} watch;
 static struct bucket lost_bucket; /* when there is no memory for a bucket: mixed */
 
 static void rebase(void);
@@ -48,6 +54,12 @@ void heap_start(uint64_t rate, uint64_t seed)
     STORE(&rate_now, rate);
     self.random = 0; /* this thread may have allocated before */
     self.heap_left = 0;
+}
+
+void heap_watch(int64_t growth, void (*dump)(void))
+{
+    watch.growth = growth;
+    watch.dump = dump;
 }
 
 void heap_stop(void)
@@ -155,6 +167,25 @@ static void bucket_count(struct bucket *b, int side, uint64_t size, uint64_t sig
     ADD(&b->value[side + ALLOCATED_BYTES], sign * bytes);
 }
 
+/* An object has come (sign 1) or gone (−1). */
+static void watch_count(uint64_t size, uint64_t rate, int sign)
+{
+    if (LIKELY(watch.growth == 0)) {
+        return;
+    }
+    uint32_t program = sys_float_enter();
+    int64_t bytes = (int64_t)(sampler_weight(size, rate) * (double)size + 0.5);
+    __asm__ volatile("" : "+r"(bytes)); /* computed here, and not further down */
+    sys_float_leave(program);
+    int64_t live = ADD(&watch.live, sign * bytes) + sign * bytes;
+    int64_t peak = LOAD(&watch.peak);
+    while (live - peak > watch.growth) {
+        if (CAS(&watch.peak, &peak, live)) {
+            watch.dump();
+        }
+    }
+}
+
 void heap_allocated(void *p, size_t n)
 {
     heap_enter();
@@ -171,8 +202,12 @@ void heap_allocated(void *p, size_t n)
     struct live_object stale;
     if (!live_insert(&object, &stale, self.depth > 1)) {
         bucket_count(b, FREED, n, 1); /* cannot be followed: counted as allocated, not as in use */
-    } else if (stale.address) {
-        bucket_count(stale.bucket, FREED, stale.size, 1);
+    } else {
+        if (stale.address) {
+            bucket_count(stale.bucket, FREED, stale.size, 1);
+            watch_count(stale.size, stale.bucket->key[1], -1);
+        }
+        watch_count(n, rate, 1);
     }
     heap_leave();
 }
@@ -186,6 +221,7 @@ bool heap_freed(void *p, struct live_object *object)
     bool found = live_remove(p, object, self.depth > 1);
     if (found) {
         bucket_count(object->bucket, FREED, object->size, 1);
+        watch_count(object->size, object->bucket->key[1], -1);
     }
     heap_leave();
     return found;
@@ -197,6 +233,7 @@ void heap_unfreed(const struct live_object *object)
     heap_enter();
     if (live_insert(object, &stale, self.depth > 1)) {
         bucket_count(object->bucket, FREED, object->size, (uint64_t)-1);
+        watch_count(object->size, object->bucket->key[1], 1);
     }
     heap_leave();
 }
@@ -234,6 +271,7 @@ static bool bucket_sample(const struct bucket *b, struct snapshot_sample *s)
         return false;
     }
     s->stack = b->stack;
+    s->labels = NULL;
     if (is_mixed(b)) {
         s->bytes_label = b->key[0] & ~MIXED;
         s->value[0] = (int64_t)((since + (1 << (FIXED - 1))) >> FIXED);

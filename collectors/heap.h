@@ -29,6 +29,9 @@ HOT static inline bool heap_countdown(size_t n)
 
 /* Mean bytes between samples (0 = off, 1 = all); seed 0 = none given. Constructor only. */
 void heap_start(uint64_t rate, uint64_t seed);
+/* dump() is called, inside the allocation, each time the estimate of the live heap passes its last
+ * peak by that many bytes (0 = never). Constructor only, before heap_start(). */
+void heap_watch(int64_t growth, void (*dump)(void));
 /* No allocation will be sampled from now on (another malloc won). */
 void heap_stop(void);
 /* In a forked child, its parent's nth: its sampling is its own from here. */

@@ -32,9 +32,18 @@ const char *pseudo_name(uintptr_t pc);
 
 enum { SNAPSHOT_VALUES = 4 };
 
+/* A label set, sorted by key. */
+struct labels {
+    uint32_t count;
+    struct label {
+        const char *key, *value;
+    } label[];
+};
+
 struct snapshot_sample {
     const struct stack *stack;
-    uint64_t bytes_label; /* object size for the heap's numeric label "bytes"; 0 = none */
+    uint64_t bytes_label;        /* object size for the heap's numeric label "bytes"; 0 = none */
+    const struct labels *labels; /* NULL = none */
     int64_t value[SNAPSHOT_VALUES];
 };
 

@@ -30,6 +30,7 @@ struct thread {
     void *(*start)(void *);   /* the program's start routine (pthread_create), */
     int (*start_c11)(void *); /* or thrd_create's */
     void *start_arg;
+    const struct labels *labels; /* inherited */
 } __attribute__((aligned(CACHE_LINE)));
 
 /* Reserves the rows. Constructor only; 0 or -ENOMEM. */

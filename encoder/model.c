@@ -24,6 +24,7 @@ void model_close(struct model *m)
     ids_close(&m->strings);
     ids_close(&m->locations);
     buffer_free(&m->stack);
+    buffer_free(&m->labels);
 }
 
 /* ---- strings ---- */
@@ -78,6 +79,27 @@ static bool has_value(const struct profile_shape *shape, const struct snapshot_s
     return false;
 }
 
+static void add_labels(struct model *m, const struct snapshot_sample *sample,
+                       struct model_sample *out)
+{
+    uint32_t set = sample->labels ? sample->labels->count : 0;
+    if (!buffer_reserve(&m->labels, (set + 1) * sizeof(struct model_label))) {
+        m->error = -ENOMEM;
+        return;
+    }
+    struct model_label *label = m->labels.at;
+    out->label = label;
+    for (uint32_t i = 0; i < set; i++) {
+        const struct label *l = &sample->labels->label[i];
+        label[out->labels++] =
+            (struct model_label){.key = model_string(m, l->key), .str = model_string(m, l->value)};
+    }
+    if (sample->bytes_label) {
+        label[out->labels++] = (struct model_label){.key = model_string(m, "bytes"),
+                                                    .num = (int64_t)sample->bytes_label};
+    }
+}
+
 bool model_sample(struct model *m, const struct profile_shape *shape,
                   const struct snapshot_sample *sample, struct model_sample *out)
 {
@@ -100,10 +122,7 @@ bool model_sample(struct model *m, const struct profile_shape *shape,
     }
     *out = (struct model_sample){
         .location = location, .depth = depth, .values = shape->values, .value = sample->value};
-    if (sample->bytes_label) {
-        out->label_key = model_string(m, "bytes");
-        out->label_num = (int64_t)sample->bytes_label;
-    }
+    add_labels(m, sample, out);
     return m->error == 0;
 }
 

@@ -18,6 +18,7 @@ struct model {
     struct ids strings;   /* key: a hash of the text; item: the text, which is somebody else's */
     struct ids locations; /* key and item: the stored pc */
     struct buffer stack;  /* uint32_t[], the location ids of the sample at hand */
+    struct buffer labels; /* struct model_label[], its labels */
     uint32_t functions;   /* how many pseudo frames have been met */
     int error;
 };
@@ -28,8 +29,14 @@ struct model_sample {
     uint32_t depth;
     int values;
     const int64_t *value;
-    uint32_t label_key; /* 0: no label */
-    int64_t label_num;
+    const struct model_label *label;
+    uint32_t labels;
+};
+
+struct model_label {
+    uint32_t key;
+    uint32_t str; /* 0: num it is */
+    int64_t num;
 };
 
 struct model_location {

@@ -107,6 +107,21 @@ static bool encode_ids(pb_ostream_t *stream, const pb_field_t *field, void *cons
     return stream->callback ? write_packed(stream, ids) : pb_write(stream, NULL, ids->size);
 }
 
+/* nanopb's callback for Sample.label. */
+static bool encode_labels(pb_ostream_t *stream, const pb_field_t *field, void *const *arg)
+{
+    const struct model_sample *sample = *arg;
+    for (uint32_t i = 0; i < sample->labels; i++) {
+        const struct model_label *l = &sample->label[i];
+        pprof_Label m = {.key = l->key, .str = l->str, .num = l->num};
+        if (!pb_encode_tag(stream, PB_WT_STRING, field->tag) ||
+            !pb_encode_submessage(stream, pprof_Label_fields, &m)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* ---- the items ---- */
 
 void protobuf_sample_type(struct gzip *out, uint32_t type, uint32_t unit)
@@ -141,10 +156,7 @@ void protobuf_sample(struct gzip *out, const struct model_sample *sample)
     pprof_Sample m = {.location_id = {.funcs.encode = encode_ids, .arg = &ids}};
     m.value_count = (pb_size_t)sample->values;
     memcpy(m.value, sample->value, (size_t)sample->values * sizeof m.value[0]);
-    if (sample->label_key) {
-        m.label_count = 1;
-        m.label[0] = (pprof_Label){.key = sample->label_key, .num = sample->label_num};
-    }
+    m.label = (pb_callback_t){.funcs.encode = encode_labels, .arg = (void *)(uintptr_t)sample};
     put_message(out, pprof_Profile_sample_tag, pprof_Sample_fields, &m);
 }
 

@@ -10,6 +10,7 @@
 #include "collectors/base/sys.h"
 #include "collectors/base/text.h"
 #include "collectors/kinds.h"
+#include "collectors/labels.h"
 #include "collectors/stack.h"
 
 #include <fnmatch.h>
@@ -19,6 +20,7 @@
 
 struct config config;
 
+enum { KEEP_MAX = 10000 };
 #define MARKER "PPROF_PARENT"
 
 /* ---- kinds of values: each reads a text, false = not valid ---- */
@@ -91,6 +93,15 @@ static const struct setting {
     {"PPROF_SYMBOLIZE", &config.symbolize, 1, 0, 1, read_number, "0 or 1"},
     /* seconds that a normal end waits at most for the symboliser */
     {"PPROF_EXIT_WAIT", &config.exit_wait, 10, 0, 86400, read_number, "0 to 86400"},
+    /* seconds between dumps made by themselves */
+    {"PPROF_INTERVAL", &config.interval, 0, 0, 31536000, read_number, "0 to 31536000"},
+    /* dumps of this process that are kept, the newest; 0 = all */
+    {"PPROF_KEEP", &config.keep, 0, 0, KEEP_MAX, read_number, "0 to 10000"},
+    /* each dump holds what happened since the one before */
+    {"PPROF_DELTA", &config.delta, 0, 0, 1, read_number, "0 or 1"},
+    /* a dump each time the live heap passes its last peak by that many bytes */
+    {"PPROF_HEAP_GROWTH", &config.heap_growth, 0, 0, INT64_MAX, read_number,
+     "0 to 9223372036854775807"},
     /* fixes the sampling decisions; 0 = not fixed */
     {"PPROF_SEED", &config.seed, 0, INT64_MIN, INT64_MAX, read_number, "a whole number"},
 };
@@ -158,13 +169,10 @@ static void read_profiles(const char *list)
     }
 }
 
-/* The folder, absolute: a later chdir of the program must not move it. */
-static void read_out(const char *value)
+/* A path, absolute: a later chdir of the program must not move it. False: too long. */
+static bool read_path(const char *value, char *path)
 {
-    struct text t = text_in(config.out, sizeof config.out);
-    if (!value || !*value) {
-        value = "pprof";
-    }
+    struct text t = text_in(path, CONFIG_PATH_MAX);
     if (value[0] != '/') {
         char cwd[CONFIG_PATH_MAX];
         long n = sys_call2(SYS_getcwd, cwd, sizeof cwd);
@@ -174,10 +182,35 @@ static void read_out(const char *value)
         }
     }
     text_add(&t, value);
-    if (t.cut) {
+    return !t.cut;
+}
+
+static void read_out(const char *value)
+{
+    static const char otherwise[] = "pprof";
+    value = value && *value ? value : otherwise;
+    if (!read_path(value, config.out)) {
         complain("PPROF_OUT", value, "a path of at most 4095 bytes");
-        t = text_in(config.out, sizeof config.out);
-        text_add(&t, "pprof");
+        if (!read_path(otherwise, config.out)) {
+            memcpy(config.out, otherwise, sizeof otherwise);
+        }
+    }
+}
+
+static void read_log(const char *value)
+{
+    config.log[0] = '\0';
+    if (value && *value && (!read_path(value, config.log) || log_to(config.log) != 0)) {
+        complain("PPROF_LOG", value, "a file that can be written");
+        config.log[0] = '\0';
+    }
+}
+
+static void read_labels(const char *value)
+{
+    config.labels = NULL;
+    if (value && *value && !labels_read(value, &config.labels)) {
+        complain("PPROF_LABELS", value, "k=v,... without empty keys or values");
     }
 }
 
@@ -185,11 +218,13 @@ void config_read(char *const *env, bool secure)
 {
     static char *const nothing[] = {NULL};
     env = secure ? nothing : env;
+    read_log(env_find(env, "PPROF_LOG"));
     for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
         read_setting(&settings[i], env_find(env, settings[i].name));
     }
     read_profiles(env_find(env, "PPROF_PROFILES"));
     read_out(env_find(env, "PPROF_OUT"));
+    read_labels(env_find(env, "PPROF_LABELS"));
     const char *binary_path = env_find(env, "PPROF_BINARY_PATH");
     config.binary_path = binary_path ? binary_path - sizeof "PPROF_BINARY_PATH=" + 1 : NULL;
     const char *preload = env_find(env, "LD_PRELOAD");
@@ -231,6 +266,9 @@ void config_hand_down(void)
 {
     if (!config.is_child) {
         env_set("PPROF_OUT", config.out);
+        if (config.log[0]) {
+            env_set("PPROF_LOG", config.log);
+        }
         env_set(MARKER, "1");
     }
 }

@@ -19,13 +19,19 @@ struct config {
     int64_t at_exit;
     int64_t children;
     int64_t symbolize;
-    int64_t exit_wait;       /* seconds */
-    int64_t seed;            /* 0 = none */
-    const char *binary_path; /* PPROF_BINARY_PATH=…, for the symboliser; NULL = not set */
-    const char *only;        /* PPROF_ONLY, NULL = all */
-    int pid;                 /* of the process that is profiled */
-    bool in_place;           /* no process can be made here: valgrind knows no such clone */
-    bool is_child;           /* a process that an injected one started */
+    int64_t exit_wait; /* seconds */
+    int64_t seed;      /* 0 = none */
+    int64_t interval;  /* seconds; 0 = none */
+    int64_t keep;      /* dumps; 0 = all */
+    int64_t delta;
+    int64_t heap_growth;         /* bytes; 0 = none */
+    const struct labels *labels; /* PPROF_LABELS, NULL = none */
+    char log[CONFIG_PATH_MAX];   /* PPROF_LOG, absolute; empty = none */
+    const char *binary_path;     /* PPROF_BINARY_PATH=…, for the symboliser; NULL = not set */
+    const char *only;            /* PPROF_ONLY, NULL = all */
+    int pid;                     /* of the process that is profiled */
+    bool in_place;               /* no process can be made here: valgrind knows no such clone */
+    bool is_child;               /* a process that an injected one started */
 };
 
 extern HIDDEN struct config config;
@@ -37,8 +43,8 @@ void config_read(char *const *env, bool secure);
 /* Does the comma list of globs (as fnmatch knows them) match name? Constructor only. */
 bool config_glob_list(const char *list, const char *name);
 
-/* Makes PPROF_OUT absolute in the environment and leaves the marker there, for the processes that
- * this one will start. Only in the first injected process. */
+/* Makes PPROF_OUT and PPROF_LOG absolute in the environment and leaves the marker there, for the
+ * processes that this one will start. Only in the first injected process. */
 void config_hand_down(void);
 
 #endif

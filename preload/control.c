@@ -5,6 +5,7 @@
  */
 #include "preload/control.h"
 
+#include "collectors/base/log.h"
 #include "collectors/base/sys.h"
 #include "collectors/cpu.h"
 #include "collectors/recorded.h"
@@ -16,9 +17,17 @@ static bool forked;
 static uint32_t ending; /* 0, or the thread that makes the last dump; then ENDED */
 #define ENDED UINT32_MAX
 
+/* The processes that others made leave no files for having been there. */
+static bool only_if_recorded(void)
+{
+    return config.is_child || forked;
+}
+
 void control_start(void)
 {
     pid = sys_getpid();
+    log_process(pid);
+    scribe_reside(only_if_recorded());
 }
 
 int control_pid(void)
@@ -26,15 +35,19 @@ int control_pid(void)
     return pid;
 }
 
-void control_dump(void)
+static uint32_t dump_now(void)
 {
-    if (sys_getpid() != pid) {
-        return; /* a vfork child: its parent's memory, not its parent */
-    }
     recorded_settle();
     cpu_before_dump(false);
     scribe_reap();
-    scribe_request();
+    return scribe_request();
+}
+
+void control_dump(void)
+{
+    if (sys_getpid() == pid) { /* no vfork child: its parent's memory, not its parent */
+        dump_now();
+    }
 }
 
 /* What the kernel never signalled is credited after the question whether anything was recorded: a
@@ -42,18 +55,25 @@ void control_dump(void)
 static void last_dump(void)
 {
     bool recorded = recorded_anything();
-    bool first_process = !config.is_child && !forked;
-    if (config.at_exit && (recorded || first_process)) {
+    if (config.at_exit && (recorded || !only_if_recorded())) {
         recorded_settle();
         cpu_before_dump(true);
-        scribe_wait_written(scribe_request());
+        scribe_wait_written(scribe_request(), INT64_MAX);
     }
 }
 
 void control_before_exec(void)
 {
     if (pid != 0 && LOAD(&ending) == 0) {
+        scribe_dismiss();
         last_dump();
+    }
+}
+
+void control_exec_failed(void)
+{
+    if (pid != 0 && LOAD(&ending) == 0) {
+        scribe_reside(only_if_recorded());
     }
 }
 
@@ -61,6 +81,7 @@ void control_end_by_signal(void)
 {
     uint32_t nobody = 0;
     if (pid != 0 && sys_getpid() == pid && CAS(&ending, &nobody, (uint32_t)sys_gettid())) {
+        scribe_dismiss();
         last_dump();
     }
 }
@@ -81,22 +102,38 @@ void control_end(void)
         }
         return;
     }
+    scribe_dismiss();
     last_dump();
     scribe_wait_idle(config.exit_wait * NSEC_PER_SEC);
     STORE_RELEASE(&ending, ENDED);
     sys_futex_wake(&ending);
 }
 
-void control_reap(void)
+void control_heap_grown(void)
+{
+    enum { AT_MOST = 100000000 }; /* ns */
+    if (sys_getpid() == pid) {
+        scribe_wait_written(dump_now(), AT_MOST);
+    }
+}
+
+void control_tick(void)
 {
     scribe_reap();
+    if (scribe_is_due()) {
+        control_dump();
+    }
 }
 
 void control_fork_child(void)
 {
     pid = sys_getpid();
     config.pid = pid;
+    log_process(pid);
     forked = true;
     ending = 0;
     scribe_fork_child();
+    if (config.interval) {
+        scribe_reside(true);
+    }
 }

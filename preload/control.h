@@ -29,8 +29,16 @@ void control_before_exec(void);
  * end that is under way. Any thread; SIGNAL_SAFE. */
 SIGNAL_SAFE void control_end_by_signal(void);
 
-/* Collects a scribe that has ended, if there is one. SIGNAL_SAFE; nothing to do costs a load. */
-SIGNAL_SAFE void control_reap(void);
+/* That exec has failed. */
+void control_exec_failed(void);
+
+/* The live heap has passed its last peak: a dump, of this moment: the thread goes on when it is
+ * written, or after 0.1 s. Inside malloc; SIGNAL_SAFE. */
+SIGNAL_SAFE void control_heap_grown(void);
+
+/* At each tick of a thread's timer: collects a scribe that has ended, if there is one. SIGNAL_SAFE;
+ * nothing to do costs a load. */
+SIGNAL_SAFE void control_tick(void);
 
 /* In a forked child. */
 void control_fork_child(void);

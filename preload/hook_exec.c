@@ -71,6 +71,7 @@ static int failed(int result)
     int saved = errno;
     hook_signal_exec_failed();
     if (sys_getpid() == control_pid()) {
+        control_exec_failed();
         cpu_resume_thread();
     }
     errno = saved;

@@ -145,7 +145,7 @@ static BELOW_PROGRAM void call_program(struct disposition *d, int sig, siginfo_t
 static BELOW_PROGRAM void on_prof(int sig, siginfo_t *info, void *context)
 {
     if (cpu_signal(info, context)) {
-        control_reap();
+        control_tick();
         return;
     }
     if (self.prof_blocked) { /* the program's own, which it believes to be blocked: later */

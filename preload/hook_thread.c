@@ -39,6 +39,7 @@ static void thread_begin(struct thread *t)
     t->stack_hi = self.stack_hi;
     self.thread = t;
     self.prof_blocked = t->prof_blocked;
+    self.labels = t->labels;
     hook_sigmask_thread_begin();
     cpu_thread_begin(t);
     if (have_key) {
@@ -101,6 +102,7 @@ static struct thread *thread_announce(const pthread_attr_t *attr)
     if (t) {
         t->stack_lo = stack_size(attr);
         t->prof_blocked = self.prof_blocked;
+        t->labels = self.labels;
     }
     return t;
 }

@@ -10,6 +10,7 @@
 #include "collectors/cpu.h"
 #include "collectors/heap.h"
 #include "collectors/kinds.h"
+#include "collectors/labels.h"
 #include "collectors/rules.h"
 #include "collectors/stack.h"
 #include "encoder/maps.h"
@@ -43,6 +44,7 @@ static void start_heap(void)
         log_line("another malloc comes before this library: the heap is not seen");
         wanted = false;
     }
+    heap_watch(config.heap_growth, control_heap_grown);
     heap_start(wanted ? (uint64_t)config.mem_rate : 0, (uint64_t)config.seed);
 }
 
@@ -56,6 +58,7 @@ static void start_profiles(void)
     threads_start();
     hook_cxx_start();
     hook_signal_start((int)config.signal, cpu_rate > 0, config.at_exit);
+    labels_start(config.labels);
     scribe_start();
     control_start();
     hook_process_start();

@@ -4,9 +4,9 @@
  * whether there is a scribe (IDLE, STARTING, ALIVE). A request counts up; if there is no scribe, it
  * also swaps in STARTING and makes one, which sets ALIVE. The scribe writes a dump whenever the
  * number is not the one it last served, and leaves by swapping the word, unchanged, for the same
- * with IDLE: a request that comes in between makes the swap fail. `written` tells the number last
- * served. A scribe that was killed leaves ALIVE behind but, the kernel sees to that, no tid: the
- * next request replaces it.
+ * with IDLE: a request that comes in between makes the swap fail. LEAVE tells one that stays by the
+ * clock to do likewise. `written` tells the number last served. A scribe that was killed leaves
+ * ALIVE behind but, the kernel sees to that, no tid: the next request replaces it.
  *
  * Two blocks of stack and thread memory take turns, because a scribe still stands on its own when
  * it has given the word back.
@@ -15,7 +15,9 @@
 
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
+#include "collectors/recorded.h"
 #include "preload/config.h"
+#include "preload/credentials.h"
 #include "preload/dump.h"
 #include "preload/symbolizer.h"
 
@@ -24,6 +26,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 enum {
@@ -33,7 +36,8 @@ enum {
     STARTING = 1,
     ALIVE = 2,
     PHASE = 3, /* mask */
-    REQUEST = 4,
+    LEAVE = 4, /* a bit: none is to stay */
+    REQUEST = 8,
 };
 
 static struct block {
@@ -43,6 +47,8 @@ static struct block {
 } blocks[2];
 
 static uint32_t state;
+static bool recorded_only; /* see scribe_reside */
+static int64_t due;        /* CLOCK_MONOTONIC of the next dump by interval */
 static uint32_t written;
 static uint32_t turn;
 static uint32_t serving_here; /* threads of the program that do the scribe's work */
@@ -72,14 +78,54 @@ static void drop_descriptors(void)
     }
 }
 
-/* Serves requests until there are none. */
-static void serve(bool symbolize)
+/* ---- the one that stays ---- */
+
+/* Still the memory of the program that made this scribe, and that program alive? It may have become
+ * another one by an exec that no hook saw. */
+static bool program_is_there(void)
+{
+    enum { KCMP_VM_ = 1 };
+    return (int)sys_call0(SYS_getppid) == config.pid &&
+           sys_call5(SYS_kcmp, sys_getpid(), config.pid, KCMP_VM_, 0, 0) <= 0;
+}
+
+static void interval_begins(void)
+{
+    STORE(&due, sys_clock_ns(CLOCK_MONOTONIC) + config.interval * NSEC_PER_SEC);
+}
+
+/* Sleeps until a request comes or a dump is due, which it then requests itself. False: to leave. */
+static bool stay(uint32_t seen)
+{
+    enum { LOOK_AFTER = 10 }; /* seconds: the signal of the program's death may come too early */
+    if (seen & LEAVE || !program_is_there()) {
+        return false;
+    }
+    int64_t left = LOAD(&due) - sys_clock_ns(CLOCK_MONOTONIC);
+    if (left > 0) {
+        int64_t most = LOOK_AFTER * NSEC_PER_SEC;
+        sys_futex_wait(&state, seen, left < most ? left : most);
+        return true;
+    }
+    interval_begins();
+    if (recorded_anything() || !recorded_only) {
+        recorded_settle();
+        ADD(&state, REQUEST);
+    }
+    return true;
+}
+
+/* Serves requests until there are none; resident: and then by the clock. */
+static void serve(bool symbolize, bool resident)
 {
     ADD(&state, ALIVE - STARTING);
     int64_t pause_ns = 1000000; /* 1 ms, growing: how often a running symboliser is looked after */
     for (;;) {
         uint32_t now = LOAD_ACQUIRE(&state);
         if (now / REQUEST != written) {
+            if (resident) {
+                credentials_follow(config.pid);
+            }
             dump_write();
             STORE_RELEASE(&written, now / REQUEST);
             sys_futex_wake(&written);
@@ -94,6 +140,9 @@ static void serve(bool symbolize)
             pause_ns = pause_ns < 16000000 ? pause_ns * 2 : pause_ns;
             continue;
         case SYMBOLIZER_IDLE:
+            if (resident && stay(now)) {
+                continue;
+            }
             break;
         }
         if (CAS(&state, &now, (now & ~(uint32_t)PHASE) | IDLE)) {
@@ -115,7 +164,11 @@ static void scribe_main(void *arg)
         sys_call2(SYS_setrlimit, RLIMIT_NOFILE, &files);
     }
     sys_call2(SYS_prctl, PR_SET_NAME, "pprof-scribe");
-    serve(true);
+    if (config.interval) {
+        sys_wake_by(SIGURG);
+        sys_call2(SYS_prctl, PR_SET_PDEATHSIG, SIGURG);
+    }
+    serve(true, config.interval != 0);
     for (;;) {
         sys_call1(SYS_exit, 0);
     }
@@ -181,7 +234,7 @@ static bool clone_scribe(void)
 static void serve_here(void *arg)
 {
     (void)arg;
-    serve(false);
+    serve(false, false);
 }
 
 /* Is anybody at work on the requests? STARTING is a thread that runs, with its signals blocked,
@@ -208,7 +261,23 @@ static void serve_without_process(void)
     sys_unmap(stack, STACK_BYTES);
 }
 
-uint32_t scribe_request(void)
+/* Is the next child to be the first of a new pid namespace (unshare(CLONE_NEWPID))? Its end would
+ * be the end of that namespace. Before the first one the link leads nowhere. */
+static bool children_are_elsewhere(void)
+{
+    static const char next[] = "/proc/self/ns/pid_for_children";
+    struct stat of_own, of_next;
+    if (sys_call4(SYS_newfstatat, AT_FDCWD, "/proc/self/ns/pid", &of_own, 0) != 0) {
+        return false;
+    }
+    long err = sys_call4(SYS_newfstatat, AT_FDCWD, next, &of_next, 0);
+    return err == 0 ? of_own.st_ino != of_next.st_ino
+                    : sys_call4(SYS_newfstatat, AT_FDCWD, next, &of_next, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* Adds to the number of requests and sees to it that there is somebody to serve them. The number.
+ */
+static uint32_t ask(uint32_t requests)
 {
     /* A handler that ended the process between the swap and the clone would wait for itself; and
      * the scribe is to be born with every signal blocked. */
@@ -218,23 +287,58 @@ uint32_t scribe_request(void)
     bool there;
     do {
         there = somebody_lives(was);
-        next = (there ? was : (was & ~(uint32_t)PHASE) | STARTING) + REQUEST;
+        next = (there ? was : (was & ~(uint32_t)PHASE) | STARTING) + requests * REQUEST;
     } while (!CAS(&state, &was, next));
     if (there) {
         sys_futex_wake(&state);
-    } else if (config.in_place || !clone_scribe()) {
+    } else if (config.in_place || children_are_elsewhere() || !clone_scribe()) {
         serve_without_process();
     }
     sys_restore_signals(mask);
     return next / REQUEST;
 }
 
-void scribe_wait_written(uint32_t request)
+uint32_t scribe_request(void)
+{
+    return ask(1);
+}
+
+void scribe_reside(bool only_if_recorded)
+{
+    recorded_only = only_if_recorded;
+    __atomic_fetch_and(&state, ~(uint32_t)LEAVE, __ATOMIC_RELAXED);
+    if (config.interval) {
+        interval_begins();
+        ask(0);
+    }
+}
+
+void scribe_dismiss(void)
+{
+    if (config.interval) {
+        __atomic_fetch_or(&state, LEAVE, __ATOMIC_RELAXED);
+        sys_futex_wake(&state);
+    }
+}
+
+bool scribe_is_due(void)
+{
+    if (LIKELY(config.interval == 0) || somebody_lives(LOAD(&state))) {
+        return false;
+    }
+    int64_t seen = LOAD(&due);
+    int64_t now = sys_clock_ns(CLOCK_MONOTONIC);
+    return now >= seen && CAS(&due, &seen, now + config.interval * NSEC_PER_SEC);
+}
+
+void scribe_wait_written(uint32_t request, int64_t timeout_ns)
 {
     uint32_t now;
-    while ((int32_t)((now = LOAD_ACQUIRE(&written)) - request) < 0 &&
+    while ((int32_t)((now = LOAD_ACQUIRE(&written)) - request) < 0 && timeout_ns > 0 &&
            somebody_lives(LOAD(&state))) {
-        sys_futex_wait(&written, now, NSEC_PER_SEC / 10);
+        int64_t slice = NSEC_PER_SEC / 10;
+        sys_futex_wait(&written, now, slice);
+        timeout_ns -= slice;
     }
 }
 

@@ -2,7 +2,8 @@
  *
  * The scribe: a process that shares the program's memory and nothing else, made for a dump and gone
  * after it. The program pauses for one clone(); it gets no thread, no child that its wait() could
- * see, no SIGCHLD and no descriptor. The scribe writes the files and then runs the symboliser.
+ * see, no SIGCHLD and no descriptor. The scribe writes the files and then runs the symboliser. With
+ * PPROF_INTERVAL it stays, asleep, and also dumps by itself.
  */
 #ifndef PRELOAD_SCRIBE_H
 #define PRELOAD_SCRIBE_H
@@ -16,11 +17,21 @@ void scribe_start(void);
  * is written before this returns. Returns the request's number. SIGNAL_SAFE. */
 SIGNAL_SAFE uint32_t scribe_request(void);
 
-/* Waits until the raw files of a request are complete (or its scribe is dead). */
-void scribe_wait_written(uint32_t request);
+/* Waits until the raw files of a request are complete (or its scribe is dead), at most so long, in
+ * tenths of a second. SIGNAL_SAFE. */
+SIGNAL_SAFE void scribe_wait_written(uint32_t request, int64_t timeout_ns);
 
 /* Waits until no scribe is at work, at most so long. */
 void scribe_wait_idle(int64_t timeout_ns);
+
+/* With PPROF_INTERVAL: makes a scribe that stays, unless there is one, and takes scribe_dismiss()
+ * back. only_if_recorded: it dumps by itself only once something was recorded. SIGNAL_SAFE. */
+SIGNAL_SAFE void scribe_reside(bool only_if_recorded);
+/* The program ends: no scribe is to stay. SIGNAL_SAFE. */
+SIGNAL_SAFE void scribe_dismiss(void);
+/* Is a dump by interval due, and no scribe there to see to it (none can be had, or it was killed)?
+ * Says so to one caller. SIGNAL_SAFE. */
+SIGNAL_SAFE bool scribe_is_due(void);
 
 /* Collects ended scribes, which are children that only a wait with __WCLONE sees. SIGNAL_SAFE. */
 SIGNAL_SAFE void scribe_reap(void);

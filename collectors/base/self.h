@@ -11,6 +11,7 @@
 #include "collectors/base/abi.h"
 
 struct thread;
+struct labels;
 
 struct self {
     /* An allocation of that many bytes or more is sampled, a smaller one is subtracted. 0 in a new
@@ -20,15 +21,16 @@ struct self {
     uint64_t random;    /* state of the thread's generator; 0 = not yet seeded */
     uintptr_t stack_lo; /* the thread's own stack; 0 = unknown */
     uintptr_t stack_hi;
-    struct thread *thread; /* its row in the registry; NULL = not registered */
-    uint64_t probe_left;   /* heap_left as it was when probe_armed was set */
-    uint32_t trail;        /* the number of its last walk's trail; 0 = none yet */
-    uint32_t depth;        /* > 0 while inside the profiler: nested events are not sampled */
-    uint64_t fork_mask;    /* the signal mask before the fork handlers that are running */
-    bool probe_armed;      /* "does this operator new come back through malloc?" is being asked */
-    bool probe_hit;        /* it does */
-    bool prof_blocked;     /* the program believes that it blocks SIGPROF in this thread */
-    bool prof_pending;     /* a SIGPROF of the program's own arrived meanwhile */
+    struct thread *thread;       /* its row in the registry; NULL = not registered */
+    uint64_t probe_left;         /* heap_left as it was when probe_armed was set */
+    uint32_t trail;              /* the number of its last walk's trail; 0 = none yet */
+    uint32_t depth;              /* > 0 while inside the profiler: nested events are not sampled */
+    const struct labels *labels; /* that its samples carry; NULL = none */
+    uint64_t fork_mask;          /* the signal mask before the fork handlers that are running */
+    bool probe_armed;  /* "does this operator new come back through malloc?" is being asked */
+    bool probe_hit;    /* it does */
+    bool prof_blocked; /* the program believes that it blocks SIGPROF in this thread */
+    bool prof_pending; /* a SIGPROF of the program's own arrived meanwhile */
 };
 
 extern HIDDEN THREAD_LOCAL struct self self;

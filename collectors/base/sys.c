@@ -87,6 +87,32 @@ bool sys_readable(uintptr_t addr)
     return err != -EFAULT;
 }
 
+static void on_wake(int signal)
+{
+    (void)signal;
+}
+
+/* Where the kernel lets a handler return to: rt_sigreturn is 15. */
+static __attribute__((naked)) void back_from_handler(void)
+{
+    __asm__("mov $15, %eax\n"
+            "syscall\n");
+}
+
+void sys_wake_by(int signal)
+{
+    enum { HAS_RESTORER = 0x04000000 };
+    struct { /* as the kernel has it */
+        void (*handler)(int);
+        uint64_t flags;
+        void (*restorer)(void);
+        uint64_t mask;
+    } action = {on_wake, HAS_RESTORER, back_from_handler, ~0ULL};
+    uint64_t bit = 1ULL << (signal - 1);
+    sys_call4(SYS_rt_sigaction, signal, &action, NULL, sizeof action.mask);
+    sys_call4(SYS_rt_sigprocmask, SIG_UNBLOCK, &bit, NULL, sizeof bit);
+}
+
 int sys_futex_wait(const uint32_t *word, uint32_t seen, int64_t timeout_ns)
 {
     struct timespec ts = {timeout_ns / NSEC_PER_SEC, timeout_ns % NSEC_PER_SEC};

@@ -144,6 +144,9 @@ static inline void sys_restore_signals(uint64_t old)
     sys_call4(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, &old, 0, sizeof old);
 }
 
+/* This process's own: the signal interrupts a sleep and does nothing else. */
+void sys_wake_by(int signal);
+
 /* Sleep while *word == seen, at most timeout_ns (negative: without end); wake all sleepers.
  * Only processes that share this memory. */
 int sys_futex_wait(const uint32_t *word, uint32_t seen, int64_t timeout_ns);

@@ -24,6 +24,12 @@ NONSENSE = {
     "PPROF_SYMBOLIZE": ("perhaps", "3"),
     "PPROF_EXIT_WAIT": ("long", "-1"),
     "PPROF_SEED": ("random",),
+    "PPROF_INTERVAL": ("often", "-1"),
+    "PPROF_KEEP": ("some", "-1"),
+    "PPROF_DELTA": ("maybe", "2"),
+    "PPROF_HEAP_GROWTH": ("1G", "-1"),
+    "PPROF_LABELS": ("novalue", "k=", "=v", "a=b,,c=d"),
+    "PPROF_LOG": ("/nonexistent/log",),
 }
 
 

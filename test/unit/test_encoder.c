@@ -259,10 +259,10 @@ static void encode_heap(void)
     uintptr_t here = (uintptr_t)encode_heap + 5;
     uintptr_t libc = (uintptr_t)getauxval + 9;
     struct snapshot_sample sample[] = {
-        {STACK(libc, here, 4096, PSEUDO_TRUNCATED), 48, {3, 144, 1, 48}},
-        {STACK(here + 1), 0, {0}},
-        {STACK(here, libc, 40), 0, {-1, INT64_MAX, 0, 0}},
-        {NULL, 1, {0, 0, 0, 7}},
+        {STACK(libc, here, 4096, PSEUDO_TRUNCATED), 48, NULL, {3, 144, 1, 48}},
+        {STACK(here + 1), 0, NULL, {0}},
+        {STACK(here, libc, 40), 0, NULL, {-1, INT64_MAX, 0, 0}},
+        {NULL, 1, NULL, {0, 0, 0, 7}},
     };
     struct snapshot snap = {&heap_shape, 524288, 1700000000000000123, 77, sample, 4};
     struct maps *maps = read_maps();
@@ -356,7 +356,8 @@ static void test_sink_errors(void **state)
             random = random * 6364136223846793005 + 1442695040888963407;
             pc[j] = 0x10000 + (random >> 45);
         }
-        sample[i] = (struct snapshot_sample){stack_of(pc, 8), 0, {1, (int64_t)(random >> 30)}};
+        sample[i] = (struct snapshot_sample){.stack = stack_of(pc, 8),
+                                             .value = {1, (int64_t)(random >> 30)}};
     }
     struct snapshot snap = {&cpu_shape, 10000000, 5, 6, sample, SAMPLES};
     assert_int_equal(encode_to_memory(&snap, NULL, 0), 0);

@@ -4,6 +4,8 @@
  * model, the stack and bucket tables under concurrent insertion, the arena.
  */
 #include "collectors/base/arena.h"
+#include "collectors/base/sys.h"
+#include "collectors/delta.h"
 #include "collectors/live.h"
 #include "collectors/stack.h"
 #include "collectors/table.h"
@@ -196,12 +198,62 @@ static void test_arena_large(void **state)
     assert_null(arena_alloc(SIZE_MAX / 2));
 }
 
+/* ---- delta ---- */
+
+/* Random snapshots against a plain array of the last values, with samples that stand twice, are new
+ * or have vanished. */
+static void test_delta(void **state)
+{
+    (void)state;
+    enum { KEYS = 300 };
+    static struct snapshot_sample samples[2 * KEYS];
+    static int64_t last[KEYS], now[KEYS], differences[KEYS];
+    static char stacks[KEYS];
+    struct delta before = {NULL, 0};
+    for (int round = 0; round < 50; round++) {
+        size_t n = 0;
+        memset(now, 0, sizeof now);
+        for (int i = 0; i < 2 * KEYS; i++) {
+            if (random() % 3 == 0) {
+                int key = (int)(random() % KEYS);
+                int64_t value = random() % 3;
+                now[key] += value;
+                samples[n++] =
+                    (struct snapshot_sample){.stack = (void *)(stacks + key / 2), /* NOLINT */
+                                             .bytes_label = (uint64_t)(key % 2),
+                                             .value = {value, 0, -value, 0}};
+            }
+        }
+        struct delta after;
+        struct snapshot_sample *changed;
+        size_t bytes;
+        long made = delta_make(&before, samples, n, &after, &changed, &bytes);
+        memset(differences, 0, sizeof differences);
+        for (long i = 0; i < made; i++) {
+            long key = 2 * ((const char *)changed[i].stack - stacks) + (long)changed[i].bytes_label;
+            assert_int_equal(differences[key], 0); /* each once */
+            assert_int_not_equal(changed[i].value[0], 0);
+            assert_int_equal(changed[i].value[2], -changed[i].value[0]);
+            differences[key] = changed[i].value[0];
+        }
+        for (int key = 0; key < KEYS; key++) {
+            assert_int_equal(differences[key], now[key] - last[key]);
+        }
+        sys_unmap(changed, bytes);
+        delta_free(&before);
+        before = after;
+        memcpy(last, now, sizeof last);
+    }
+    delta_free(&before);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_live_model),    cmocka_unit_test(test_live_threads),
         cmocka_unit_test(test_table_threads), cmocka_unit_test(test_table_find),
-        cmocka_unit_test(test_arena_threads), cmocka_unit_test(test_arena_large),
+        cmocka_unit_test(test_delta),         cmocka_unit_test(test_arena_threads),
+        cmocka_unit_test(test_arena_large),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

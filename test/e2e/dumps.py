@@ -1,0 +1,189 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Dumps that come by themselves, how many are kept and what they hold: PPROF_INTERVAL, PPROF_KEEP,
+PPROF_DELTA, PPROF_HEAP_GROWTH; and PPROF_LABELS and PPROF_LOG.
+"""
+
+# timeout: 180
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+import elf
+from harness import KINDS, bare, case, files_in, finish, folder, inject, judged, load, ok, program, start
+
+EXACT = {"PPROF_MEM_RATE": "1"}
+MIB = 1 << 20
+
+
+def interval() -> None:
+    """Of a program that sleeps in one system call: it is neither woken nor given a child."""
+    code = "import time, os; t=time.monotonic(); time.sleep(3.5); print(round(time.monotonic()-t, 1))\n"
+    code += "try: os.waitpid(-1, 0)\nexcept ChildProcessError: print('no child')\n"
+    code += "print(len(os.listdir('/proc/self/task')), len(os.listdir('/proc/self/fd')))"
+    argv = [sys.executable, "-c", code]
+    plain, result = bare(argv), inject(argv, {"PPROF_INTERVAL": "1"})
+    ok("interval: as bare", result.stdout == plain.stdout, result.stdout.split(), plain.stdout.split())
+    times = [result.dump(n)["heap"].time_nanos / 1e9 for n in result.numbers()]
+    gaps = [b - a for a, b in zip(times, times[1:])]
+    ok("interval: a dump each second and one at the end", len(times) == 4, gaps)
+    ok("interval: a second apart", all(0.9 < g < 1.5 for g in gaps[:2]), gaps)
+
+
+def interval_and_signal() -> None:
+    """A resident scribe serves the signal too, is not left behind, and is replaced when killed."""
+    live = start([program("steady")], {"PPROF_INTERVAL": "1", "PPROF_AT_EXIT": "0"})
+    live.line()
+    live.dump()
+    tasks = Path(f"/proc/{live.pid}/task")
+    scribes = [int(p) for t in tasks.iterdir() for p in (t / "children").read_text().split()]
+    ok("one process beside it", len(scribes) == 1, scribes)
+    os.kill(scribes[0], signal.SIGKILL)
+    for _ in range(15):
+        live.tell("work 0")
+        live.line()
+    time.sleep(1.2)
+    ok("after it was killed dumps go on", max(live.numbers()) >= 3, live.numbers())
+    left = [int(p) for t in tasks.iterdir() for p in (t / "children").read_text().split()]
+    os.kill(live.pid, signal.SIGKILL)
+    live.child.wait()
+    until = time.monotonic() + 5
+    while any(Path(f"/proc/{p}").exists() for p in left) and time.monotonic() < until:
+        time.sleep(0.02)
+    gone = not any(Path(f"/proc/{p}").exists() for p in left)
+    ok("it ends with the program", bool(left) and gone and until - time.monotonic() > 3, left)
+
+
+def interval_credentials() -> None:
+    """A program that gave its rights away: later dumps are made with those it has."""
+    out = folder() / "out"
+    out.mkdir()
+    os.chmod(out.parent, 0o755)
+    os.chmod(out, 0o777)
+    code = "import os, time; os.setgroups([]); os.setgid(65534); os.setuid(65534); time.sleep(1.5)"
+    inject([sys.executable, "-c", code], {"PPROF_INTERVAL": "1"}, out=out)
+    owners = {f.path.stat().st_uid for f in files_in(out)}
+    ok("after setuid the files are the new user's", owners == {65534}, owners)
+
+
+def interval_children() -> None:
+    """Forked and started processes: each by its own clock, those that recorded nothing not at all."""
+    script = f"sleep 2.5 & {program('ends')} exec >/dev/null; sleep 2.5; wait; exit 3"
+    result = inject(["bash", "-c", script], EXACT | {"PPROF_INTERVAL": "1"}, expect=3)
+    numbers: dict[str, set[int]] = {}
+    for f in files_in(result.out):
+        judged(f.path)
+        numbers.setdefault(f.exe, set()).add(f.number)
+    # At rate 1 a sleep has recorded its few allocations.
+    good = numbers.get("bash", set()) >= {1, 2, 3} and numbers.get("sleep", set()) >= {1, 2, 3}
+    ok("interval: children dump too", good, {k: sorted(v) for k, v in numbers.items()})
+    result = inject(["bash", "-c", "sleep 1.5; exit 3"], {"PPROF_INTERVAL": "1"}, expect=3)
+    writers = {f.exe for f in files_in(result.out)}
+    ok("interval: an idle child leaves none", writers == {"bash"}, writers)
+
+
+def keep() -> None:
+    live = start([program("steady")], {"PPROF_KEEP": "3"}, symbolize=True)
+    live.line()
+    for number in range(1, 8):
+        os.kill(live.pid, signal.SIGUSR2)
+        until = time.monotonic() + 20
+        while number not in live.numbers() and time.monotonic() < until:
+            time.sleep(0.01)
+    result = live.end()
+    ok("PPROF_KEEP=3: the newest three", result.numbers() == [6, 7, 8], result.numbers())
+    for number in result.numbers():
+        result.dump(number)
+
+
+def delta() -> None:
+    """Two dumps with known work in between, one with none, one after half was freed."""
+    env = EXACT | {"PPROF_DELTA": "1", "PPROF_CPU_RATE": "1000"}
+    live = start([program("steady")], env)
+    live.line()
+    sums = []
+    cpu = []
+    for work in (3, 5, 0):
+        live.tell(f"work {work}")
+        live.line()
+        files = live.dump()
+        heap = judged(files["heap"])
+        sums.append([heap.cumulative(c, elf.name).get("site_grow", 0) for c in ("alloc_space", "inuse_space")])
+        cpu.append(load(files["cpu"]))
+    live.end()
+    want = [[w * MIB, w * MIB] for w in (3, 5, 0)]
+    ok("delta: what happened since the one before", sums == want, sums)
+    # Each piece of work burns 0.1 s; a period is 1 ms and one more may be on the way.
+    burnt = [p.total("cpu") / 1e9 for p in cpu]
+    ok("delta: cpu too", all(0.09 < b < 0.25 for b in burnt), burnt)
+    spans = [p.duration_nanos for p in cpu]
+    times = [p.time_nanos for p in cpu]
+    good = all(abs(s - (b - a)) < 1e8 for s, a, b in zip(spans[1:], times, times[1:]))
+    ok("delta: duration is the time between the two", good, spans)
+
+
+def growth() -> None:
+    """16 MiB in steps of 1 MiB, twice, the second time after freeing all: a peak is passed once."""
+    code = "\n".join((
+        "import ctypes",
+        "libc = ctypes.CDLL(None)",
+        "libc.malloc.restype = ctypes.c_void_p; libc.free.argtypes = [ctypes.c_void_p]",
+        "for turn in range(2):",
+        "    blocks = [libc.malloc(1 << 20) for i in range(16)]",
+        "    for b in blocks: libc.free(b)",
+    ))  # fmt: skip
+    env = EXACT | {"PPROF_HEAP_GROWTH": str(4 * MIB), "PPROF_PROFILES": "heap,allocs,cpu"}
+    result = inject([sys.executable, "-c", code], env)
+    live = [result.dump(n)["heap"].total("inuse_space") for n in result.numbers()[:-1]]
+    # python itself has some MiB, so that 16 more pass 4 or 5 peaks, 4 to 5 MiB apart.
+    steps = [b - a for a, b in zip([0, *live], live)]
+    ok("growth: a dump for each 4 MiB of a new peak", 3 <= len(live) <= 5, [x / MIB for x in live])
+    ok("growth: at that moment", all(4 * MIB < s <= 5.1 * MIB for s in steps), steps)
+
+
+def labels() -> None:
+    env = {"PPROF_LABELS": "zone=b,app=web=1,zone=a", "PPROF_CPU_RATE": "1000"}
+    result = inject([program("cpu_threads"), "4", "50"], env | EXACT)
+    found = {tuple((x.key, x.text) for x in s.labels) for s in result.dump()["cpu"].samples}
+    want = {(("app", "web=1"), ("zone", "a"))}
+    ok("labels on the samples of every thread", found - {()} == want, found)
+    plain = [s for s in result.dump()["cpu"].samples if not s.labels]
+    lost = [n for s in plain for x in s.locations for line in x.lines for n in [line.function.name]]
+    ok("labels: none without but what is lost", all("lost" in n for n in lost), lost)
+    heap = {x.key for s in result.dump()["heap"].samples for x in s.labels}
+    ok("labels: not in the heap", heap == {"bytes"}, heap)
+
+
+def log() -> None:
+    """A folder that is a file: one line for each dump, in the log alone; the program is as bare."""
+    place = folder()
+    (place / "out").write_text("")
+    env = {"PPROF_LOG": "log", "PPROF_OUT": "out"}
+    argv = ["bash", "-c", "cd /; kill -USR2 $$; sleep 0.3; echo done; exit 4"]
+    result = inject(argv, env, expect=None, cwd=place)
+    ok("log: the program is as bare", (result.status, result.stdout, result.stderr) == (4, "done\n", ""))
+    lines = (place / "log").read_text().splitlines()
+    form = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ pprofinject\[\d+\]: no dump: cannot open the folder .*/out: ENOTDIR"
+    ok("log: a line for each dump", len(lines) == 2 and all(re.fullmatch(form, x) for x in lines), lines)
+    stamp = subprocess.run(["date", "-u", "+%Y-%m-%dT%H"], stdout=subprocess.PIPE, text=True).stdout
+    ok("log: the time is right", bool(lines) and lines[-1].startswith(stamp.strip()), lines[-1:])
+    ok("log: private", (place / "log").stat().st_mode & 0o777 == 0o600)
+    result = inject(argv, {"PPROF_LOG": "no/such/folder/log"}, expect=4, cwd=place)
+    ok("log: one that cannot be written is said", "PPROF_LOG" in result.stderr, result.stderr)
+    result = inject(["true"], {"PPROF_LOG": "log2", "PPROF_MEM_RATE": "x"}, cwd=place)
+    said = (place / "log2").read_text()
+    ok("log: start-up's messages too", result.stderr == "" and "PPROF_MEM_RATE" in said, said)
+
+
+for part in (interval, interval_and_signal, interval_credentials, interval_children, keep, delta, growth, labels, log):  # fmt: skip
+    with case(part.__name__):
+        part()
+finish()
