@@ -151,7 +151,7 @@ def growth() -> None:
 
 def labels() -> None:
     env = {"PPROF_LABELS": "zone=b,app=web=1,zone=a", "PPROF_CPU_RATE": "1000"}
-    result = inject([program("cpu_threads"), "4", "50"], env | EXACT)
+    result = inject([program("cpu_threads"), "8", "20000"], env | EXACT)
     found = {tuple((x.key, x.text) for x in s.labels) for s in result.dump()["cpu"].samples}
     want = {(("app", "web=1"), ("zone", "a"))}
     ok("labels on the samples of every thread", found - {()} == want, found)
