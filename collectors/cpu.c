@@ -72,11 +72,19 @@ static void credit(const struct stack *stack, const struct labels *labels, int64
     ADD(&(b ? b : &lost_bucket)->value[PERIODS], (uint64_t)periods);
 }
 
+static struct thread *sender(const siginfo_t *info)
+{
+    return info->si_code == SI_TIMER ? threads_from_cookie(info->si_value.sival_ptr) : NULL;
+}
+
+bool cpu_sent(const void *siginfo)
+{
+    return sender(siginfo) != NULL;
+}
+
 bool cpu_signal(const void *siginfo, const void *ucontext)
 {
-    const siginfo_t *info = siginfo;
-    struct thread *t =
-        info->si_code == SI_TIMER ? threads_from_cookie(info->si_value.sival_ptr) : NULL;
+    struct thread *t = sender(siginfo);
     if (!t) {
         return false;
     }

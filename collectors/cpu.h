@@ -20,6 +20,9 @@ void cpu_start(uint64_t rate, int signal, uint64_t seed);
 /* Nanoseconds of CPU time between samples; 0 when off. */
 int64_t cpu_period(void);
 
+/* Is a signal, taken by other means than its handler, from one of our timers? SIGNAL_SAFE. */
+SIGNAL_SAFE bool cpu_sent(const void *siginfo);
+
 /* The signal has come, with its siginfo_t and ucontext_t. False: it is not from one of our timers.
  * SIGNAL_SAFE; also in threads that have no thread block. */
 SIGNAL_SAFE bool cpu_signal(const void *siginfo, const void *ucontext);

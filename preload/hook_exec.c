@@ -9,7 +9,6 @@
  * our process: these only pass on what is ignored. The functions of the family are all built on two
  * of them, as in libc; no malloc, no stdio.
  */
-#include "collectors/base/self.h"
 #include "collectors/base/sys.h"
 #include "collectors/cpu.h"
 #include "preload/control.h"
@@ -55,7 +54,8 @@ static bool found_in_path(const char *file)
     }
 }
 
-static void before(bool dump)
+/* True: see hook_sigmask_is_awaited(). */
+static bool before(bool dump)
 {
     if (sys_getpid() == control_pid()) {
         if (dump) {
@@ -64,12 +64,14 @@ static void before(bool dump)
         cpu_pause_thread();
     }
     hook_signal_before_exec();
+    return hook_sigmask_is_awaited();
 }
 
-static int failed(int result)
+static int failed(int result, bool blocked)
 {
     int saved = errno;
     hook_signal_exec_failed();
+    hook_sigmask_wait_ends(blocked);
     if (sys_getpid() == control_pid()) {
         control_exec_failed();
         cpu_resume_thread();
@@ -80,26 +82,26 @@ static int failed(int result)
 
 EXPORT int execve(const char *path, char *const argv[], char *const env[])
 {
-    before(is_executable(path));
-    return failed(real_other.execve(path, argv, env));
+    bool blocked = before(is_executable(path));
+    return failed(real_other.execve(path, argv, env), blocked);
 }
 
 EXPORT int execvpe(const char *file, char *const argv[], char *const env[])
 {
-    before(found_in_path(file));
-    return failed(real_other.execvpe(file, argv, env));
+    bool blocked = before(found_in_path(file));
+    return failed(real_other.execvpe(file, argv, env), blocked);
 }
 
 EXPORT int fexecve(int fd, char *const argv[], char *const env[])
 {
-    before(true);
-    return failed(real_other.fexecve(fd, argv, env));
+    bool blocked = before(true);
+    return failed(real_other.fexecve(fd, argv, env), blocked);
 }
 
 EXPORT int execveat(int dir, const char *path, char *const argv[], char *const env[], int flags)
 {
-    before(true);
-    return failed(real_other.execveat(dir, path, argv, env, flags));
+    bool blocked = before(true);
+    return failed(real_other.execveat(dir, path, argv, env, flags), blocked);
 }
 
 EXPORT int execv(const char *path, char *const argv[])

@@ -46,7 +46,7 @@ static void fork_child(void)
     live_fork_child();
     cpu_fork_child(LOAD(&forks));
     heap_fork_child(LOAD(&forks));
-    self.prof_pending = false;
+    hook_sigmask_fork_child();
     fork_done();
 }
 

@@ -1,24 +1,34 @@
 /* SPDX-License-Identifier: MIT
  *
  * The program's signal masks, without SIGPROF. Blocking it would stop the sampling of a thread, so
- * the kernel's mask never holds it; whether the program believes that it does is a bit of struct
- * self, and a SIGPROF of the program's own that arrives meanwhile waits in another. All other
- * signals, the dump signal among them, are the program's to block.
+ * the kernel's mask does not hold it; whether the program believes that it does is a bit of struct
+ * self. Only when a SIGPROF of the program's own comes to a thread that believes so, or the thread
+ * is about to wait for one, the kernel is told after all: the thread's timer rests, and the signal
+ * waits where sigwait, signalfd and all others look for it. All other signals, the dump signal
+ * among them, are the program's to block.
  *
  * Any thread, also in the program's signal handlers.
  */
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
+#include "collectors/cpu.h"
 #include "collectors/stack.h"
 #include "preload/control.h"
 #include "preload/hooks.h"
 #include "preload/real.h"
 
 #include <errno.h>
+#include <string.h>
+#include <ucontext.h>
 
 #define PROF_BIT (1ULL << (SIGPROF - 1))
 
 static bool active;
+
+static bool is_active(void)
+{
+    return LOAD(&active) && sys_getpid() == control_pid(); /* a vfork child has masks of its own */
+}
 
 void hook_sigmask_start(void)
 {
@@ -39,18 +49,117 @@ void hook_sigmask_thread_begin(void)
     }
 }
 
-/* Sends the calling thread the SIGPROF that waited for it. */
-static void send_pending(void)
+/* ---- blocked after all ---- */
+
+/* Puts a signal back where it came from, to be found by whoever waits for it. */
+static void send_again(const siginfo_t *info)
 {
-    self.prof_pending = false;
-    sys_call3(SYS_tgkill, sys_getpid(), sys_gettid(), SIGPROF);
+    int pid = sys_getpid();
+    int tid = sys_gettid();
+    if (info->si_code == SI_TKILL) {
+        sys_call4(SYS_rt_tgsigqueueinfo, pid, tid, SIGPROF, info);
+    } else if (tid != pid || sys_call3(SYS_rt_sigqueueinfo, pid, SIGPROF, info) != 0) {
+        sys_call2(SYS_kill, pid, SIGPROF); /* the kernel lets the first thread alone forge */
+    }
 }
+
+/* With SIGPROF blocked: this thread's timer rests, and what it sent is taken away. */
+static void rest_timer(void)
+{
+    uint64_t prof = PROF_BIT;
+    struct timespec at_once = {0, 0};
+    siginfo_t got[2]; /* one to the thread, one to the process */
+    int n = 0;
+    cpu_pause_thread();
+    while (n < 2 && sys_call4(SYS_rt_sigtimedwait, &prof, &got[n], &at_once, sizeof prof) > 0) {
+        n += !cpu_sent(&got[n]);
+    }
+    while (n > 0) {
+        send_again(&got[--n]);
+    }
+    self.prof_real = true;
+}
+
+static void block_really(void)
+{
+    uint64_t prof = PROF_BIT;
+    if (!self.prof_real) {
+        sys_call4(SYS_rt_sigprocmask, SIG_BLOCK, &prof, NULL, sizeof prof);
+        rest_timer();
+    }
+}
+
+static void unblock_really(void)
+{
+    uint64_t prof = PROF_BIT;
+    if (self.prof_real) {
+        self.prof_real = false;
+        cpu_resume_thread();
+        sys_call4(SYS_rt_sigprocmask, SIG_UNBLOCK, &prof, NULL, sizeof prof);
+    }
+}
+
+void hook_sigmask_defer(const siginfo_t *info, void *context)
+{
+    ucontext_t *uc = context;
+    sigaddset(&uc->uc_sigmask, SIGPROF);
+    rest_timer();
+    send_again(info);
+}
+
+bool hook_sigmask_wait_begins(const sigset_t *set)
+{
+    bool begins = is_active() && sigismember(set, SIGPROF) == 1 && !self.prof_real;
+    if (begins) {
+        block_really();
+    }
+    return begins;
+}
+
+void hook_sigmask_wait_ends(bool begun)
+{
+    if (begun) {
+        unblock_really();
+    }
+}
+
+bool hook_sigmask_is_awaited(void)
+{
+    uint64_t prof = PROF_BIT;
+    if (!LOAD(&active) || !self.prof_blocked || self.prof_real) {
+        return false;
+    }
+    if (sys_getpid() == control_pid()) {
+        block_really();
+        return true;
+    }
+    sys_call4(SYS_rt_sigprocmask, SIG_BLOCK, &prof, NULL, sizeof prof); /* a vfork child's own */
+    return false;
+}
+
+bool hook_sigmask_meanwhile(const sigset_t *set)
+{
+    bool before = self.prof_blocked;
+    if (set) {
+        self.prof_blocked = sigismember(set, SIGPROF) == 1;
+    }
+    return before;
+}
+
+void hook_sigmask_fork_child(void)
+{
+    if (self.prof_real) {
+        cpu_pause_thread(); /* it has a new one */
+    }
+}
+
+/* ---- setting ---- */
 
 static BELOW_PROGRAM int mask_with(int (*real)(int, const sigset_t *, sigset_t *), int how,
                                    const sigset_t *set, sigset_t *old)
 {
     if (!LOAD(&active) || (set && sys_getpid() != control_pid())) {
-        return real(how, set, old); /* a vfork child's mask is its own, its memory is not */
+        return real(how, set, old);
     }
     bool before = self.prof_blocked;
     bool named = set && sigismember(set, SIGPROF) == 1;
@@ -58,6 +167,9 @@ static BELOW_PROGRAM int mask_with(int (*real)(int, const sigset_t *, sigset_t *
     if (set) {
         without = *set;
         sigdelset(&without, SIGPROF);
+        if (self.prof_real && how == SIG_SETMASK) {
+            sigaddset(&without, SIGPROF);
+        }
     }
     int err = real(how, set ? &without : NULL, old);
     if (err) {
@@ -69,8 +181,8 @@ static BELOW_PROGRAM int mask_with(int (*real)(int, const sigset_t *, sigset_t *
     if (named || (set && how == SIG_SETMASK)) {
         self.prof_blocked = named && how != SIG_UNBLOCK;
     }
-    if (!self.prof_blocked && self.prof_pending) {
-        send_pending();
+    if (!self.prof_blocked) {
+        unblock_really();
     }
     return 0;
 }
@@ -83,29 +195,6 @@ EXPORT BELOW_PROGRAM int pthread_sigmask(int how, const sigset_t *set, sigset_t 
 EXPORT BELOW_PROGRAM int sigprocmask(int how, const sigset_t *set, sigset_t *old)
 {
     return mask_with(real_other.sigprocmask, how, set, old);
-}
-
-/* Waits with another mask. A waiting SIGPROF that this mask lets through must end the wait: it is
- * made pending in the kernel first, where the wait itself lets it in. */
-EXPORT BELOW_PROGRAM int sigsuspend(const sigset_t *set)
-{
-    if (!LOAD(&active)) {
-        return real_other.sigsuspend(set);
-    }
-    bool before = self.prof_blocked;
-    sigset_t without = *set;
-    sigdelset(&without, SIGPROF);
-    uint64_t prof = PROF_BIT;
-    uint64_t mask = 0;
-    sys_call4(SYS_rt_sigprocmask, SIG_BLOCK, &prof, &mask, sizeof prof);
-    self.prof_blocked = sigismember(set, SIGPROF) == 1;
-    if (!self.prof_blocked && self.prof_pending) {
-        send_pending();
-    }
-    int ret = real_other.sigsuspend(&without);
-    self.prof_blocked = before;
-    sys_restore_signals(mask);
-    return ret;
 }
 
 /* ---- the older calls, in terms of the above: libc's own would go past us ---- */

@@ -35,8 +35,9 @@ struct disposition {
 
 enum { PROF, DUMP, FATAL, OWNED = FATAL + 3 };
 static struct disposition owned[OWNED];
-static uint32_t dying;      /* a fatal signal has come: the next one kills at once */
-static uint64_t masks_prof; /* signals whose handlers the program wants to run without SIGPROF */
+static uint32_t dying;        /* a fatal signal has come: the next one kills at once */
+static uint64_t interrupting; /* signals for which signal() is not to ask for SA_RESTART */
+static uint64_t masks_prof;   /* signals whose handlers the program wants to run without SIGPROF */
 
 static struct disposition *owned_find(int sig)
 {
@@ -148,8 +149,8 @@ static BELOW_PROGRAM void on_prof(int sig, siginfo_t *info, void *context)
         control_tick();
         return;
     }
-    if (self.prof_blocked) { /* the program's own, which it believes to be blocked: later */
-        self.prof_pending = true;
+    if (self.prof_blocked) {
+        hook_sigmask_defer(info, context);
         return;
     }
     call_program(&owned[PROF], sig, info, context);
@@ -277,7 +278,7 @@ static sighandler_t signal_with(int sig, sighandler_t handler, int flags)
     memset(&act, 0, sizeof act);
     act.sa_handler = handler;
     act.sa_flags = flags;
-    if (flags & SA_RESTART) {
+    if (!(flags & SA_NODEFER)) {
         sigaddset(&act.sa_mask, sig);
     }
     return sigaction(sig, &act, &old) == 0 ? old.sa_handler : SIG_ERR;
@@ -288,7 +289,8 @@ EXPORT sighandler_t signal(int sig, sighandler_t handler)
     if (!owned_find(sig) || handler == SIG_ERR) {
         return real_other.signal(sig, handler);
     }
-    return signal_with(sig, handler, SA_RESTART);
+    bool restart = !(LOAD(&interrupting) >> (sig - 1) & 1);
+    return signal_with(sig, handler, restart ? SA_RESTART : 0);
 }
 
 EXPORT sighandler_t ssignal(int sig, sighandler_t handler)
@@ -309,6 +311,24 @@ sighandler_t __sysv_signal(int sig, sighandler_t handler)
         return real_other.sysv_signal(sig, handler);
     }
     return signal_with(sig, handler, (int)(SA_RESETHAND | SA_NODEFER));
+}
+
+/* libc's own would change what it finds, which is our handler. */
+EXPORT int siginterrupt(int sig, int interrupt)
+{
+    struct disposition *d = owned_find(sig);
+    if (!d) {
+        return real_other.siginterrupt(sig, interrupt);
+    }
+    uint64_t bit = 1ULL << (sig - 1);
+    if (interrupt) {
+        __atomic_fetch_or(&interrupting, bit, __ATOMIC_RELAXED);
+    } else {
+        __atomic_fetch_and(&interrupting, ~bit, __ATOMIC_RELAXED);
+    }
+    struct sigaction act = disposition_read(d);
+    act.sa_flags = interrupt ? act.sa_flags & ~SA_RESTART : act.sa_flags | SA_RESTART;
+    return sigaction(sig, &act, NULL);
 }
 
 EXPORT int sigignore(int sig)

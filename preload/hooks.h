@@ -8,6 +8,8 @@
 
 #include "collectors/base/abi.h"
 
+#include <signal.h>
+
 /* hook_cxx.c: looks the C++ operators up. */
 void hook_cxx_start(void);
 /* After a dlclose. */
@@ -34,6 +36,21 @@ uint64_t hook_signal_mask(void);
 void hook_sigmask_start(void);
 /* In a new thread. */
 void hook_sigmask_thread_begin(void);
+/* In a forked child, whose thread has a new timer. */
+void hook_sigmask_fork_child(void);
+/* In the handler, which a SIGPROF of the program's own has reached in a thread that believes it
+ * blocks it: from the handler's return on it does, and the signal waits. */
+SIGNAL_SAFE void hook_sigmask_defer(const siginfo_t *info, void *context);
+/* Around a wait that takes signals: true if the second is to undo what the first did. */
+bool hook_sigmask_wait_begins(const sigset_t *set);
+void hook_sigmask_wait_ends(bool begun);
+/* A thread that believes it blocks SIGPROF is to do so, for others wait for it to be pending, or a
+ * new program inherits the mask. Undone when the program unblocks it, or where this is true, by
+ * hook_sigmask_wait_ends(). */
+bool hook_sigmask_is_awaited(void);
+/* While a call waits with this mask (NULL: with its own), the thread believes in it. Returns what
+ * it believed before, to be put back. */
+bool hook_sigmask_meanwhile(const sigset_t *set);
 
 /* hook_process.c: fork handlers. */
 void hook_process_start(void);

@@ -206,6 +206,100 @@ static int boot_sigsuspend(const sigset_t *set)
     return real_other.sigsuspend(set);
 }
 
+static int boot_sigwait(const sigset_t *set, int *sig)
+{
+    real_start();
+    return real_other.sigwait(set, sig);
+}
+
+static int boot_sigwaitinfo(const sigset_t *set, siginfo_t *info)
+{
+    real_start();
+    return real_other.sigwaitinfo(set, info);
+}
+
+static int boot_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
+{
+    real_start();
+    return real_other.sigtimedwait(set, info, timeout);
+}
+
+static int boot_signalfd(int fd, const sigset_t *set, int flags)
+{
+    real_start();
+    return real_other.signalfd(fd, set, flags);
+}
+
+static int boot_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
+                      const sigset_t *set)
+{
+    real_start();
+    return real_other.ppoll(fds, n, timeout, set);
+}
+
+static int boot_ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
+                          const sigset_t *set, size_t size)
+{
+    real_start();
+    return real_other.ppoll_chk(fds, n, timeout, set, size);
+}
+
+static int boot_pselect(int n, fd_set *r, fd_set *w, fd_set *e, const struct timespec *timeout,
+                        const sigset_t *set)
+{
+    real_start();
+    return real_other.pselect(n, r, w, e, timeout, set);
+}
+
+static int boot_epoll_pwait(int fd, struct epoll_event *events, int most, int timeout,
+                            const sigset_t *set)
+{
+    real_start();
+    return real_other.epoll_pwait(fd, events, most, timeout, set);
+}
+
+static int boot_epoll_pwait2(int fd, struct epoll_event *events, int most,
+                             const struct timespec *timeout, const sigset_t *set)
+{
+    real_start();
+    return real_other.epoll_pwait2(fd, events, most, timeout, set);
+}
+
+static int boot_siginterrupt(int sig, int interrupt)
+{
+    real_start();
+    return real_other.siginterrupt(sig, interrupt);
+}
+
+static int boot_posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+                            const posix_spawnattr_t *attributes, char *const argv[],
+                            char *const env[])
+{
+    real_start();
+    return real_other.posix_spawn(pid, path, actions, attributes, argv, env);
+}
+
+static int boot_posix_spawnp(pid_t *pid, const char *file,
+                             const posix_spawn_file_actions_t *actions,
+                             const posix_spawnattr_t *attributes, char *const argv[],
+                             char *const env[])
+{
+    real_start();
+    return real_other.posix_spawnp(pid, file, actions, attributes, argv, env);
+}
+
+static int boot_system(const char *command)
+{
+    real_start();
+    return real_other.system(command);
+}
+
+static FILE *boot_popen(const char *command, const char *mode)
+{
+    real_start();
+    return real_other.popen(command, mode);
+}
+
 static int boot_dlclose(void *handle)
 {
     real_start();
@@ -261,6 +355,20 @@ struct real_other real_other = {
     .pthread_sigmask = boot_pthread_sigmask,
     .sigprocmask = boot_sigprocmask,
     .sigsuspend = boot_sigsuspend,
+    .sigwait = boot_sigwait,
+    .sigwaitinfo = boot_sigwaitinfo,
+    .sigtimedwait = boot_sigtimedwait,
+    .signalfd = boot_signalfd,
+    .ppoll = boot_ppoll,
+    .ppoll_chk = boot_ppoll_chk,
+    .pselect = boot_pselect,
+    .epoll_pwait = boot_epoll_pwait,
+    .epoll_pwait2 = boot_epoll_pwait2,
+    .siginterrupt = boot_siginterrupt,
+    .posix_spawn = boot_posix_spawn,
+    .posix_spawnp = boot_posix_spawnp,
+    .system = boot_system,
+    .popen = boot_popen,
     .dlclose = boot_dlclose,
     .execve = boot_execve,
     .execvpe = boot_execvpe,
@@ -315,6 +423,20 @@ void real_start(void)
     LOOK_UP(real_other.pthread_sigmask, "pthread_sigmask");
     LOOK_UP(real_other.sigprocmask, "sigprocmask");
     LOOK_UP(real_other.sigsuspend, "sigsuspend");
+    LOOK_UP(real_other.sigwait, "sigwait");
+    LOOK_UP(real_other.sigwaitinfo, "sigwaitinfo");
+    LOOK_UP(real_other.sigtimedwait, "sigtimedwait");
+    LOOK_UP(real_other.signalfd, "signalfd");
+    LOOK_UP(real_other.ppoll, "ppoll");
+    LOOK_UP(real_other.ppoll_chk, "__ppoll_chk");
+    LOOK_UP(real_other.pselect, "pselect");
+    LOOK_UP(real_other.epoll_pwait, "epoll_pwait");
+    LOOK_UP(real_other.epoll_pwait2, "epoll_pwait2");
+    LOOK_UP(real_other.siginterrupt, "siginterrupt");
+    LOOK_UP(real_other.posix_spawn, "posix_spawn");
+    LOOK_UP(real_other.posix_spawnp, "posix_spawnp");
+    LOOK_UP(real_other.system, "system");
+    LOOK_UP(real_other.popen, "popen");
     LOOK_UP(real_other.dlclose, "dlclose");
     LOOK_UP(real_other.execve, "execve");
     LOOK_UP(real_other.execvpe, "execvpe");

@@ -12,8 +12,13 @@
 
 #include "collectors/base/abi.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
 #include <threads.h>
 
 struct real_alloc {
@@ -39,6 +44,26 @@ struct real_other {
     int (*pthread_sigmask)(int, const sigset_t *, sigset_t *);
     int (*sigprocmask)(int, const sigset_t *, sigset_t *);
     int (*sigsuspend)(const sigset_t *);
+    int (*sigwait)(const sigset_t *set, int *sig);
+    int (*sigwaitinfo)(const sigset_t *set, siginfo_t *info);
+    int (*sigtimedwait)(const sigset_t *set, siginfo_t *info, const struct timespec *timeout);
+    int (*signalfd)(int fd, const sigset_t *set, int flags);
+    int (*ppoll)(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *set);
+    int (*ppoll_chk)(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
+                     const sigset_t *set, size_t size);
+    int (*pselect)(int n, fd_set *r, fd_set *w, fd_set *e, const struct timespec *timeout,
+                   const sigset_t *set);
+    int (*epoll_pwait)(int fd, struct epoll_event *events, int most, int timeout,
+                       const sigset_t *set);
+    int (*epoll_pwait2)(int fd, struct epoll_event *events, int most,
+                        const struct timespec *timeout, const sigset_t *set);
+    int (*siginterrupt)(int sig, int interrupt);
+    int (*posix_spawn)(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+                       const posix_spawnattr_t *attributes, char *const argv[], char *const env[]);
+    int (*posix_spawnp)(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
+                        const posix_spawnattr_t *attributes, char *const argv[], char *const env[]);
+    int (*system)(const char *command);
+    FILE *(*popen)(const char *command, const char *mode);
     int (*dlclose)(void *);
     int (*execve)(const char *, char *const[], char *const[]);
     int (*execvpe)(const char *, char *const[], char *const[]);

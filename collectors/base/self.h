@@ -30,7 +30,7 @@ struct self {
     bool probe_armed;  /* "does this operator new come back through malloc?" is being asked */
     bool probe_hit;    /* it does */
     bool prof_blocked; /* the program believes that it blocks SIGPROF in this thread */
-    bool prof_pending; /* a SIGPROF of the program's own arrived meanwhile */
+    bool prof_real;    /* the kernel does too: see preload/hook_sigmask.c */
 };
 
 extern HIDDEN THREAD_LOCAL struct self self;

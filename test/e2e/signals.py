@@ -54,6 +54,17 @@ def held_back(what: str, says: str) -> None:
     ok(f"{what}: one dump, at the end", result.numbers() == [1], result.numbers())
 
 
+def waits(what: str) -> None:
+    argv = [program("waits"), what]
+    plain, result = bare(argv), inject(argv, {"PPROF_CPU_RATE": "4000", "PPROF_CHILDREN": "0"})
+    ok(f"{what}: as bare", result.stdout == plain.stdout, "", result.stdout[-300:])
+    ok(f"{what}: no dump but the last", result.numbers() == [1], result.numbers())
+
+
+WAITS = ("sig_wait", "all_signals", "by_descriptor", "let_in", "in_a_thread", "own_timer", "interrupts", "spawned")  # fmt: skip
+for mode in WAITS:
+    with case(mode):
+        waits(mode)
 for mode in ("read_back", "to_itself", "with_a_value", "own_timer"):
     with case(mode):
         alike(mode)
