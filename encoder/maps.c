@@ -227,7 +227,7 @@ struct maps *maps_read(uintptr_t main_phdr)
     if (!maps) {
         return NULL;
     }
-    struct reader r = {.fd = sys_open("/proc/self/maps", O_RDONLY, 0)};
+    struct reader r = {.fd = sys_open("/proc/thread-self/maps", O_RDONLY, 0)};
     struct mapping main_program = {0};
     /* Without procfs there are no mappings, and still a profile. */
     bool ok = text_put(maps, '\0') && (r.fd < 0 || read_all(maps, &r, main_phdr, &main_program));

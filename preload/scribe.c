@@ -31,7 +31,8 @@
 
 enum {
     STACK_BYTES = 256 << 10,
-    ABOVE_BYTES = 16 << 10, /* libc's struct pthread starts at the thread pointer */
+    KEEPER_BYTES = 16 << 10, /* of it, the upper end */
+    ABOVE_BYTES = 16 << 10,  /* libc's struct pthread starts at the thread pointer */
     IDLE = 0,
     STARTING = 1,
     ALIVE = 2,
@@ -48,6 +49,8 @@ static struct block {
 
 static uint32_t state;
 static bool recorded_only; /* see scribe_reside */
+static int keeper;         /* process; of the latest scribe */
+static bool program_gone;  /* it says so */
 static int64_t due;        /* CLOCK_MONOTONIC of the next dump by interval */
 static uint32_t written;
 static uint32_t turn;
@@ -85,7 +88,7 @@ static void drop_descriptors(void)
 static bool program_is_there(void)
 {
     enum { KCMP_VM_ = 1 };
-    return (int)sys_call0(SYS_getppid) == config.pid &&
+    return !LOAD(&program_gone) &&
            sys_call5(SYS_kcmp, sys_getpid(), config.pid, KCMP_VM_, 0, 0) <= 0;
 }
 
@@ -152,26 +155,58 @@ static void serve(bool symbolize, bool resident)
     }
 }
 
+static _Noreturn void leave(void)
+{
+    for (;;) {
+        sys_call1(SYS_exit, 0);
+    }
+}
+
 static void scribe_main(void *arg)
 {
-    (void)arg;
     const struct sched_param none = {0};
     struct rlimit files;
-    drop_descriptors();
+    if (arg) { /* it has a keeper, with whom it dies */
+        sys_call2(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
+        if (sys_call0(SYS_getppid) != LOAD(&keeper)) {
+            leave();
+        }
+    }
     sys_call3(SYS_sched_setscheduler, 0, SCHED_OTHER, &none);   /* not with a real-time program's */
     if (sys_call2(SYS_getrlimit, RLIMIT_NOFILE, &files) == 0) { /* its own: it is a process */
         files.rlim_cur = files.rlim_max;
         sys_call2(SYS_setrlimit, RLIMIT_NOFILE, &files);
     }
     sys_call2(SYS_prctl, PR_SET_NAME, "pprof-scribe");
+    sys_wake_by(SIGURG);
+    serve(true, arg && config.interval);
+    leave();
+}
+
+/* The scribe's parent and the program's child. It ignores the end of its children, so that the
+ * scribe's CPU time, and the symboliser's, never come to be the program's (RUSAGE_CHILDREN). */
+static void keeper_main(void *scribe_stack)
+{
+    drop_descriptors();
+    sys_ignore(SIGCHLD);
+    sys_call2(SYS_prctl, PR_SET_NAME, "pprof-scribe");
+    STORE(&keeper, sys_getpid());
+    STORE(&program_gone, false);
+    int scribe = sys_clone_child(scribe_main, &keeper, scribe_stack);
+    if (scribe <= 0) {
+        scribe_main(NULL);
+    }
     if (config.interval) {
         sys_wake_by(SIGURG);
         sys_call2(SYS_prctl, PR_SET_PDEATHSIG, SIGURG);
     }
-    serve(true, config.interval != 0);
-    for (;;) {
-        sys_call1(SYS_exit, 0);
-    }
+    do { /* SIGURG: a thread of the program has ended, or all of it */
+        if (sys_call0(SYS_getppid) != config.pid) {
+            STORE(&program_gone, true);
+            sys_call2(SYS_kill, scribe, SIGURG);
+        }
+    } while (sys_call4(SYS_wait4, scribe, NULL, 0, NULL) == -EINTR);
+    leave();
 }
 
 /* ---- the program's side ---- */
@@ -223,8 +258,8 @@ static bool clone_scribe(void)
             return false;
         }
     }
-    int child =
-        sys_clone_process(scribe_main, NULL, b->memory + STACK_BYTES, thread_block(b), &b->tid);
+    int child = sys_clone_process(keeper_main, b->memory + STACK_BYTES - KEEPER_BYTES,
+                                  b->memory + STACK_BYTES, thread_block(b), &b->tid);
     if (child > 0) {
         STORE(&b->zombie, child);
     }
@@ -265,9 +300,9 @@ static void serve_without_process(void)
  * be the end of that namespace. Before the first one the link leads nowhere. */
 static bool children_are_elsewhere(void)
 {
-    static const char next[] = "/proc/self/ns/pid_for_children";
+    static const char next[] = "/proc/thread-self/ns/pid_for_children";
     struct stat of_own, of_next;
-    if (sys_call4(SYS_newfstatat, AT_FDCWD, "/proc/self/ns/pid", &of_own, 0) != 0) {
+    if (sys_call4(SYS_newfstatat, AT_FDCWD, "/proc/thread-self/ns/pid", &of_own, 0) != 0) {
         return false;
     }
     long err = sys_call4(SYS_newfstatat, AT_FDCWD, next, &of_next, 0);

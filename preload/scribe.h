@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
  * The scribe: a process that shares the program's memory and nothing else, made for a dump and gone
- * after it. The program pauses for one clone(); it gets no thread, no child that its wait() could
- * see, no SIGCHLD and no descriptor. The scribe writes the files and then runs the symboliser. With
- * PPROF_INTERVAL it stays, asleep, and also dumps by itself.
+ * after it, with a second one that does nothing but wait for it. The program pauses for one
+ * clone(); it gets no thread, no child that its wait() could see, no SIGCHLD and no descriptor. The
+ * scribe writes the files and then runs the symboliser. With PPROF_INTERVAL it stays, asleep, and
+ * also dumps by itself.
  */
 #ifndef PRELOAD_SCRIBE_H
 #define PRELOAD_SCRIBE_H

@@ -99,7 +99,7 @@ static __attribute__((naked)) void back_from_handler(void)
             "syscall\n");
 }
 
-void sys_wake_by(int signal)
+static void set_action(int signal, void (*handler)(int))
 {
     enum { HAS_RESTORER = 0x04000000 };
     struct { /* as the kernel has it */
@@ -107,10 +107,20 @@ void sys_wake_by(int signal)
         uint64_t flags;
         void (*restorer)(void);
         uint64_t mask;
-    } action = {on_wake, HAS_RESTORER, back_from_handler, ~0ULL};
-    uint64_t bit = 1ULL << (signal - 1);
+    } action = {handler, HAS_RESTORER, back_from_handler, ~0ULL};
     sys_call4(SYS_rt_sigaction, signal, &action, NULL, sizeof action.mask);
+}
+
+void sys_wake_by(int signal)
+{
+    uint64_t bit = 1ULL << (signal - 1);
+    set_action(signal, on_wake);
     sys_call4(SYS_rt_sigprocmask, SIG_UNBLOCK, &bit, NULL, sizeof bit);
+}
+
+void sys_ignore(int signal)
+{
+    set_action(signal, SIG_IGN);
 }
 
 int sys_futex_wait(const uint32_t *word, uint32_t seen, int64_t timeout_ns)
@@ -177,6 +187,12 @@ int sys_clone_process(void (*fn)(void *), void *arg, void *stack_top, uintptr_t 
     long flags = CLONE_VM | CLONE_FILES | CLONE_UNTRACED | CLONE_SETTLS | CLONE_PARENT_SETTID |
                  CLONE_CHILD_CLEARTID;
     return clone_onto(flags, fn, arg, stack_top, tid, thread_pointer);
+}
+
+int sys_clone_child(void (*fn)(void *), void *arg, void *stack_top)
+{
+    return clone_onto(CLONE_VM | CLONE_FILES | CLONE_UNTRACED | SIGCHLD, fn, arg, stack_top, NULL,
+                      0);
 }
 
 int sys_spawn(void (*fn)(void *), void *arg, void *stack_top)

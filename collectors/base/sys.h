@@ -144,8 +144,9 @@ static inline void sys_restore_signals(uint64_t old)
     sys_call4(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, &old, 0, sizeof old);
 }
 
-/* This process's own: the signal interrupts a sleep and does nothing else. */
+/* In a process of our own: the signal interrupts a sleep and does nothing else; is ignored. */
 void sys_wake_by(int signal);
+void sys_ignore(int signal);
 
 /* Sleep while *word == seen, at most timeout_ns (negative: without end); wake all sleepers.
  * Only processes that share this memory. */
@@ -160,6 +161,10 @@ void sys_call_on_stack(void (*fn)(void *), void *arg, void *top);
  * its futex. The process id, or -errno. */
 int sys_clone_process(void (*fn)(void *), void *arg, void *stack_top, uintptr_t thread_pointer,
                       uint32_t *tid);
+
+/* A child that shares this memory, descriptors and thread pointer, and runs fn(arg), which never
+ * returns. The process id, or -errno. */
+int sys_clone_child(void (*fn)(void *), void *arg, void *stack_top);
 
 /* An ordinary child that runs fn(arg), which execs or exits, in this memory; returns when it has.
  * The process id, or -errno. */
