@@ -152,6 +152,24 @@ void cpu_resume_thread(void)
     timer_set(self.thread, period);
 }
 
+static void interrupt_running(struct thread *t, void *cookie)
+{
+    int tid = LOAD_ACQUIRE(&t->tid);
+    if (tid != 0 && tid != sys_gettid() && threads_is_running(tid)) {
+        siginfo_t info = {.si_signo = signal_used, .si_code = SI_QUEUE};
+        info.si_pid = sys_getpid();
+        info.si_value.sival_ptr = cookie;
+        sys_call4(SYS_rt_tgsigqueueinfo, info.si_pid, tid, signal_used, &info);
+    }
+}
+
+void cpu_interrupt_others(const void *cookie)
+{
+    if (period != 0) {
+        threads_each(interrupt_running, (void *)(uintptr_t)cookie);
+    }
+}
+
 /* Takes a row out of use; of those who try, one does it and is told so. */
 static bool timer_retire(struct thread *t)
 {

@@ -37,6 +37,10 @@ void cpu_thread_end(struct thread *t);
 void cpu_pause_thread(void);
 void cpu_resume_thread(void);
 
+/* Sends the timers' signal, as sigqueue does with this cookie, to every other thread that runs at
+ * the moment; a sleeping one is left asleep. SIGNAL_SAFE. */
+SIGNAL_SAFE void cpu_interrupt_others(const void *cookie);
+
 /* A thread that did not come by cpu_thread_begin: timed from now on, unless it is already. */
 SIGNAL_SAFE void cpu_thread_found(int tid);
 

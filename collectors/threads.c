@@ -163,6 +163,24 @@ int threads_of_process(void (*visit)(int tid, void *arg), void *arg)
     return found;
 }
 
+bool threads_is_running(int tid)
+{
+    char buf[128];
+    struct text path = text_in(buf, sizeof buf);
+    text_add(&path, "/proc/self/task/");
+    text_add_int(&path, tid, 0);
+    text_add(&path, "/stat");
+    int fd = sys_open(buf, O_RDONLY, 0);
+    long got = fd >= 0 ? sys_read(fd, buf, sizeof buf - 1) : 0;
+    if (fd >= 0) {
+        sys_close(fd);
+    }
+    buf[got > 0 ? got : 0] = '\0';
+    const char *name_end =
+        strrchr(buf, ')'); /* "1234 (name) R ...", and a name may hold anything */
+    return name_end && strncmp(name_end, ") R", 3) == 0;
+}
+
 int threads_alive(void)
 {
     /* procfs counts the threads in the links of the folder, beside its usual two. */

@@ -62,6 +62,10 @@ void threads_each(void (*visit)(struct thread *t, void *arg), void *arg);
  * The number of threads, or -errno. A handful of system calls. */
 int threads_of_process(void (*visit)(int tid, void *arg), void *arg);
 
+/* Does a thread of this process run, or wait for a processor, rather than sleep? A handful of
+ * system calls. SIGNAL_SAFE. */
+bool threads_is_running(int tid);
+
 /* How many threads the kernel says the process has; -errno. One system call. */
 int threads_alive(void);
 /* How many rows are in use. */

@@ -16,6 +16,7 @@ static int pid;
 static bool forked;
 static uint32_t ending; /* 0, or the thread that makes the last dump; then ENDED */
 #define ENDED UINT32_MAX
+static uint32_t parking; /* 0, or the thread that the others stand still for */
 
 /* The processes that others made leave no files for having been there. */
 static bool only_if_recorded(void)
@@ -50,6 +51,38 @@ void control_dump(void)
     }
 }
 
+/* ---- the others stand still ---- */
+
+static void park_others(void)
+{
+    STORE_RELEASE(&parking, (uint32_t)sys_gettid());
+    cpu_interrupt_others(&parking);
+}
+
+static void unpark_others(void)
+{
+    STORE_RELEASE(&parking, 0);
+    sys_futex_wake(&parking);
+}
+
+bool control_is_park_signal(const siginfo_t *info)
+{
+    return info->si_code == SI_QUEUE && info->si_value.sival_ptr == &parking;
+}
+
+void control_park(void)
+{
+    uint32_t by;
+    for (int i = 0; (by = LOAD_ACQUIRE(&parking)) != 0; i++) {
+        if (by == (uint32_t)sys_gettid() || i > 10 * (config.exit_wait + 10)) {
+            return; /* itself, or one whose end has been left by a longjmp */
+        }
+        sys_futex_wait(&parking, by, NSEC_PER_SEC / 10);
+    }
+}
+
+/* ---- the end ---- */
+
 /* What the kernel never signalled is credited after the question whether anything was recorded: a
  * process that ends within its first period leaves no file for the sake of a fraction of it. */
 static void last_dump(void)
@@ -57,6 +90,7 @@ static void last_dump(void)
     bool recorded = recorded_anything();
     if (config.at_exit && (recorded || !only_if_recorded())) {
         recorded_settle();
+        park_others();
         cpu_before_dump(true);
         scribe_wait_written(scribe_request(), INT64_MAX);
     }
@@ -73,6 +107,7 @@ void control_before_exec(void)
 void control_exec_failed(void)
 {
     if (pid != 0 && LOAD(&ending) == 0) {
+        unpark_others();
         scribe_reside(only_if_recorded());
     }
 }
@@ -105,6 +140,7 @@ void control_end(void)
     scribe_dismiss();
     last_dump();
     scribe_wait_idle(config.exit_wait * NSEC_PER_SEC);
+    unpark_others();
     STORE_RELEASE(&ending, ENDED);
     sys_futex_wake(&ending);
 }
@@ -132,6 +168,7 @@ void control_fork_child(void)
     log_process(pid);
     forked = true;
     ending = 0;
+    parking = 0;
     scribe_fork_child();
     if (config.interval) {
         scribe_reside(true);

@@ -8,6 +8,8 @@
 
 #include "collectors/base/abi.h"
 
+#include <signal.h>
+
 /* Constructor only. */
 void control_start(void);
 
@@ -35,6 +37,12 @@ void control_exec_failed(void);
 /* The live heap has passed its last peak: a dump, of this moment: the thread goes on when it is
  * written, or after 0.1 s. Inside malloc; SIGNAL_SAFE. */
 SIGNAL_SAFE void control_heap_grown(void);
+
+/* While the process ends and waits for its last dump, no other thread of it is to run on: bare, it
+ * would be gone by now. Those that run are sent a signal, found by this; those that wake up come by
+ * at their next tick. They stand still in the handler until the wait is over. SIGNAL_SAFE. */
+SIGNAL_SAFE bool control_is_park_signal(const siginfo_t *info);
+SIGNAL_SAFE void control_park(void);
 
 /* At each tick of a thread's timer: collects a scribe that has ended, if there is one. SIGNAL_SAFE;
  * nothing to do costs a load. */

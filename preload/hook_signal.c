@@ -147,6 +147,11 @@ static BELOW_PROGRAM void on_prof(int sig, siginfo_t *info, void *context)
 {
     if (cpu_signal(info, context)) {
         control_tick();
+        control_park();
+        return;
+    }
+    if (control_is_park_signal(info)) {
+        control_park();
         return;
     }
     if (self.prof_blocked) {
