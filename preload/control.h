@@ -16,8 +16,8 @@ void control_start(void);
 /* The process that is being profiled; a vfork child finds another id than its own. */
 int control_pid(void);
 
-/* Asks for a set of all profiles and returns at once; coalesced with requests that nobody has
- * begun to serve. Any thread, any instruction; SIGNAL_SAFE. */
+/* Asks for a set of all profiles and returns at once; each request is a dump, unless dozens are
+ * open. Any thread, any instruction; SIGNAL_SAFE. */
 SIGNAL_SAFE void control_dump(void);
 
 /* The end of the process: the last dump if there is to be one, and the wait for it. Once. */

@@ -39,6 +39,8 @@ enum {
     PHASE = 3, /* mask */
     LEAVE = 4, /* a bit: none is to stay */
     REQUEST = 8,
+    NUMBERS = UINT32_MAX / REQUEST, /* mask */
+    BACKLOG = 64, /* requests that are served one by one; more of them at once are one */
 };
 
 static struct block {
@@ -125,12 +127,13 @@ static void serve(bool symbolize, bool resident)
     int64_t pause_ns = 1000000; /* 1 ms, growing: how often a running symboliser is looked after */
     for (;;) {
         uint32_t now = LOAD_ACQUIRE(&state);
-        if (now / REQUEST != written) {
+        uint32_t open = (now / REQUEST - written) & NUMBERS;
+        if (open != 0) {
             if (resident) {
                 credentials_follow(config.pid);
             }
             dump_write();
-            STORE_RELEASE(&written, now / REQUEST);
+            STORE_RELEASE(&written, (written + (open > BACKLOG ? open : 1)) & NUMBERS);
             sys_futex_wake(&written);
             continue;
         }
