@@ -18,6 +18,7 @@
 #include "preload/control.h"
 #include "preload/hooks.h"
 #include "preload/real.h"
+#include "preload/sanitizer.h"
 #include "preload/scribe.h"
 
 #include <string.h>
@@ -50,13 +51,15 @@ static void start_heap(void)
 
 static void start_profiles(void)
 {
+    if (config.in_place) {
+        sys_readable_by_copy();
+    }
     int64_t cpu_rate = kinds[KIND_CPU].enabled ? config.cpu_rate : 0;
     if (rules_start(!config.is_child) != 0) {
         log_line("libunwind-x86_64.so.8 cannot be used: stacks end after one frame");
     }
     stack_start((int)config.depth);
     threads_start();
-    hook_cxx_start();
     hook_signal_start((int)config.signal, cpu_rate > 0, config.at_exit);
     labels_start(config.labels);
     scribe_start();
@@ -73,9 +76,14 @@ __attribute__((constructor)) static void library_start(int argc, char **argv, ch
     log_open();
     self.depth++; /* what start-up allocates is not the program's */
     real_start();
+    hook_cxx_start();
     hook_thread_main_stack(argv);
     config_read(env, getauxval(AT_SECURE) != 0);
-    if (config.is_child && !config.children) {
+    if (sanitizer_is_there()) {
+        log_line(
+            "this program runs under a sanitizer, which needs to be alone: nothing is profiled");
+        heap_stop();
+    } else if (config.is_child && !config.children) {
         heap_stop();
     } else if (program_is_wanted()) {
         start_profiles();

@@ -129,6 +129,8 @@ int sys_write_all(int fd, const void *buf, size_t n);
 int sys_read_memory(void *dst, uintptr_t src, size_t n);
 /* Whether the page that holds addr can be read, at the price of one system call. SIGNAL_SAFE. */
 bool sys_readable(uintptr_t addr);
+/* From now on that asks in a way that valgrind, which complains of the usual one, understands. */
+void sys_readable_by_copy(void);
 
 /* Block every signal of this thread, and put the mask back. The kernel's mask is 8 bytes. */
 static inline uint64_t sys_block_signals(void)
