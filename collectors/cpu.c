@@ -12,6 +12,7 @@
 
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
+#include "collectors/cpu_itimer.h"
 #include "collectors/labels.h"
 #include "collectors/recorded.h"
 #include "collectors/sampler.h"
@@ -82,23 +83,44 @@ bool cpu_sent(const void *siginfo)
     return sender(siginfo) != NULL;
 }
 
+/* The stack of an interrupted thread, and the labels it carries. A thread that nobody announced
+ * may have no thread block, or its creator's. */
+static void credit_context(const struct thread *t, const void *ucontext, int64_t periods)
+{
+    bool foreign = !t || t->foreign;
+    struct regs regs;
+    regs_from_context(&regs, ucontext);
+    struct stack_bounds bounds = {t ? t->stack_lo : 0, t ? t->stack_hi : 0, foreign,
+                                  foreign ? NULL : &self.trail};
+    const struct labels *labels = foreign ? labels_of_process() : self.labels;
+    credit(stack_of_context(&regs, &bounds), labels, periods);
+}
+
+/* The process's one timer, where there are none of threads. */
+static bool itimer_signal(const siginfo_t *info, const void *ucontext)
+{
+    if (info->si_code != SI_KERNEL || !cpu_itimer_is_on()) {
+        return false;
+    }
+    int64_t periods = cpu_itimer_claim();
+    if (periods > 0) {
+        credit_context(threads_by_tid(sys_gettid()), ucontext, periods);
+    }
+    return true;
+}
+
 bool cpu_signal(const void *siginfo, const void *ucontext)
 {
     struct thread *t = sender(siginfo);
     if (!t) {
-        return false;
+        return itimer_signal(siginfo, ucontext);
     }
     if (LOAD(&t->tid) != sys_gettid()) {
         return true; /* of a timer that is gone; its row has another owner */
     }
     int64_t periods = claim(t, sys_clock_ns(CLOCK_THREAD_CPUTIME_ID));
     if (periods > 0) {
-        struct regs regs;
-        regs_from_context(&regs, ucontext);
-        struct stack_bounds bounds = {t->stack_lo, t->stack_hi, t->foreign,
-                                      t->foreign ? NULL : &self.trail};
-        const struct labels *labels = t->foreign ? labels_of_process() : self.labels;
-        credit(stack_of_context(&regs, &bounds), labels, periods);
+        credit_context(t, ucontext, periods);
         if (ADD(&signals_seen, 1) % SIGNALS_PER_SCAN == 0) {
             find_threads(false);
         }
@@ -111,6 +133,9 @@ bool cpu_signal(const void *siginfo, const void *ucontext)
 /* A thread's timer, its expiries beginning within a period of CPU time `from`. False: refused. */
 static bool timer_arm(struct thread *t, int64_t from)
 {
+    if (cpu_itimer_is_on()) {
+        return false;
+    }
     struct sigevent event = {0};
     event.sigev_notify = SIGEV_THREAD_ID;
     event.sigev_signo = signal_used;
@@ -144,11 +169,13 @@ static void timer_set(const struct thread *t, int64_t first)
 
 void cpu_pause_thread(void)
 {
+    cpu_itimer_pause();
     timer_set(self.thread, 0); /* disarmed; what was pending comes as this call returns */
 }
 
 void cpu_resume_thread(void)
 {
+    cpu_itimer_resume();
     timer_set(self.thread, period);
 }
 
@@ -310,6 +337,13 @@ void cpu_before_dump(bool at_end)
     if (period == 0) {
         return;
     }
+    if (cpu_itimer_is_on()) { /* it covers all */
+        int64_t owed = at_end ? cpu_itimer_claim() : 0;
+        if (owed > 0) {
+            credit(stack_pseudo(PSEUDO_THREAD_END), labels_of_process(), owed);
+        }
+        return;
+    }
     struct survey s = {at_end, 0};
     int64_t process = sys_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - process_base;
     find_threads(true);
@@ -373,7 +407,10 @@ static void time_this_thread(void)
     t->labels = self.labels;
     t->stack_lo = self.stack_lo;
     t->stack_hi = self.stack_hi;
-    timer_arm(t, sys_clock_ns(CLOCK_THREAD_CPUTIME_ID));
+    if (!timer_arm(t, sys_clock_ns(CLOCK_THREAD_CPUTIME_ID))) {
+        uint64_t draw = sampler_seed(random_seed, ADD(&random_state, 1));
+        cpu_itimer_start(period, 1 + (int64_t)(draw % (uint64_t)period));
+    }
 }
 
 void cpu_start(uint64_t rate, int signal, uint64_t seed)

@@ -79,8 +79,9 @@ static int open_folder(void)
             *p = '/';
         }
     }
-    sys_call2(SYS_mkdir, path, 0700);
-    return sys_open(path, O_RDONLY | O_DIRECTORY, 0);
+    int made = (int)sys_call2(SYS_mkdir, path, 0700);
+    dir = sys_open(path, O_RDONLY | O_DIRECTORY, 0);
+    return dir == -ENOENT && made != 0 ? made : dir;
 }
 
 /* ---- what earlier dumps left ---- */

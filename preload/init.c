@@ -70,6 +70,15 @@ static void start_profiles(void)
     cpu_start((uint64_t)cpu_rate, SIGPROF, (uint64_t)config.seed);
 }
 
+static bool is_to_be_profiled(void)
+{
+    if (sanitizer_is_there()) {
+        log_line("this program has a sanitizer, which needs to be alone: nothing is profiled");
+        return false;
+    }
+    return (!config.is_child || config.children) && program_is_wanted();
+}
+
 __attribute__((constructor)) static void library_start(int argc, char **argv, char **env)
 {
     (void)argc;
@@ -78,17 +87,17 @@ __attribute__((constructor)) static void library_start(int argc, char **argv, ch
     real_start();
     hook_cxx_start();
     hook_thread_main_stack(argv);
-    config_read(env, getauxval(AT_SECURE) != 0);
-    if (sanitizer_is_there()) {
-        log_line(
-            "this program runs under a sanitizer, which needs to be alone: nothing is profiled");
-        heap_stop();
-    } else if (config.is_child && !config.children) {
-        heap_stop();
-    } else if (program_is_wanted()) {
+    /* With rights that its caller lacks: no profile is worth a file written with them. */
+    bool secure = getauxval(AT_SECURE) != 0;
+    config_read(env, secure);
+    if (!secure && is_to_be_profiled()) {
         start_profiles();
+    } else {
+        heap_stop();
     }
-    config_hand_down();
+    if (!secure) {
+        config_hand_down();
+    }
     self.depth--;
     log_close();
 }

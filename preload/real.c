@@ -265,6 +265,19 @@ static int boot_epoll_pwait2(int fd, struct epoll_event *events, int most,
     return real_other.epoll_pwait2(fd, events, most, timeout, set);
 }
 
+static int boot_setitimer(__itimer_which_t which, const struct itimerval *value,
+                          struct itimerval *old)
+{
+    real_start();
+    return real_other.setitimer(which, value, old);
+}
+
+static int boot_getitimer(__itimer_which_t which, struct itimerval *value)
+{
+    real_start();
+    return real_other.getitimer(which, value);
+}
+
 static int boot_siginterrupt(int sig, int interrupt)
 {
     real_start();
@@ -364,6 +377,8 @@ struct real_other real_other = {
     .pselect = boot_pselect,
     .epoll_pwait = boot_epoll_pwait,
     .epoll_pwait2 = boot_epoll_pwait2,
+    .setitimer = boot_setitimer,
+    .getitimer = boot_getitimer,
     .siginterrupt = boot_siginterrupt,
     .posix_spawn = boot_posix_spawn,
     .posix_spawnp = boot_posix_spawnp,
@@ -432,6 +447,8 @@ void real_start(void)
     LOOK_UP(real_other.pselect, "pselect");
     LOOK_UP(real_other.epoll_pwait, "epoll_pwait");
     LOOK_UP(real_other.epoll_pwait2, "epoll_pwait2");
+    LOOK_UP(real_other.setitimer, "setitimer");
+    LOOK_UP(real_other.getitimer, "getitimer");
     LOOK_UP(real_other.siginterrupt, "siginterrupt");
     LOOK_UP(real_other.posix_spawn, "posix_spawn");
     LOOK_UP(real_other.posix_spawnp, "posix_spawnp");

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
+#include <sys/time.h>
 #include <threads.h>
 
 struct real_alloc {
@@ -57,6 +58,8 @@ struct real_other {
                        const sigset_t *set);
     int (*epoll_pwait2)(int fd, struct epoll_event *events, int most,
                         const struct timespec *timeout, const sigset_t *set);
+    int (*setitimer)(__itimer_which_t which, const struct itimerval *value, struct itimerval *old);
+    int (*getitimer)(__itimer_which_t which, struct itimerval *value);
     int (*siginterrupt)(int sig, int interrupt);
     int (*posix_spawn)(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
                        const posix_spawnattr_t *attributes, char *const argv[], char *const env[]);

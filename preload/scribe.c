@@ -181,6 +181,7 @@ static void scribe_main(void *arg)
         sys_call2(SYS_setrlimit, RLIMIT_NOFILE, &files);
     }
     sys_call2(SYS_prctl, PR_SET_NAME, "pprof-scribe");
+    sys_call1(SYS_umask, 077); /* its own: what the program's would take away is needed */
     sys_wake_by(SIGURG);
     serve(true, arg && config.interval);
     leave();

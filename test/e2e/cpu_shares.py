@@ -22,8 +22,9 @@ SHARE = 4.0  # points
 TOTAL = 5.0  # percent of getrusage
 
 
-def judge(rate: int) -> None:
-    run = inject([program("cpu_shares")], {"PPROF_CPU_RATE": str(rate)})
+def judge(rate: int, before: tuple[str, ...] = ()) -> None:
+    env = {"PPROF_CPU_RATE": str(rate), "PPROF_ONLY": "cpu_shares"}
+    run = inject([*before, program("cpu_shares")], env)
     said = truth(run)
     used = said.pop("total")
     cpu = run.dump()["cpu"]
@@ -50,6 +51,9 @@ def off() -> None:
 for hertz in (100, 1000):
     with case(f"{hertz} Hz"):
         judge(hertz)
+with case("without timers"):
+    # Each timer reserves a pending signal.
+    judge(1000, ("prlimit", "--sigpending=0"))
 with case("rate 0"):
     off()
 finish()

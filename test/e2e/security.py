@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What a hostile folder, name, environment or path could do: nothing leaves the folder, nothing is
+followed or replaced, nobody else can read, and nothing but the symboliser beside the library runs.
+"""
+
+# timeout: 120
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+from harness import LIBRARY, ROOT, bare, case, environment, files_in, finish, folder, inject, injected, judged, ok, program, run, start  # fmt: skip
+
+NOBODY = 65534
+
+
+def modes() -> None:
+    for mask in (0o000, 0o077, 0o777):
+        out = folder() / "a" / "out"
+        argv = ["sh", "-c", f"umask {mask:o}; {program('ends')}; exit 0"]
+        result = inject(argv, out=out, expect=None)
+        found = {stat.S_IMODE(f.path.stat().st_mode) for f in files_in(out)} if out.exists() else set()
+        where = [stat.S_IMODE(p.stat().st_mode) for p in (out, out.parent) if p.exists()]
+        ok(f"umask {mask:03o}: files 0600", found == {0o600}, [oct(x) for x in found], result.stderr)
+        # A umask can take away, as root nothing of it matters; it never adds.
+        ok(f"umask {mask:03o}: folders 0700 at most", all(m & 0o077 == 0 for m in where), [oct(m) for m in where])
+
+
+def names() -> None:
+    """The program's own name in the file's: no separator, no way out, not too long."""
+    for name in ("..", "...", "-rf", "%s%n", "a\nb", "\xff\xfe".encode("latin-1").decode("latin-1"), "x" * 255, " ", "a;b$(c)"):
+        place = folder()
+        if name == "..":
+            continue  # no file can be called so
+        exe = place / name
+        shutil.copy("/usr/bin/sleep", exe)
+        out = place / "out"
+        result = run([str(exe), "0"], injected(out), out)
+        inside = sorted(os.listdir(out)) if out.exists() else []
+        others = sorted(set(os.listdir(place)) - {name, "out"})
+        good = result.status == 0 and len(inside) == 3 and not others
+        ok(f"name {name[:12]!r}: three files, in the folder", good, [x[:40] for x in inside][:1], others)
+        for f in inside:
+            judged(out / f)
+
+
+def links() -> None:
+    """Links in the way of the next dump's names and of its temporary files."""
+    place = folder()
+    victim = place / "victim"
+    victim.write_text("precious")
+    live = start([program("steady")])
+    live.line()
+    live.out.mkdir(exist_ok=True)
+    for kind in ("cpu", "heap", "allocs"):
+        os.symlink(victim, live.out / f"steady.{live.pid}.001.{kind}.pb.gz")
+    os.kill(live.pid, signal.SIGUSR2)
+    time.sleep(0.5)
+    result = live.end()
+    ok("links: what they point to is as it was", victim.read_text() == "precious" and result.status == 0)
+    links_left = [p for p in live.out.iterdir() if p.is_symlink()]
+    ok("links: none is replaced", len(links_left) == 3)
+    written = sorted(p.name.split(".")[2] for p in live.out.iterdir() if not p.is_symlink())
+    ok("links: the dumps take the next numbers", written == ["002"] * 3 + ["003"] * 3, written)
+
+
+def symbolisers() -> None:
+    """Others of its name in PATH, in the folder and where the program stands."""
+    place = folder()
+    fake = "#!/bin/sh\ntouch %s/ran\n" % place
+    for where in ("bin", "out", "cwd"):
+        (place / where).mkdir()
+        (place / where / "pprof-symbolize").write_text(fake)
+        (place / where / "pprof-symbolize").chmod(0o755)
+    env = {"PATH": f"{place}/bin:/usr/bin:/bin", "PPROF_SYMBOLIZE": "1", "LD_LIBRARY_PATH": f"{place}/bin"}
+    result = run([program("ends")], injected(place / "out2", env, symbolize=True), place / "out2", cwd=place / "cwd")
+    ok("symboliser: no other runs", result.status == 7 and not (place / "ran").exists())
+    named = any(x.function.name == "site_before" for x in (line for l in judged(files_in(place / "out2")[-1].path).locations for line in l.lines))  # fmt: skip
+    ok("symboliser: ours does", named)
+    alone = place / "alone"
+    alone.mkdir()
+    shutil.copy(LIBRARY, alone)
+    env = environment({"LD_PRELOAD": str(alone / LIBRARY.name), "PPROF_OUT": str(place / "out3"), "PATH": f"{place}/bin:/bin"})
+    result = run([program("ends")], env, place / "out3", cwd=place / "cwd")
+    good = result.status == 7 and len(result.files()) == 3 and not (place / "ran").exists()
+    ok("symboliser: none beside the library, none at all", good)
+
+
+def dropped() -> None:
+    """setuid in the middle: with the credentials of the moment, or a line in the log."""
+    place = folder()
+    os.chmod(place, 0o755)
+    code = "import os, signal, sys, time; os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+    code += "os.kill(os.getpid(), signal.SIGUSR2); time.sleep(0.3); print('well')"
+    for owned in (True, False):
+        out = place / f"out{owned}"
+        out.mkdir(mode=0o700)
+        log = place / f"log{owned}"
+        log.touch()
+        os.chmod(log, 0o666)
+        if owned:
+            os.chown(out, NOBODY, NOBODY)
+        result = inject([sys.executable, "-c", code], {"PPROF_LOG": str(log)}, out=out, expect=None)
+        ok(f"setuid, folder {'owned' if owned else 'not'}: as bare", (result.status, result.stdout, result.stderr) == (0, "well\n", ""), result.stderr)
+        owners = {f.path.stat().st_uid for f in files_in(out)}
+        ok(f"setuid, folder {'owned' if owned else 'not'}: files", owners == ({NOBODY} if owned else set()), owners)
+        said = log.read_text()
+        ok(f"setuid, folder {'owned' if owned else 'not'}: log", ("EACCES" in said) != owned, said)
+
+
+def secure() -> None:
+    """A set-user-ID program that loads us all the same (from a trusted folder, marked so): no variable counts."""
+    trusted = Path("/usr/lib/x86_64-linux-gnu")
+    name = f"libpprofinject-test-{os.getpid()}.so"
+    place = folder()
+    os.chmod(place, 0o777)
+    exe = place / "ends"
+    shutil.copy(program("ends"), exe)
+    os.chown(exe, 0, 0)
+    os.chmod(exe, 0o4755)
+    try:
+        shutil.copy(LIBRARY, trusted / name)
+        os.chmod(trusted / name, 0o4755)
+        env = environment({"LD_PRELOAD": name, "PPROF_OUT": str(place / "out"), "PPROF_LOG": str(place / "log"), "PPROF_CPU_RATE": "nonsense"})
+        result = subprocess.run([str(exe)], env=env, cwd=place, user=NOBODY, group=NOBODY, extra_groups=[], capture_output=True, text=True)
+    finally:
+        (trusted / name).unlink(missing_ok=True)
+    plain = bare([str(exe)])
+    ok("secure: as bare", (result.returncode, result.stdout, result.stderr) == (plain.status, plain.stdout, ""), result.stderr)
+    ok("secure: nothing is written", sorted(os.listdir(place)) == ["ends"], sorted(os.listdir(place)))
+
+
+for part in (modes, names, links, symbolisers, dropped, secure):
+    with case(part.__name__):
+        part()
+finish()
