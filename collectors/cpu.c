@@ -83,47 +83,36 @@ bool cpu_sent(const void *siginfo)
     return sender(siginfo) != NULL;
 }
 
-/* The stack of an interrupted thread, and the labels it carries. A thread that nobody announced
- * may have no thread block, or its creator's. */
-static void credit_context(const struct thread *t, const void *ucontext, int64_t periods)
+/* Credits what the calling thread, whose row it is, owes to the stack that was interrupted. A
+ * thread that nobody announced may have no thread block, or its creator's. */
+static void look(struct thread *t, const void *ucontext)
 {
-    bool foreign = !t || t->foreign;
+    int64_t periods = claim(t, sys_clock_ns(CLOCK_THREAD_CPUTIME_ID));
+    if (periods == 0) {
+        return;
+    }
     struct regs regs;
     regs_from_context(&regs, ucontext);
-    struct stack_bounds bounds = {t ? t->stack_lo : 0, t ? t->stack_hi : 0, foreign,
-                                  foreign ? NULL : &self.trail};
-    const struct labels *labels = foreign ? labels_of_process() : self.labels;
+    struct stack_bounds bounds = {t->stack_lo, t->stack_hi, t->foreign,
+                                  t->foreign ? NULL : &self.trail};
+    const struct labels *labels = t->foreign ? labels_of_process() : self.labels;
     credit(stack_of_context(&regs, &bounds), labels, periods);
-}
-
-/* The process's one timer, where there are none of threads. */
-static bool itimer_signal(const siginfo_t *info, const void *ucontext)
-{
-    if (info->si_code != SI_KERNEL || !cpu_itimer_is_on()) {
-        return false;
+    if (ADD(&signals_seen, 1) % SIGNALS_PER_SCAN == 0) {
+        find_threads(false);
     }
-    int64_t periods = cpu_itimer_claim();
-    if (periods > 0) {
-        credit_context(threads_by_tid(sys_gettid()), ucontext, periods);
-    }
-    return true;
 }
 
 bool cpu_signal(const void *siginfo, const void *ucontext)
 {
-    struct thread *t = sender(siginfo);
+    const siginfo_t *info = siginfo;
+    bool by_process = info->si_code == SI_KERNEL && cpu_itimer_is_on();
+    struct thread *t = by_process ? threads_by_tid(sys_gettid()) : sender(info);
     if (!t) {
-        return itimer_signal(siginfo, ucontext);
+        return by_process;
     }
-    if (LOAD(&t->tid) != sys_gettid()) {
-        return true; /* of a timer that is gone; its row has another owner */
-    }
-    int64_t periods = claim(t, sys_clock_ns(CLOCK_THREAD_CPUTIME_ID));
-    if (periods > 0) {
-        credit_context(t, ucontext, periods);
-        if (ADD(&signals_seen, 1) % SIGNALS_PER_SCAN == 0) {
-            find_threads(false);
-        }
+    /* Else: of a timer that is gone; its row has another owner. */
+    if (LOAD(&t->tid) == sys_gettid() && LOAD(&t->state) == THREAD_TIMED) {
+        look(t, ucontext);
     }
     return true;
 }
@@ -133,9 +122,6 @@ bool cpu_signal(const void *siginfo, const void *ucontext)
 /* A thread's timer, its expiries beginning within a period of CPU time `from`. False: refused. */
 static bool timer_arm(struct thread *t, int64_t from)
 {
-    if (cpu_itimer_is_on()) {
-        return false;
-    }
     struct sigevent event = {0};
     event.sigev_notify = SIGEV_THREAD_ID;
     event.sigev_signo = signal_used;
@@ -144,7 +130,10 @@ static bool timer_arm(struct thread *t, int64_t from)
     int timer;
     clockid_t clock = sys_thread_cpu_clock(t->tid);
     if (sys_call3(SYS_timer_create, clock, &event, &timer) != 0) {
-        return false;
+        timer = -1; /* which is none: the process's looks after the thread */
+        if (!cpu_itimer_start(period)) {
+            return false;
+        }
     }
     uint64_t draw = sampler_seed(random_seed, ADD(&random_state, 1));
     t->timer = timer;
@@ -337,13 +326,6 @@ void cpu_before_dump(bool at_end)
     if (period == 0) {
         return;
     }
-    if (cpu_itimer_is_on()) { /* it covers all */
-        int64_t owed = at_end ? cpu_itimer_claim() : 0;
-        if (owed > 0) {
-            credit(stack_pseudo(PSEUDO_THREAD_END), labels_of_process(), owed);
-        }
-        return;
-    }
     struct survey s = {at_end, 0};
     int64_t process = sys_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - process_base;
     find_threads(true);
@@ -407,10 +389,7 @@ static void time_this_thread(void)
     t->labels = self.labels;
     t->stack_lo = self.stack_lo;
     t->stack_hi = self.stack_hi;
-    if (!timer_arm(t, sys_clock_ns(CLOCK_THREAD_CPUTIME_ID))) {
-        uint64_t draw = sampler_seed(random_seed, ADD(&random_state, 1));
-        cpu_itimer_start(period, 1 + (int64_t)(draw % (uint64_t)period));
-    }
+    timer_arm(t, sys_clock_ns(CLOCK_THREAD_CPUTIME_ID));
 }
 
 void cpu_start(uint64_t rate, int signal, uint64_t seed)
@@ -441,6 +420,7 @@ void cpu_fork_child(uint64_t nth)
     if (period == 0) {
         return;
     }
+    cpu_itimer_fork_child();
     random_seed = sampler_seed(random_seed, nth);
     random_state = 0;
     process_base = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * See cpu_itimer.h. As with the timers (cpu.c), the clock is read and signals are not counted.
+ * See cpu_itimer.h.
  */
 #include "collectors/cpu_itimer.h"
 
@@ -8,9 +8,9 @@
 
 #include <sys/time.h>
 
-static bool on;
+enum { OFF, ON, GIVEN_UP };
+static uint32_t state;
 static int64_t length; /* of a period, ns */
-static int64_t next;   /* the process's CPU clock at the first expiry that is not yet claimed */
 
 static void set(int64_t ns)
 {
@@ -19,29 +19,36 @@ static void set(int64_t ns)
     sys_call3(SYS_setitimer, ITIMER_PROF, &when, NULL);
 }
 
-void cpu_itimer_start(int64_t period, int64_t first)
+bool cpu_itimer_start(int64_t period)
 {
-    length = period;
-    STORE(&next, sys_clock_ns(CLOCK_PROCESS_CPUTIME_ID) + first);
-    STORE(&on, true);
-    set(length);
+    struct itimerval theirs = {{0, 0}, {0, 0}};
+    uint32_t seen = OFF;
+    sys_call2(SYS_getitimer, ITIMER_PROF, &theirs);
+    if (LOAD(&state) == OFF && (theirs.it_value.tv_sec != 0 || theirs.it_value.tv_usec != 0)) {
+        return false;
+    }
+    if (CAS(&state, &seen, ON)) {
+        length = period;
+        set(period);
+    }
+    return LOAD(&state) == ON;
 }
 
 bool cpu_itimer_is_on(void)
 {
-    return LOAD(&on);
+    return LOAD(&state) == ON;
 }
 
 void cpu_itimer_pause(void)
 {
-    if (LOAD(&on)) {
+    if (cpu_itimer_is_on()) {
         set(0);
     }
 }
 
 void cpu_itimer_resume(void)
 {
-    if (LOAD(&on)) {
+    if (cpu_itimer_is_on()) {
         set(length);
     }
 }
@@ -49,18 +56,12 @@ void cpu_itimer_resume(void)
 void cpu_itimer_give_up(void)
 {
     cpu_itimer_pause();
-    STORE(&on, false);
+    STORE(&state, GIVEN_UP);
 }
 
-int64_t cpu_itimer_claim(void)
+void cpu_itimer_fork_child(void)
 {
-    int64_t clock = sys_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-    int64_t seen = LOAD(&next);
-    while (LOAD(&on) && clock >= seen) {
-        int64_t periods = 1 + (clock - seen) / length;
-        if (CAS(&next, &seen, seen + periods * length)) {
-            return periods;
-        }
+    if (cpu_itimer_is_on()) {
+        STORE(&state, OFF);
     }
-    return 0;
 }
