@@ -130,6 +130,12 @@ $(BUILD)/test/unwind/storm_plugin.so: test/unwind/storm_plugin.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) -O2 -g -fPIC -shared -Wall -Wextra $(WERROR) -o $@ $<
 
+test-programs: $(BUILD)/test/faults/filter.so
+
+$(BUILD)/test/faults/filter.so: test/faults/filter.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) -O2 -fPIC -shared -D_GNU_SOURCE -Wall -Wextra $(WERROR) -o $@ $<
+
 $(BUILD)/test/unwind/fuzz_accept: test/unwind/fuzz_accept.c $(TRUTH_OBJ)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(filter-out -MMD -MP,$(BASE_CFLAGS)) $(WARN) -o $@ $^

@@ -221,8 +221,8 @@ void dump_write(void)
     int dir = open_folder();
     if (dir < 0) {
         log_error("no dump: cannot open the folder", config.out, dir);
-    } else if (!maps) {
-        log_error("no dump: cannot read", "/proc/self/maps", -ENOMEM);
+    } else if (maps_count(maps) == 0) { /* addresses that belong nowhere help nobody */
+        log_error("no dump: cannot read", "/proc/self/maps", maps ? -ENOENT : -ENOMEM);
     } else {
         write_all(dir, maps, time);
     }

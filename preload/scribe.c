@@ -2,11 +2,11 @@
  *
  * See scribe.h. The protocol is one word, `state`: the number of requests ever made, and below it
  * whether there is a scribe (IDLE, STARTING, ALIVE). A request counts up; if there is no scribe, it
- * also swaps in STARTING and makes one, which sets ALIVE. The scribe writes a dump whenever the
- * number is not the one it last served, and leaves by swapping the word, unchanged, for the same
- * with IDLE: a request that comes in between makes the swap fail. LEAVE tells one that stays by the
- * clock to do likewise. `written` tells the number last served. A scribe that was killed leaves
- * ALIVE behind but, the kernel sees to that, no tid: the next request replaces it.
+ * also swaps in STARTING, claims a tid, sets ALIVE and makes one. The scribe writes a dump whenever
+ * the number is not the one it last served, and leaves by swapping the word, unchanged, for the
+ * same with IDLE: a request that comes in between makes the swap fail. LEAVE tells one that stays
+ * by the clock to do likewise. `written` tells the number last served. A scribe that was killed
+ * leaves ALIVE behind but, the kernel sees to that, no tid: the next request replaces it.
  *
  * Two blocks of stack and thread memory take turns, because a scribe still stands on its own when
  * it has given the word back.
@@ -40,6 +40,7 @@ enum {
     LEAVE = 4, /* a bit: none is to stay */
     REQUEST = 8,
     NUMBERS = UINT32_MAX / REQUEST, /* mask */
+    TO_BE_BORN = INT32_MAX,         /* for a tid */
     BACKLOG = 64, /* requests that are served one by one; more of them at once are one */
 };
 
@@ -123,7 +124,6 @@ static bool stay(uint32_t seen)
 /* Serves requests until there are none; resident: and then by the clock. */
 static void serve(bool symbolize, bool resident)
 {
-    ADD(&state, ALIVE - STARTING);
     int64_t pause_ns = 1000000; /* 1 ms, growing: how often a running symboliser is looked after */
     for (;;) {
         uint32_t now = LOAD_ACQUIRE(&state);
@@ -246,7 +246,9 @@ static bool collect(struct block *b)
     return got != 0;
 }
 
-/* With all signals blocked. */
+/* With all signals blocked, in phase STARTING; if true, in phase ALIVE. The phase is this side's to
+ * set: a scribe may be killed before its first instruction, and is then known by its cleared tid.
+ */
 static bool clone_scribe(void)
 {
     struct block *b = &blocks[ADD(&turn, 1) % 2];
@@ -262,12 +264,17 @@ static bool clone_scribe(void)
             return false;
         }
     }
+    STORE(&b->tid, TO_BE_BORN);
+    ADD(&state, ALIVE - STARTING);
     int child = sys_clone_process(keeper_main, b->memory + STACK_BYTES - KEEPER_BYTES,
                                   b->memory + STACK_BYTES, thread_block(b), &b->tid);
     if (child > 0) {
         STORE(&b->zombie, child);
+        return true;
     }
-    return child > 0;
+    ADD(&state, (uint32_t)(STARTING - ALIVE));
+    STORE(&b->tid, 0);
+    return false;
 }
 
 static void serve_here(void *arg)
@@ -285,7 +292,7 @@ static bool somebody_lives(uint32_t now)
             (LOAD(&blocks[0].tid) != 0 || LOAD(&blocks[1].tid) != 0 || LOAD(&serving_here) != 0));
 }
 
-/* No process to be had: the same code, here, on a stack that is large enough. */
+/* No process to be had: the same code, here, on a stack that is large enough. In phase STARTING. */
 static void serve_without_process(void)
 {
     char *stack = sys_map(STACK_BYTES);
@@ -295,6 +302,7 @@ static void serve_without_process(void)
         return;
     }
     ADD(&serving_here, 1);
+    ADD(&state, ALIVE - STARTING);
     sys_call_on_stack(serve_here, NULL, stack + STACK_BYTES);
     ADD(&serving_here, (uint32_t)-1);
     sys_unmap(stack, STACK_BYTES);

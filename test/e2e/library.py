@@ -22,7 +22,7 @@ DELETE = [f"_Z{op}Pv{rest}" for op in ("dl", "da") for rest in
            "St11align_val_tRKSt9nothrow_t")]  # fmt: skip
 THREADS = ["pthread_create", "thrd_create"]
 # Exports that no installed library need define: ours, and C23's, which glibc has from 2.43.
-OWN = {"pprofinject_api_v1", "free_sized", "free_aligned_sized"}
+OWN = {"pprofinject_api_v1", "__asan_default_options", "free_sized", "free_aligned_sized"}
 
 
 def read(*args: str) -> str:

@@ -1,0 +1,192 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Each system call that the library makes fails: once, in turn, with each error that it can give,
+and always, by number. Output and status of the program are as bare each time, and what has a final
+name is whole. `faults_syscalls.py all` fails every single call; without, some of each number.
+"""
+
+# timeout: 280
+
+from __future__ import annotations
+
+import array
+import errno
+import fcntl
+import os
+import random
+import select
+import socket
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+from harness import BUILD, Failure, case, environment, files_in, finish, folder, injected, judged, ok
+
+FILTER = BUILD / "test/faults/filter.so"
+CODE = """
+import os, signal, threading, time
+signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+def work(): sum(i * i for i in range(60000))
+t = [threading.Thread(target=work) for _ in range(2)]
+for x in t: x.start()
+os.kill(os.getpid(), signal.SIGUSR2)
+for x in t: x.join()
+pid = os.fork()
+if pid == 0:
+    data = [str(i) for i in range(20000)]
+    os._exit(7)
+print(os.waitpid(pid, 0)[1] >> 8, os.waitstatus_to_exitcode(os.system('exit 3')), flush=True)
+try: os.wait()
+except ChildProcessError: os.write(2, b'no child')
+"""
+ARGV = ["/usr/bin/python3", "-S", "-E", "-c", CODE]
+SETTINGS = {"PPROF_MEM_RATE": "4096", "PPROF_CPU_RATE": "1000", "PPROF_EXIT_WAIT": "2"}
+
+# By number: name and the errors it can give. Those that cannot fail are not here: clock_gettime,
+# of whose clocks none can be missing but a dead thread's, is one.
+E = errno
+CALLS = {
+    0: ("read", (E.EIO, E.EISDIR)), 1: ("write", (E.ENOSPC, E.EIO, E.EDQUOT)), 3: ("close", (E.EIO,)),
+    9: ("mmap", (E.ENOMEM, E.EAGAIN)), 10: ("mprotect", (E.ENOMEM, E.EACCES)), 11: ("munmap", (E.ENOMEM,)),
+    14: ("rt_sigprocmask", (E.EFAULT,)), 13: ("rt_sigaction", (E.EINVAL,)), 28: ("madvise", (E.ENOMEM,)),
+    38: ("setitimer", (E.EPERM,)), 56: ("clone", (E.EAGAIN, E.ENOMEM, E.EPERM)), 61: ("wait4", (E.ECHILD, E.EINTR)),
+    62: ("kill", (E.EPERM,)), 72: ("fcntl", (E.EINVAL,)), 79: ("getcwd", (E.ENOENT, E.ERANGE)),
+    80: ("chdir", (E.EACCES,)), 83: ("mkdir", (E.ENOSPC, E.EACCES, E.EROFS)), 91: ("fchmod", (E.EPERM,)),
+    97: ("getrlimit", (E.EPERM,)), 144: ("sched_setscheduler", (E.EPERM,)), 157: ("prctl", (E.EPERM,)),
+    158: ("arch_prctl", (E.EPERM,)), 160: ("setrlimit", (E.EPERM,)), 202: ("futex", (E.EAGAIN, E.EINTR, E.ENOSYS)),
+    217: ("getdents64", (E.ENOENT,)), 222: ("timer_create", (E.EAGAIN, E.ENOMEM)), 223: ("timer_settime", (E.EINVAL,)),
+    226: ("timer_delete", (E.EINVAL,)), 5: ("fstat", (E.EIO,)), 17: ("pread64", (E.EIO,)), 234: ("tgkill", (E.ESRCH,)),
+    257: ("openat", (E.EMFILE, E.ENFILE, E.EACCES, E.ENOENT, E.ENOMEM, E.EINTR)), 262: ("newfstatat", (E.ENOENT, E.EACCES)),
+    263: ("unlinkat", (E.EACCES,)), 264: ("renameat", (E.EACCES,)), 265: ("linkat", (E.EPERM,)), 269: ("faccessat", (E.EACCES,)),
+    272: ("unshare", (E.EPERM,)), 297: ("rt_tgsigqueueinfo", (E.EAGAIN, E.ESRCH)), 310: ("process_vm_readv", (E.EPERM, E.EFAULT)),
+    316: ("renameat2", (E.ENOSPC, E.EINVAL, E.EPERM, E.ENOSYS)), 436: ("close_range", (E.ENOSYS, E.ENOMEM)),
+}  # fmt: skip
+RECV, SEND = 0xC0502100, 0xC0182101  # _IOWR('!', 0, 80 bytes), _IOWR('!', 1, 24 bytes)
+CONTINUE = 1
+
+
+def others_lines(stderr: bytes) -> bytes:
+    """Without what the library says at start, such as that it cannot take stacks."""
+    return b"\n".join(x for x in stderr.split(b"\n") if not x.startswith(b"pprofinject: "))
+
+
+class Asked:
+    """A run whose calls are decided one by one: the nth of the library's fails, all others go on."""
+
+    def __init__(self, out: Path, nth: int, error: int) -> None:
+        self.numbers: list[int] = []
+        self.failed: int | None = None
+        self.nth, self.error = nth, error
+        here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        os.set_inheritable(there.fileno(), True)
+        env = injected(out, SETTINGS | {"FAULT": f"ask {there.fileno()}"}, after=[FILTER])
+        self.child = subprocess.Popen(ARGV, env=env, pass_fds=[there.fileno()], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        there.close()
+        _, ancillary, _, _ = here.recvmsg(1, socket.CMSG_SPACE(4))
+        here.close()
+        self.listener = array.array("i", ancillary[0][2])[0]
+
+    def answer(self) -> bool:
+        notice = bytearray(80)
+        try:
+            fcntl.ioctl(self.listener, RECV, notice)
+        except OSError:  # it was killed while it waited
+            return True
+        (number_id,) = struct.unpack_from("Q", notice, 0)
+        (number,) = struct.unpack_from("i", notice, 16)
+        self.numbers.append(number)
+        fails = len(self.numbers) == self.nth
+        if fails:
+            self.failed = number
+        reply = struct.pack("QqiI", number_id, 0, -self.error if fails else 0, 0 if fails else CONTINUE)
+        try:
+            fcntl.ioctl(self.listener, SEND, reply)
+        except OSError:
+            pass
+        return True
+
+    def result(self) -> tuple[int, bytes, bytes]:
+        poll = select.poll()
+        poll.register(self.listener, select.POLLIN)
+        for _ in range(100000):
+            ready = poll.poll(20000)
+            if not ready:
+                self.child.kill()
+                self.child.communicate()
+                os.close(self.listener)
+                raise Failure(f"hangs behind call {self.nth}, {self.failed}")
+            if ready[0][1] & select.POLLIN:
+                self.answer()
+            elif ready[0][1] & select.POLLHUP:  # no process has the filter any more
+                break
+        os.close(self.listener)
+        stdout, stderr = self.child.communicate(timeout=20)
+        return self.child.returncode, stdout, others_lines(stderr)
+
+
+def whole(out: Path) -> None:
+    for path in out.iterdir() if out.exists() else []:
+        if path.name.endswith(".pb.gz") and not path.name.startswith("."):
+            judged(path)
+
+
+def bare() -> tuple[int, bytes, bytes]:
+    done = subprocess.run(ARGV, env=environment(), capture_output=True, timeout=60)
+    return done.returncode, done.stdout, done.stderr
+
+
+def always(want: tuple, every: bool) -> None:
+    for number, (name, errors) in CALLS.items():
+        bad = []
+        # One that is always interrupted is none that the kernel has.
+        errors = tuple(e for e in errors if e != E.EINTR)[: None if every else 1]
+        for error in errors:
+            out = folder() / "out"
+            env = injected(out, SETTINGS | {"FAULT": f"always {number} {error}"}, after=[FILTER])
+            try:
+                done = subprocess.run(ARGV, env=env, capture_output=True, timeout=15)
+                got = (done.returncode, done.stdout, others_lines(done.stderr))
+                if got != want:
+                    bad.append(f"{errno.errorcode[error]}: {got}")
+                whole(out)
+            except (Failure, subprocess.TimeoutExpired) as failure:
+                bad.append(f"{errno.errorcode[error]}: {failure}")
+        ok(f"{name} fails always, {len(errors)} errors", not bad, "", bad)
+
+
+def once(want: tuple, every: bool) -> None:
+    draw = random.Random(1)
+    first = Asked(folder() / "out", 0, 0)
+    ok("asked of each call: as bare", first.result() == want, f"{len(first.numbers)} calls")
+    unknown = {n for n in first.numbers if n not in CALLS} - {24, 39, 60, 95, 110, 127, 128, 186, 228, 312}
+    ok("each call that can fail is in the table", not unknown, unknown)
+    places: dict[int, list[int]] = {}
+    for nth, number in enumerate(first.numbers, 1):
+        places.setdefault(number, []).append(nth)
+    runs = 0
+    bad = []
+    for number, nths in sorted(places.items()):
+        name, errors = CALLS.get(number, ("", ()))
+        chosen = nths if every else sorted({nths[0], draw.choice(nths)})
+        for nth in chosen if errors else []:
+            for error in errors if every else [draw.choice(errors)]:
+                out = folder() / "out"
+                runs += 1
+                try:
+                    got = Asked(out, nth, error).result()
+                    if got != want:
+                        bad.append(f"{name} {nth} {errno.errorcode[error]}: {got}")
+                    whole(out)
+                except (Failure, subprocess.TimeoutExpired) as failure:
+                    bad.append(f"{name} {nth} {errno.errorcode[error]}: {failure}")
+    ok("one call fails", not bad and runs > 20, f"{runs} runs", bad)
+
+
+with case("system calls"):
+    TRUTH = bare()
+    EVERY = sys.argv[1:] == ["all"]
+    always(TRUTH, EVERY)
+    once(TRUTH, EVERY)
+finish()
