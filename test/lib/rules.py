@@ -171,7 +171,8 @@ def values(p: Profile, name: str) -> Iterator[str]:
             yield f"sample {i}: {s.values[1]} ns is not {s.values[0]} periods of {p.period}"
         if name in ("heap", "allocs"):
             sizes = [x.num for x in s.labels if x.key == "bytes"]
-            if len(sizes) > 1 or (not sizes and (s.values[1] or s.values[3])):
+            lost = any("[lost: " in line.function.name for x in s.locations for line in x.lines)
+            if len(sizes) > 1 or (not sizes and (s.values[1] or s.values[3]) and not lost):
                 yield f"sample {i}: numeric label 'bytes' stands {len(sizes)} times"
             if any(x.unit for x in s.labels if x.key == "bytes"):
                 yield f"sample {i}: label 'bytes' has a unit; Go gives it none"
