@@ -34,7 +34,9 @@ static void find_threads(bool at_dump);
 static struct table table;
 static struct bucket lost_bucket;
 static struct bucket unsampled_bucket;
-static int64_t period; /* ns */
+static struct bucket start_bucket; /* before the library could look: exec, the dynamic linker */
+static int64_t period;             /* ns; 0 = off */
+static bool stopped;               /* for good */
 static int signal_used;
 static uint32_t signals_seen;
 static uint32_t found_count;
@@ -43,6 +45,11 @@ static uint64_t random_seed;
 static int64_t started;         /* CLOCK_MONOTONIC */
 static int64_t process_base;    /* the process's CPU clock when sampling began */
 static int64_t covered_by_dead; /* CPU ns of timed threads that have ended */
+
+static bool is_off(void)
+{
+    return period == 0 || LOAD(&stopped);
+}
 
 /* ---- the sampled instant ---- */
 
@@ -105,6 +112,9 @@ static void look(struct thread *t, const void *ucontext)
 bool cpu_signal(const void *siginfo, const void *ucontext)
 {
     const siginfo_t *info = siginfo;
+    if (UNLIKELY(LOAD(&stopped))) {
+        return sender(info) != NULL;
+    }
     bool by_process = info->si_code == SI_KERNEL && cpu_itimer_is_on();
     struct thread *t = by_process ? threads_by_tid(sys_gettid()) : sender(info);
     if (!t) {
@@ -186,6 +196,22 @@ void cpu_interrupt_others(const void *cookie)
     }
 }
 
+static void disarm(struct thread *t, void *arg)
+{
+    uint32_t seen = THREAD_TIMED;
+    (void)arg;
+    if (CAS(&t->state, &seen, THREAD_TAKEN)) {
+        sys_call1(SYS_timer_delete, t->timer);
+    }
+}
+
+void cpu_stop(void)
+{
+    STORE(&stopped, true);
+    cpu_itimer_give_up();
+    threads_each(disarm, NULL);
+}
+
 /* Takes a row out of use; of those who try, one does it and is told so. */
 static bool timer_retire(struct thread *t)
 {
@@ -201,7 +227,7 @@ static bool timer_retire(struct thread *t)
 void cpu_thread_begin(struct thread *t)
 {
     STORE_RELEASE(&t->tid, sys_gettid());
-    if (period == 0) {
+    if (is_off()) {
         return;
     }
     struct thread *twin = threads_twin_since(t);
@@ -252,7 +278,7 @@ static void retire_if_dead(struct thread *t, void *arg)
 
 void cpu_thread_found(int tid)
 {
-    if (period == 0 || threads_by_tid(tid)) {
+    if (is_off() || threads_by_tid(tid)) {
         return;
     }
     if (ADD(&found_count, 1) % FOUND_PER_SWEEP == FOUND_PER_SWEEP - 1) {
@@ -323,7 +349,7 @@ static void survey_thread(struct thread *t, void *arg)
 
 void cpu_before_dump(bool at_end)
 {
-    if (period == 0) {
+    if (is_off()) {
         return;
     }
     struct survey s = {at_end, 0};
@@ -361,11 +387,24 @@ static bool bucket_sample(const struct bucket *b, struct snapshot_sample *out)
 
 size_t cpu_snapshot(struct snapshot_sample **out, size_t *bytes)
 {
-    struct bucket *const more[] = {&lost_bucket, &unsampled_bucket};
+    struct bucket *const more[] = {&lost_bucket, &unsampled_bucket, &start_bucket};
     return table_snapshot(&table, more, ARRAY_LEN(more), bucket_sample, out, bytes);
 }
 
 /* ---- start and fork ---- */
+
+/* What the process's clock says before the first timer: its periods, rounded up with the
+ * probability of the fraction, which is to be right in the mean. */
+static void credit_start(int64_t clock)
+{
+    uint64_t draw = sampler_seed(random_seed, ADD(&random_state, 1));
+    start_bucket.value[PERIODS] = ((uint64_t)clock + draw % (uint64_t)period) / (uint64_t)period;
+}
+
+void cpu_start_is_known(void)
+{
+    start_bucket.value[PERIODS] = 0;
+}
 
 int64_t cpu_period(void)
 {
@@ -396,6 +435,8 @@ void cpu_start(uint64_t rate, int signal, uint64_t seed)
 {
     lost_bucket.stack = stack_pseudo(PSEUDO_LOST_MEMORY);
     unsampled_bucket.stack = stack_pseudo(PSEUDO_LOST_UNSAMPLED);
+    start_bucket.stack = stack_pseudo(PSEUDO_PROCESS_START);
+    start_bucket.key[0] = (uintptr_t)labels_of_process();
     recorded_add(rebase);
     started = sys_clock_ns(CLOCK_MONOTONIC);
     random_seed = seed ? seed : (uint64_t)started;
@@ -405,6 +446,7 @@ void cpu_start(uint64_t rate, int signal, uint64_t seed)
     }
     period = NSEC_PER_SEC / (int64_t)rate;
     process_base = sys_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+    credit_start(process_base);
     time_this_thread();
     if (!__libc_single_threaded) { /* a library's constructor was faster than ours */
         threads_of_process(found, NULL);
@@ -417,12 +459,14 @@ void cpu_fork_child(uint64_t nth)
     started = sys_clock_ns(CLOCK_MONOTONIC);
     covered_by_dead = 0;
     unsampled_bucket.value[PERIODS] = 0;
-    if (period == 0) {
+    start_bucket.value[PERIODS] = 0;
+    if (is_off()) {
         return;
     }
     cpu_itimer_fork_child();
     random_seed = sampler_seed(random_seed, nth);
     random_state = 0;
-    process_base = 0;
+    process_base = sys_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+    credit_start(process_base);
     time_this_thread();
 }

@@ -32,6 +32,9 @@ SIGNAL_SAFE bool cpu_signal(const void *siginfo, const void *ucontext);
 void cpu_thread_begin(struct thread *t);
 void cpu_thread_end(struct thread *t);
 
+/* No timer and no sample from now on, for good. */
+void cpu_stop(void);
+
 /* Around an exec in this thread: a timer's signal that is still to be taken would kill the program
  * that comes. What the thread owes is credited when it is resumed. */
 void cpu_pause_thread(void);
@@ -52,6 +55,9 @@ SIGNAL_SAFE void cpu_before_dump(bool at_end);
 
 /* Samples of all buckets into *out (sys_map'ed, *bytes long); how many. Runs in the scribe. */
 size_t cpu_snapshot(struct snapshot_sample **out, size_t *bytes);
+/* The CPU of this process's start stands in an earlier dump already, of the program that it was
+ * before an exec. In the scribe. */
+void cpu_start_is_known(void);
 /* CPU profile duration: time since the process (or its fork) began to be profiled. */
 int64_t cpu_since(void);
 

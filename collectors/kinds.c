@@ -62,11 +62,9 @@ int kinds_find(const char *name, size_t len)
 const char *pseudo_name(uintptr_t pc)
 {
     static const char *const names[PSEUDO_PC_LIMIT] = {
-        [PSEUDO_TRUNCATED] = "[truncated]",
-        [PSEUDO_SELF] = "[pprofinject]",
-        [PSEUDO_THREAD_END] = "[thread end]",
-        [PSEUDO_LOST_MEMORY] = "[lost: no memory]",
-        [PSEUDO_LOST_UNSAMPLED] = "[lost: not sampled]",
+        [PSEUDO_TRUNCATED] = "[truncated]",         [PSEUDO_SELF] = "[pprofinject]",
+        [PSEUDO_THREAD_END] = "[thread end]",       [PSEUDO_LOST_MEMORY] = "[lost: no memory]",
+        [PSEUDO_PROCESS_START] = "[process start]", [PSEUDO_LOST_UNSAMPLED] = "[lost: not sampled]",
     };
     return pc < PSEUDO_PC_LIMIT ? names[pc] : NULL;
 }

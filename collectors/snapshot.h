@@ -25,6 +25,7 @@ enum pseudo_pc {
     PSEUDO_THREAD_END,     /* CPU that the kernel had not yet signalled when the thread ended */
     PSEUDO_LOST_MEMORY,    /* events with no room left to keep them */
     PSEUDO_LOST_UNSAMPLED, /* CPU of the process that no timer covered */
+    PSEUDO_PROCESS_START,  /* CPU of the process before the library could look */
     PSEUDO_PC_LIMIT = 64,
 };
 /* The name of a pseudo frame, "[truncated]" and so on; NULL for the unused values. */

@@ -231,7 +231,11 @@ void config_read(char *const *env, bool secure)
     config.in_place = preload && strstr(preload, "/vgpreload_");
     config.only = env_find(env, "PPROF_ONLY");
     config.pid = sys_getpid();
-    config.is_child = env_find(env, MARKER) != NULL;
+    const char *marker = env_find(env, MARKER);
+    config.is_child = marker != NULL;
+    if (marker) {
+        text_read_int(&marker, &config.filters);
+    }
 }
 
 /* Sets a variable without setenv(), which the program may have replaced (bash does) and which
@@ -262,14 +266,17 @@ static void env_set(const char *name, const char *value)
     environ = fresh;
 }
 
-void config_hand_down(void)
+void config_hand_down(int64_t filters)
 {
+    char marker[16];
+    struct text t = text_in(marker, sizeof marker);
+    text_add_int(&t, filters, 0);
     if (!config.is_child) {
         env_set("PPROF_OUT", config.out);
         if (config.log[0]) {
             env_set("PPROF_LOG", config.log);
         }
-        env_set(MARKER, "1");
+        env_set(MARKER, marker);
     }
 }
 

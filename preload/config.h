@@ -32,6 +32,7 @@ struct config {
     int pid;                     /* of the process that is profiled */
     bool in_place;               /* no process can be made here: valgrind knows no such clone */
     bool is_child;               /* a process that an injected one started */
+    int64_t filters;             /* on system calls, that are known to let us live */
 };
 
 extern HIDDEN struct config config;
@@ -44,7 +45,8 @@ void config_read(char *const *env, bool secure);
 bool config_glob_list(const char *list, const char *name);
 
 /* Makes PPROF_OUT and PPROF_LOG absolute in the environment and leaves the marker there, for the
- * processes that this one will start. Only in the first injected process. */
-void config_hand_down(void);
+ * processes that this one will start; they need not ask of so many filters on system calls what
+ * they do to us. Only in the first injected process. */
+void config_hand_down(int64_t filters);
 
 #endif

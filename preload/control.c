@@ -12,7 +12,8 @@
 #include "preload/config.h"
 #include "preload/scribe.h"
 
-static int pid;
+static int pid; /* 0: nothing is profiled, or not any more */
+static bool stood_down;
 static bool forked;
 static uint32_t ending; /* 0, or the thread that makes the last dump; then ENDED */
 #define ENDED UINT32_MAX
@@ -36,6 +37,12 @@ int control_pid(void)
     return pid;
 }
 
+/* The process that is profiled, and no vfork child: its parent's memory, not its parent. */
+static bool is_here(void)
+{
+    return pid != 0 && sys_getpid() == pid;
+}
+
 static uint32_t dump_now(void)
 {
     recorded_settle();
@@ -46,7 +53,7 @@ static uint32_t dump_now(void)
 
 void control_dump(void)
 {
-    if (sys_getpid() == pid) { /* no vfork child: its parent's memory, not its parent */
+    if (is_here()) {
         dump_now();
     }
 }
@@ -115,7 +122,7 @@ void control_exec_failed(void)
 void control_end_by_signal(void)
 {
     uint32_t nobody = 0;
-    if (pid != 0 && sys_getpid() == pid && CAS(&ending, &nobody, (uint32_t)sys_gettid())) {
+    if (is_here() && CAS(&ending, &nobody, (uint32_t)sys_gettid())) {
         scribe_dismiss();
         last_dump();
     }
@@ -123,7 +130,7 @@ void control_end_by_signal(void)
 
 void control_end(void)
 {
-    if (pid == 0 || sys_getpid() != pid) {
+    if (!is_here()) {
         return;
     }
     uint32_t me = (uint32_t)sys_gettid();
@@ -145,16 +152,40 @@ void control_end(void)
     sys_futex_wake(&ending);
 }
 
+bool control_is_profiled(void)
+{
+    return pid != 0;
+}
+
+bool control_is_here(void)
+{
+    return stood_down || is_here();
+}
+
+void control_stand_down(void)
+{
+    if (is_here() && LOAD(&ending) == 0) {
+        scribe_dismiss();
+        last_dump();
+        unpark_others();
+    }
+    pid = 0;
+    stood_down = true;
+}
+
 void control_heap_grown(void)
 {
     enum { AT_MOST = 100000000 }; /* ns */
-    if (sys_getpid() == pid) {
+    if (is_here()) {
         scribe_wait_written(dump_now(), AT_MOST);
     }
 }
 
 void control_tick(void)
 {
+    if (pid == 0) {
+        return;
+    }
     scribe_reap();
     if (scribe_is_due()) {
         control_dump();

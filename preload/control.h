@@ -13,7 +13,7 @@
 /* Constructor only. */
 void control_start(void);
 
-/* The process that is being profiled; a vfork child finds another id than its own. */
+/* The process that is being profiled; a vfork child finds another id than its own. 0 = none. */
 int control_pid(void);
 
 /* Asks for a set of all profiles and returns at once; each request is a dump, unless dozens are
@@ -30,6 +30,16 @@ void control_before_exec(void);
 /* The same in the handler of a signal that kills: waits for the raw files alone, and for no other
  * end that is under way. Any thread; SIGNAL_SAFE. */
 SIGNAL_SAFE void control_end_by_signal(void);
+
+/* Is this process profiled (or a vfork child of one that is)? Asks the kernel nothing. */
+SIGNAL_SAFE bool control_is_profiled(void);
+
+/* Do the books that are kept of the program's signals and masks tell of this process? Not in a
+ * vfork child. SIGNAL_SAFE. */
+SIGNAL_SAFE bool control_is_here(void);
+
+/* The last dump, now; from here on none is asked for, by anything. */
+void control_stand_down(void);
 
 /* That exec has failed. */
 void control_exec_failed(void);

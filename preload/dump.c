@@ -10,6 +10,7 @@
 #include "collectors/base/log.h"
 #include "collectors/base/sys.h"
 #include "collectors/base/text.h"
+#include "collectors/cpu.h"
 #include "collectors/delta.h"
 #include "collectors/kinds.h"
 #include "encoder/atomic_file.h"
@@ -192,6 +193,9 @@ static void write_all(int dir, const struct maps *maps, int64_t time)
     remove_unfinished(dir);
     while (!number_is_free(dir, maps, pid, number)) {
         number++;
+    }
+    if (last_number == 0 && number > 1) {
+        cpu_start_is_known();
     }
     last_number = number;
     for (int i = 0; i < KIND_COUNT; i++) {

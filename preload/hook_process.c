@@ -38,6 +38,11 @@ static void fork_done(void)
 
 static void fork_child(void)
 {
+    if (!control_is_profiled()) { /* nor is the child, and the kernel may be out of bounds */
+        live_fork_child();
+        fork_done();
+        return;
+    }
     rules_fork_child();
     recorded_fork_child();
     control_fork_child();

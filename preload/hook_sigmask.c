@@ -27,7 +27,7 @@ static bool active;
 
 static bool is_active(void)
 {
-    return LOAD(&active) && sys_getpid() == control_pid(); /* a vfork child has masks of its own */
+    return LOAD(&active) && control_is_here(); /* a vfork child has masks of its own */
 }
 
 void hook_sigmask_start(void)
@@ -129,7 +129,7 @@ bool hook_sigmask_is_awaited(void)
     if (!LOAD(&active) || !self.prof_blocked || self.prof_real) {
         return false;
     }
-    if (sys_getpid() == control_pid()) {
+    if (control_is_here()) {
         block_really();
         return true;
     }
@@ -158,7 +158,7 @@ void hook_sigmask_fork_child(void)
 static BELOW_PROGRAM int mask_with(int (*real)(int, const sigset_t *, sigset_t *), int how,
                                    const sigset_t *set, sigset_t *old)
 {
-    if (!LOAD(&active) || (set && sys_getpid() != control_pid())) {
+    if (!LOAD(&active) || (set && !control_is_here())) {
         return real(how, set, old);
     }
     bool before = self.prof_blocked;

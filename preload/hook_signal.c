@@ -42,7 +42,7 @@ static uint64_t masks_prof;   /* signals whose handlers the program wants to run
 static struct disposition *owned_find(int sig)
 {
     for (int i = 0; i < OWNED; i++) {
-        if (owned[i].signal == sig && sig != 0 && sys_getpid() == control_pid()) {
+        if (owned[i].signal == sig && sig != 0 && control_is_here()) {
             return &owned[i];
         }
     }
@@ -164,8 +164,8 @@ static BELOW_PROGRAM void on_prof(int sig, siginfo_t *info, void *context)
 static BELOW_PROGRAM void on_dump(int sig, siginfo_t *info, void *context)
 {
     struct sigaction act = disposition_read(&owned[DUMP]);
-    bool from_itself = info->si_code <= 0 && info->si_pid == sys_getpid();
-    if (!is_function(&act) || !from_itself) {
+    if (control_is_profiled() &&
+        (!is_function(&act) || info->si_code > 0 || info->si_pid != sys_getpid())) {
         control_dump();
     }
     call_program(&owned[DUMP], sig, info, context);
@@ -254,9 +254,8 @@ EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *old
 {
     struct disposition *d = owned_find(sig);
     if (!d) {
-        return owned[PROF].signal && sys_getpid() == control_pid()
-                   ? others_sigaction(sig, act, old)
-                   : real_other.sigaction(sig, act, old);
+        return owned[PROF].signal && control_is_here() ? others_sigaction(sig, act, old)
+                                                       : real_other.sigaction(sig, act, old);
     }
     struct sigaction before = disposition_read(d);
     if (act) {
@@ -421,6 +420,17 @@ void hook_signal_exec_failed(void)
     for (int i = 0; i < FATAL; i++) {
         if (is_ignored(&owned[i])) {
             install(&owned[i]);
+        }
+    }
+}
+
+void hook_signal_stop(void)
+{
+    for (int i = FATAL; i < OWNED; i++) {
+        if (owned[i].signal) {
+            struct sigaction program = disposition_read(&owned[i]);
+            others_sigaction(owned[i].signal, &program, NULL);
+            owned[i].signal = 0;
         }
     }
 }

@@ -179,3 +179,8 @@ void hook_thread_start(void)
     have_key = pthread_key_create(&end_key, thread_end) == 0;
     STORE(&active, true);
 }
+
+void hook_thread_stop(void)
+{
+    STORE(&active, false);
+}

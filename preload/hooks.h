@@ -17,6 +17,8 @@ void hook_cxx_forget(void);
 
 /* hook_thread.c: from now on threads are registered; the calling thread is. */
 void hook_thread_start(void);
+/* Threads that are made from now on are none of ours. */
+void hook_thread_stop(void);
 /* Where the main thread's stack lies: argv is at its upper end. */
 void hook_thread_main_stack(char *const *argv);
 
@@ -29,6 +31,9 @@ void hook_signal_fork_child(void);
  * Also in a vfork child, whose dispositions are its own. */
 void hook_signal_before_exec(void);
 void hook_signal_exec_failed(void);
+/* TERM, INT and HUP are the program's alone again. SIGPROF and the dump signal stay ours, for one
+ * of them may be on its way. */
+void hook_signal_stop(void);
 /* The timers' and the dump signal, as a kernel mask. */
 uint64_t hook_signal_mask(void);
 
@@ -51,6 +56,10 @@ bool hook_sigmask_is_awaited(void);
 /* While a call waits with this mask (NULL: with its own), the thread believes in it. Returns what
  * it believed before, to be put back. */
 bool hook_sigmask_meanwhile(const sigset_t *set);
+
+/* hook_seccomp.c: the program is about to make this call of prctl(PR_SET_SECCOMP) or of seccomp().
+ */
+void hook_seccomp_ahead(unsigned long mode, const void *filter);
 
 /* hook_process.c: fork handlers. */
 void hook_process_start(void);

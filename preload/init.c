@@ -4,6 +4,7 @@
  * before the program's first instruction, but (glibc 2.36) after those of the libraries it needs:
  * hooks have been called by then and merely forwarded.
  */
+#include "preload/init.h"
 #include "collectors/base/log.h"
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
@@ -20,6 +21,7 @@
 #include "preload/real.h"
 #include "preload/sanitizer.h"
 #include "preload/scribe.h"
+#include "preload/seccomp.h"
 
 #include <string.h>
 #include <sys/auxv.h>
@@ -70,10 +72,19 @@ static void start_profiles(void)
     cpu_start((uint64_t)cpu_rate, SIGPROF, (uint64_t)config.seed);
 }
 
-static bool is_to_be_profiled(void)
+static bool is_to_be_profiled(int64_t *filters)
 {
     if (sanitizer_is_there()) {
         log_line("this program has a sanitizer, which needs to be alone: nothing is profiled");
+        return false;
+    }
+    *filters = seccomp_filters();
+    if (*filters > config.filters && !seccomp_lets_us(NULL)) {
+        if (!config.is_child ||
+            config.log[0]) { /* what a program says in a pipe is to be its own */
+            log_line("a filter of system calls is in force that this library would not survive: "
+                     "nothing is profiled");
+        }
         return false;
     }
     return (!config.is_child || config.children) && program_is_wanted();
@@ -90,16 +101,28 @@ __attribute__((constructor)) static void library_start(int argc, char **argv, ch
     /* With rights that its caller lacks: no profile is worth a file written with them. */
     bool secure = getauxval(AT_SECURE) != 0;
     config_read(env, secure);
-    if (!secure && is_to_be_profiled()) {
+    int64_t filters = 0;
+    if (!secure && is_to_be_profiled(&filters)) {
         start_profiles();
     } else {
         heap_stop();
+        filters = 0;
     }
     if (!secure) {
-        config_hand_down();
+        config_hand_down(filters);
     }
     self.depth--;
     log_close();
+}
+
+void init_stand_down(const char *why)
+{
+    control_stand_down();
+    heap_stop();
+    hook_thread_stop();
+    cpu_stop();
+    hook_signal_stop();
+    log_line(why);
 }
 
 __attribute__((destructor)) static void library_stop(void)

@@ -313,6 +313,19 @@ static FILE *boot_popen(const char *command, const char *mode)
     return real_other.popen(command, mode);
 }
 
+static int boot_prctl(int option, ...)
+{
+    va_list list;
+    unsigned long more[4];
+    va_start(list, option);
+    for (int i = 0; i < 4; i++) {
+        more[i] = va_arg(list, unsigned long);
+    }
+    va_end(list);
+    real_start();
+    return real_other.prctl(option, more[0], more[1], more[2], more[3]);
+}
+
 static int boot_dlclose(void *handle)
 {
     real_start();
@@ -384,6 +397,7 @@ struct real_other real_other = {
     .posix_spawnp = boot_posix_spawnp,
     .system = boot_system,
     .popen = boot_popen,
+    .prctl = boot_prctl,
     .dlclose = boot_dlclose,
     .execve = boot_execve,
     .execvpe = boot_execvpe,
@@ -454,6 +468,7 @@ void real_start(void)
     LOOK_UP(real_other.posix_spawnp, "posix_spawnp");
     LOOK_UP(real_other.system, "system");
     LOOK_UP(real_other.popen, "popen");
+    LOOK_UP(real_other.prctl, "prctl");
     LOOK_UP(real_other.dlclose, "dlclose");
     LOOK_UP(real_other.execve, "execve");
     LOOK_UP(real_other.execvpe, "execvpe");

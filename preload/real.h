@@ -67,6 +67,7 @@ struct real_other {
                         const posix_spawnattr_t *attributes, char *const argv[], char *const env[]);
     int (*system)(const char *command);
     FILE *(*popen)(const char *command, const char *mode);
+    int (*prctl)(int option, ...);
     int (*dlclose)(void *);
     int (*execve)(const char *, char *const[], char *const[]);
     int (*execvpe)(const char *, char *const[], char *const[]);

@@ -82,7 +82,7 @@ int main(void)
     must(setrlimit(RLIMIT_AS, &limit) == 0, "setrlimit");
     site_nothing();
     must(setrlimit(RLIMIT_AS, &before) == 0, "setrlimit");
-    printf("{\"first\": %ld, \"second\": %ld, \"bytes\": %d, \"cpu\": %lld}\n", first, allocated - first,
-           BYTES, (long long)clock_ns(CLOCK_PROCESS_CPUTIME_ID));
+    printf("{\"first\": %ld, \"second\": %ld, \"bytes\": %d, \"cpu\": %lld}\n", first,
+           allocated - first, BYTES, (long long)clock_ns(CLOCK_PROCESS_CPUTIME_ID));
     return 0;
 }

@@ -46,7 +46,9 @@ std::atomic<long> locals, cleanups, rounds, caught;
 
 struct local {
     void *block;
-    local() : block(site_local(BLOCK)) {}
+    local() : block(site_local(BLOCK))
+    {
+    }
     ~local()
     {
         free(block);

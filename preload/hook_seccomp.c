@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The program is about to put itself behind a filter on system calls. If that would kill it for
+ * what the library does, or keep the library from writing, the library makes its last dump and is
+ * silent from then on: no timer, no sample, no call to the kernel. If not, all goes on.
+ */
+#include "preload/config.h"
+#include "preload/control.h"
+#include "preload/hooks.h"
+#include "preload/init.h"
+#include "preload/real.h"
+#include "preload/seccomp.h"
+
+#include <linux/seccomp.h>
+#include <stdarg.h>
+#include <sys/prctl.h>
+
+void hook_seccomp_ahead(unsigned long mode, const void *filter)
+{
+    /* Not in a vfork child, which is about to start another program: that one asks at its start. */
+    if (!control_is_profiled() || !control_is_here() || (mode == SECCOMP_MODE_FILTER && !filter)) {
+        return;
+    }
+    if (mode == SECCOMP_MODE_STRICT || config.in_place || !seccomp_lets_us(filter)) {
+        init_stand_down("the program forbids itself system calls that this library needs: the last "
+                        "dump is made");
+    }
+}
+
+EXPORT int prctl(int option, ...)
+{
+    va_list list;
+    unsigned long more[4];
+    va_start(list, option);
+    for (int i = 0; i < 4; i++) { /* there or not: as libc's own, it passes on what lies there */
+        more[i] = va_arg(list, unsigned long);
+    }
+    va_end(list);
+    if (option == PR_SET_SECCOMP) {
+        hook_seccomp_ahead(more[0], (const void *)more[1]); /* NOLINT: the kernel's integers */
+    }
+    return real_other.prctl(option, more[0], more[1], more[2], more[3]);
+}
