@@ -182,6 +182,7 @@ static void scribe_main(void *arg)
     }
     sys_call2(SYS_prctl, PR_SET_NAME, "pprof-scribe");
     sys_call1(SYS_umask, 077); /* its own: what the program's would take away is needed */
+    sys_end_quietly();
     sys_wake_by(SIGURG);
     serve(true, arg && config.interval);
     leave();
@@ -192,6 +193,7 @@ static void scribe_main(void *arg)
 static void keeper_main(void *scribe_stack)
 {
     drop_descriptors();
+    sys_end_quietly();
     sys_ignore(SIGCHLD);
     sys_call2(SYS_prctl, PR_SET_NAME, "pprof-scribe");
     STORE(&keeper, sys_getpid());

@@ -122,11 +122,33 @@ static void set_action(int signal, void (*handler)(int))
     sys_call4(SYS_rt_sigaction, signal, &action, NULL, sizeof action.mask);
 }
 
-void sys_wake_by(int signal)
+static void on_fault(int signal)
+{
+    (void)signal;
+    for (;;) {
+        sys_call1(SYS_exit, 1);
+    }
+}
+
+static void unblock(int signal)
 {
     uint64_t bit = 1ULL << (signal - 1);
-    set_action(signal, on_wake);
     sys_call4(SYS_rt_sigprocmask, SIG_UNBLOCK, &bit, NULL, sizeof bit);
+}
+
+void sys_wake_by(int signal)
+{
+    set_action(signal, on_wake);
+    unblock(signal);
+}
+
+void sys_end_quietly(void)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
+    for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
+        set_action(faults[i], on_fault);
+        unblock(faults[i]);
+    }
 }
 
 void sys_ignore(int signal)
