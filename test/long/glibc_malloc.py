@@ -1,0 +1,22 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""glibc's own tests of malloc end as they do without the library."""
+
+# timeout: 1200
+# alone
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1] / d) for d in ("lib", "suites")]
+import glibc_run
+from harness import finish
+
+LEFT_OUT: dict[str, str] = {}
+MAY_DIFFER: dict[str, str] = {}
+WITHOUT_FILES: dict[str, str] = {}
+
+glibc_run.run(["malloc"], 40, LEFT_OUT, MAY_DIFFER, WITHOUT_FILES)
+finish()
