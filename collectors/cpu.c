@@ -129,7 +129,8 @@ bool cpu_signal(const void *siginfo, const void *ucontext)
 
 /* ---- timers ---- */
 
-/* A thread's timer, its expiries beginning within a period of CPU time `from`. False: refused. */
+/* A thread's timer, its expiries beginning within a period of CPU time `from`. False: refused, or the
+ * thread has ended since it was found; then there is nothing to time. */
 static bool timer_arm(struct thread *t, int64_t from)
 {
     struct sigevent event = {0};
@@ -140,8 +141,9 @@ static bool timer_arm(struct thread *t, int64_t from)
     int timer;
     clockid_t clock = sys_thread_cpu_clock(t->tid);
     if (sys_call3(SYS_timer_create, clock, &event, &timer) != 0) {
+        int64_t now;
         timer = -1; /* which is none: the process's looks after the thread */
-        if (!cpu_itimer_start(period)) {
+        if (!sys_clock_read(clock, &now) || !cpu_itimer_start(period)) {
             return false;
         }
     }

@@ -216,6 +216,7 @@ CASES: dict[str, tuple[Callable[[str], str], Callable[[str, str], None]]] = {
     "exit_meets_dump": (build_plain, whole_files),
     "exit_twice": (build_plain, whole_files),
     "ended_clones": (build_plain, ended_clones),
+    "found_dead": (build_plain, as_bare),
     "first_new": (build_cxx, first_new),
     "frames_below_hooks": (build_with_plugin, frames),
     "fork_masks": (build_plain, as_bare),
