@@ -417,15 +417,44 @@ void *real_find(const char *name)
     return p;
 }
 
+/* Whether the object of a comes before that of b in the look-up order. */
+static bool comes_first(const void *a, const void *b)
+{
+    Dl_info info;
+    struct link_map *first = NULL;
+    struct link_map *other = NULL;
+    if (!dladdr1(a, &info, (void **)&first, RTLD_DL_LINKMAP) ||
+        !dladdr1(b, &info, (void **)&other, RTLD_DL_LINKMAP)) {
+        return false;
+    }
+    while (first && first != other) {
+        first = first->l_next;
+    }
+    return first == other && a != b;
+}
+
+/* A library may offer malloc only under the version of old that programs ask for, hidden from those
+ * who name none: libc_malloc_debug.so does. dlsym() passes it over, and dlvsym() what has no
+ * version; the program would get whichever comes first. version is that of libc's own, which is
+ * found at least: a look-up that fails would allocate. */
+static void *find_next(const char *name, const char *version)
+{
+    void *plain = dlsym(RTLD_NEXT, name);
+    void *versioned = plain ? dlvsym(RTLD_NEXT, name, version) : NULL;
+    return versioned && versioned != plain && comes_first(versioned, plain) ? versioned : plain;
+}
+
 /* A pointer keeps its stub where there is nothing else: the stub of a function that libc lacks is
  * never called, for then the program's own reference to it could not have been bound. */
-#define LOOK_UP(field, name)                                                                       \
+#define SET(field, found)                                                                          \
     do {                                                                                           \
-        void *found = dlsym(RTLD_NEXT, name);                                                      \
-        if (found) {                                                                               \
-            memcpy(&(field), &found, sizeof found);                                                \
+        void *next = found;                                                                        \
+        if (next) {                                                                                \
+            memcpy(&(field), &next, sizeof next);                                                  \
         }                                                                                          \
     } while (0)
+#define LOOK_UP(field, name) SET(field, dlsym(RTLD_NEXT, name))
+#define LOOK_UP_VERSION(field, name, version) SET(field, find_next(name, version))
 
 void real_start(void)
 {
@@ -434,14 +463,14 @@ void real_start(void)
         return;
     }
     resolving = true;
-    LOOK_UP(real_alloc.malloc, "malloc");
-    LOOK_UP(real_alloc.free, "free");
-    LOOK_UP(real_alloc.calloc, "calloc");
-    LOOK_UP(real_alloc.realloc, "realloc");
-    LOOK_UP(real_alloc.posix_memalign, "posix_memalign");
-    LOOK_UP(real_alloc.aligned_alloc, "aligned_alloc");
-    LOOK_UP(real_alloc.memalign, "memalign");
-    LOOK_UP(real_alloc.malloc_usable_size, "malloc_usable_size");
+    LOOK_UP_VERSION(real_alloc.malloc, "malloc", "GLIBC_2.2.5");
+    LOOK_UP_VERSION(real_alloc.free, "free", "GLIBC_2.2.5");
+    LOOK_UP_VERSION(real_alloc.calloc, "calloc", "GLIBC_2.2.5");
+    LOOK_UP_VERSION(real_alloc.realloc, "realloc", "GLIBC_2.2.5");
+    LOOK_UP_VERSION(real_alloc.posix_memalign, "posix_memalign", "GLIBC_2.2.5");
+    LOOK_UP_VERSION(real_alloc.aligned_alloc, "aligned_alloc", "GLIBC_2.16");
+    LOOK_UP_VERSION(real_alloc.memalign, "memalign", "GLIBC_2.2.5");
+    LOOK_UP_VERSION(real_alloc.malloc_usable_size, "malloc_usable_size", "GLIBC_2.2.5");
     LOOK_UP(real_other.pthread_create, "pthread_create");
     LOOK_UP(real_other.thrd_create, "thrd_create");
     LOOK_UP(real_other.clone, "clone");

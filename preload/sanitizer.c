@@ -6,19 +6,19 @@
 
 #include "collectors/base/abi.h"
 
-#include <dlfcn.h>
+/* What each runtime exports, bound by the dynamic linker while it relocates us. A dlsym() that
+ * fails would say so to nobody in memory of the program's heap, before the program's first
+ * allocation. */
+#define RUNTIME(name) extern void name(void) __attribute__((weak))
+RUNTIME(__asan_init);   /* NOLINT: the names are theirs */
+RUNTIME(__tsan_init);   /* NOLINT */
+RUNTIME(__msan_init);   /* NOLINT */
+RUNTIME(__lsan_init);   /* NOLINT */
+RUNTIME(__hwasan_init); /* NOLINT */
 
 bool sanitizer_is_there(void)
 {
-    static const char *const entries[] = {"__asan_init", "__tsan_init", "__msan_init",
-                                          "__lsan_init", "__hwasan_init"};
-    for (size_t i = 0; i < ARRAY_LEN(entries); i++) {
-        if (dlsym(RTLD_DEFAULT, entries[i])) {
-            return true;
-        }
-    }
-    dlerror(); /* the program's next one must not tell of our failure */
-    return false;
+    return __asan_init || __tsan_init || __msan_init || __lsan_init || __hwasan_init;
 }
 
 /* AddressSanitizer asks for this before anything else. Unless told so it ends a program in which

@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import elf
-from harness import BUILD, KINDS, ROOT, Failure, Run, bare, case, environment, finish, inject, ok, start
+from harness import BUILD, KINDS, LIBDIR, ROOT, Failure, Run, bare, case, environment, finish, inject, ok, start
 from profile import Profile
 from truth import SIGMAS, truth
 
@@ -206,6 +206,16 @@ def segments(name: str, path: str) -> None:
         ok(f"{name}: {site}", bytes_of[site] == truth(result)["bytes"], bytes_of[site])
 
 
+def below_debug(name: str, path: str) -> None:
+    """glibc's debugging malloc, preloaded behind us, comes before libc's."""
+    debug = LIBDIR / "libc_malloc_debug.so.0"
+    checked = {"MALLOC_CHECK_": "3"}
+    plain = bare([path], checked | {"LD_PRELOAD": str(debug)}, timeout=TIMEOUT)
+    result = inject([path], checked, after=[debug], timeout=TIMEOUT)
+    ok(f"{name}: usable size, bare", plain.stdout == "7\n", plain.stdout)
+    ok(f"{name}: usable size", result.stdout == "7\n", result.stdout)
+
+
 def with_plugin(name: str, path: str) -> None:
     as_bare(name, path, str(OUTPUT / name / "plugin.so"))
 
@@ -217,6 +227,8 @@ CASES: dict[str, tuple[Callable[[str], str], Callable[[str, str], None]]] = {
     "exit_twice": (build_plain, whole_files),
     "ended_clones": (build_plain, ended_clones),
     "found_dead": (build_plain, as_bare),
+    "heap_untouched": (build_plain, as_bare),
+    "malloc_debug": (build_plain, below_debug),
     "first_new": (build_cxx, first_new),
     "frames_below_hooks": (build_with_plugin, frames),
     "fork_masks": (build_plain, as_bare),
