@@ -30,7 +30,7 @@ UNIT_BIN := $(patsubst test/unit/%.c,$(BUILD)/test/unit/%,$(wildcard test/unit/*
 PROGRAM_BIN := $(patsubst test/programs/%.c,$(BUILD)/test/programs/%,$(wildcard test/programs/*.c)) \
     $(patsubst test/programs/%.cc,$(BUILD)/test/programs/%,$(wildcard test/programs/*.cc))
 
-.PHONY: all check check-long lint demo bench bench-malloc bench-programs bench-unwind lint fuzz install deps-demo deps-check clean test-programs
+.PHONY: all check check-long lint demo bench bench-malloc bench-programs bench-unwind lint fuzz install deps-demo deps-check deps-long clean test-programs
 all: libpprofinject.so pprof-symbolize
 
 libpprofinject.so: $(LIB_OBJ) preload/exports.map
@@ -159,7 +159,7 @@ check: deps-check
 	$(Q)$(MAKE) --no-print-directory WERROR=-Werror all test-programs
 	$(Q)test/run
 
-check-long: deps-check
+check-long: deps-long
 	$(Q)$(MAKE) --no-print-directory WERROR=-Werror all test-programs
 	$(Q)test/run --long
 
@@ -182,6 +182,8 @@ deps-demo:
 	$(Q)scripts/install-deps demo
 deps-check:
 	$(Q)scripts/install-deps check
+deps-long:
+	$(Q)scripts/install-deps long
 
 # The symboliser lies beside the library, which looks for it nowhere else.
 install: all

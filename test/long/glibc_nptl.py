@@ -14,9 +14,8 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1] / d) for d in ("lib", "s
 import glibc_run
 from harness import finish
 
-LEFT_OUT: dict[str, str] = {}
-MAY_DIFFER: dict[str, str] = {}
-WITHOUT_FILES: dict[str, str] = {}
+NUMBERS: dict[str, str] = {}
+NO_FILES: dict[str, str] = {}
 
-glibc_run.run(["nptl", "sysdeps/pthread"], 340, LEFT_OUT, MAY_DIFFER, WITHOUT_FILES)
+glibc_run.run(["nptl", "sysdeps/pthread"], 340, NUMBERS, NO_FILES)
 finish()

@@ -2,10 +2,11 @@
 """Run other people's test programs bare and injected, and compare what comes out.
 
 Each program runs bare twice, then injected under each of SETTINGS. Equal means: the same exit status,
-and the same stdout as far as two bare runs agree about it (as it is; else with its numbers taken
-out; else not at all). Where a result differs both are run again, up to ROUNDS times, because tests
-that depend on time fail at times without us, too: an injected result is right if a bare run has
-given it. Each injected run must have left a file of its very process.
+and the same stdout as far as two bare runs agree about it: as it is; else with its numbers taken
+out; else not at all. Of a program that speaks TAP the result of each of its cases is compared
+instead. Where anything differs both are run again, up to ROUNDS times, because tests that depend on
+time fail at times without us, too: an injected result is right if a bare run has given it. Each
+injected run must have left a file of its very process.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -38,8 +40,9 @@ class Job:
     argv: list[str]
     env: dict[str, str] = field(default_factory=dict)
     preload: list[Path] = field(default_factory=list)  # the test's own, behind the library
-    files: str = ""  # why a run of it leaves no file of its own
-    may_differ: str = ""  # why an injected result may differ
+    tap: bool = False
+    no_files: str = ""  # why a run of it leaves no file of its own
+    numbers: str = ""  # why its stdout is compared without numbers
 
 
 @dataclass
@@ -56,19 +59,19 @@ class Outcome:
 class Verdict:
     job: Job
     setting: str
-    good: bool
-    why: str
+    why: str  # it differs; empty if it does not
     bare: list[Outcome]
     injected: list[Outcome]
 
 
-# What of an outcome is compared, from all to little: see judged().
+# What of a stdout is compared, from all to nothing: see reading_of().
 Reading = Callable[[str], object]
 READINGS: tuple[Reading, ...] = (
     lambda text: text,
     lambda text: re.sub(r"0x[0-9a-f]+|\d+(\.\d+)?", "N", text),
     lambda text: None,
 )
+TAP_LINE = re.compile(r"^(not ok|ok)\b *\d* *-? *([^#\n]*?) *(?:# *(SKIP|TODO)\b.*)?$", re.M | re.I)
 base = folder()
 counter = itertools.count()
 
@@ -124,27 +127,44 @@ def run_injected(job: Job, setting: str, timeout: float) -> Outcome:
     return run_once(job, env, timeout, out)
 
 
-def reading_of(bare: list[Outcome]) -> Reading:
-    """The sharpest one in which the bare runs of one status agree."""
-    for reading in READINGS:
-        seen = {o.status: {reading(x.stdout) for x in bare if x.status == o.status} for o in bare}
+def reading_of(job: Job, bare: list[Outcome]) -> Reading:
+    """The sharpest one in which bare runs that ended alike agree."""
+    for reading in READINGS[1:] if job.numbers else READINGS:
+        seen: dict[int | str, set[object]] = {}
+        for o in bare:
+            seen.setdefault(o.status, set()).add(reading(o.stdout))
         if all(len(texts) == 1 for texts in seen.values()):
             return reading
     raise AssertionError
 
 
-def alike(outcome: Outcome, bare: list[Outcome]) -> bool:
-    reading = reading_of(bare)
-    return any((o.status, reading(o.stdout)) == (outcome.status, reading(outcome.stdout)) for o in bare)
+def cases(text: str) -> dict[str, str]:
+    """What each case of a TAP stream came to; of equal names, all together."""
+    found: dict[str, str] = {}
+    for result, name, directive in TAP_LINE.findall(text):
+        found[name] = f"{found.get(name, '')} {result} {directive}".strip()
+    return found
 
 
-def difference(outcome: Outcome, bare: list[Outcome]) -> str:
+def difference(job: Job, outcome: Outcome, bare: list[Outcome]) -> str:
+    """In what an outcome is unlike every bare one; empty if it is not. Not to end is like nothing."""
+    if isinstance(outcome.status, str):
+        return f"{outcome.status}, bare {bare[-1].status}"
     if outcome.status not in {o.status for o in bare}:
         return f"ended with {outcome.status}, bare {bare[-1].status}: {outcome.stdout[-200:]!r}"
-    theirs = next(o.stdout for o in bare if o.status == outcome.status).splitlines()
-    ours = outcome.stdout.splitlines()
-    pairs = itertools.zip_longest(ours, theirs)
-    return "stdout: " + next((f"{a!r}, bare {b!r}" for a, b in pairs if a != b), "?")[:300]
+    if job.tap:
+        ours, theirs = cases(outcome.stdout), [cases(o.stdout) for o in bare]
+        for name in {n for found in (ours, *theirs) for n in found}:
+            if ours.get(name) not in [t.get(name) for t in theirs]:
+                return f"{name}: {ours.get(name)}, bare {theirs[-1].get(name)}"
+        return ""
+    reading = reading_of(job, bare)
+    of_status = [o.stdout for o in bare if o.status == outcome.status]
+    if reading(outcome.stdout) in [reading(text) for text in of_status]:
+        return ""
+    pairs = itertools.zip_longest(outcome.stdout.splitlines(), of_status[0].splitlines())
+    unlike = ((a, b) for a, b in pairs if reading(a or "") != reading(b or ""))
+    return "stdout: {!r}, bare {!r}".format(*next(unlike, ("?", "?")))[:300]
 
 
 def verdicts(job: Job, timeout: float) -> list[Verdict]:
@@ -152,49 +172,14 @@ def verdicts(job: Job, timeout: float) -> list[Verdict]:
     bare = [run_bare(job, timeout), run_bare(job, timeout)]
     for setting in SETTINGS:
         ours = [run_injected(job, setting, timeout)]
-        while not alike(ours[-1], bare) and len(ours) < ROUNDS:
+        while difference(job, ours[-1], bare) and len(ours) < ROUNDS:
             bare.append(run_bare(job, timeout))
             ours.append(run_injected(job, setting, timeout))
-        good, why = alike(ours[-1], bare), ""
-        if not good:
-            why = difference(ours[-1], bare)
-        elif not ours[-1].files and not job.files:
-            good, why = False, "the library has left no file of this process"
-        found.append(Verdict(job, setting, good, why, bare, ours))
+        why = difference(job, ours[-1], bare)
+        if not why and not ours[-1].files and not job.no_files:
+            why = "the library has left no file of this process"
+        found.append(Verdict(job, setting, why, bare, ours))
     return found
-
-
-def compare(jobs: Iterable[Job], timeout: float) -> None:
-    """One check for each program and setting, and a summary."""
-    equal = differ = retried = unstable = failing = 0
-    readings = [0, 0, 0]
-    processes = 0
-    with ThreadPoolExecutor(JOBS) as pool:
-        for found in pool.map(lambda j: attempted(j, timeout), jobs):
-            if isinstance(found, str):
-                ok(found, False)
-                continue
-            for v in found:
-                last = v.injected[-1]
-                figures = f"{last.status}, {last.seconds:.1f} s, {last.others} more processes"
-                if v.job.may_differ and not v.good:
-                    print(f"# {v.job.name}, {v.setting}: {v.why}; {v.job.may_differ}", flush=True)
-                    differ += 1
-                else:
-                    ok(f"{v.job.name}, {v.setting}", v.good, figures, v.why)
-                    equal += v.good
-                retried += len(v.injected) > 1
-                processes += 1 + last.others
-            bare = found[0].bare
-            readings[READINGS.index(reading_of(bare))] += 1
-            unstable += len({o.status for o in bare}) > 1
-            failing += bare[0].status not in (0, 77)
-    print(
-        f"# {equal} equal, {differ} differ for a known reason; {retried} after a retry; {failing} programs fail "
-        f"bare, {unstable} do so only at times; stdout compared as it is / without numbers / not: "
-        f"{' / '.join(map(str, readings))}; {processes} processes left files",
-        flush=True,
-    )
 
 
 def attempted(job: Job, timeout: float) -> list[Verdict] | str:
@@ -202,3 +187,28 @@ def attempted(job: Job, timeout: float) -> list[Verdict] | str:
         return verdicts(job, timeout)
     except (Failure, OSError) as error:
         return f"{job.name}: {type(error).__name__}: {error}"
+
+
+def compare(jobs: Iterable[Job], timeout: float) -> None:
+    """One check for each program and setting, and a summary."""
+    count: Counter[str] = Counter()
+    with ThreadPoolExecutor(JOBS) as pool:
+        for found in pool.map(lambda j: attempted(j, timeout), jobs):
+            if isinstance(found, str):
+                ok(found, False)
+                continue
+            for v in found:
+                last = v.injected[-1]
+                tap = f", {len(cases(last.stdout))} cases" if v.job.tap else ""
+                figures = f"{last.status}{tap}, {last.seconds:.1f} s, {last.others} more processes"
+                ok(f"{v.job.name}, {v.setting}", not v.why, figures, v.why)
+                count["equal" if not v.why else "different"] += 1
+                count["after a retry"] += not v.why and len(v.injected) > 1
+                count["with further profiled processes"] += last.others > 0
+            job, bare = found[0].job, found[-1].bare
+            count["programs that fail bare"] += all(o.status not in (0, 77) for o in bare)
+            count["programs that fail bare at times"] += len({o.status for o in bare}) > 1
+            if not job.tap:
+                what = ("as it is", "without numbers", "not at all")[READINGS.index(reading_of(job, bare))]
+                count[f"programs whose stdout is compared {what}"] += 1
+    print("# " + ", ".join(f"{n} {what}" for what, n in count.items()), flush=True)

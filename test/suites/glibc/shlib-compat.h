@@ -6,5 +6,5 @@
 
 #define TEST_COMPAT(library, introduced, obsoleted) 1
 #define PTHREAD_IN_LIBC 1
-#define compat_symbol_reference(library, local, symbol, version) \
+#define compat_symbol_reference(library, local, symbol, version)                                   \
     __asm__(".symver " #local "," #symbol "@" OLDEST_##version)
