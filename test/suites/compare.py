@@ -20,7 +20,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -193,7 +193,9 @@ def compare(jobs: Iterable[Job], timeout: float) -> None:
     """One check for each program and setting, and a summary."""
     count: Counter[str] = Counter()
     with ThreadPoolExecutor(JOBS) as pool:
-        for found in pool.map(lambda j: attempted(j, timeout), jobs):
+        running = [pool.submit(attempted, job, timeout) for job in jobs]
+        for future in as_completed(running):
+            found = future.result()
             if isinstance(found, str):
                 ok(found, False)
                 continue
