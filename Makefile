@@ -30,7 +30,8 @@ UNIT_BIN := $(patsubst test/unit/%.c,$(BUILD)/test/unit/%,$(wildcard test/unit/*
 PROGRAM_BIN := $(patsubst test/programs/%.c,$(BUILD)/test/programs/%,$(wildcard test/programs/*.c)) \
     $(patsubst test/programs/%.cc,$(BUILD)/test/programs/%,$(wildcard test/programs/*.cc))
 
-.PHONY: all check check-long lint demo bench bench-malloc bench-programs bench-unwind lint fuzz install deps-demo deps-check deps-long clean test-programs
+.PHONY: all check check-long lint demo fuzz install clean test-programs deps-demo deps-check deps-long \
+    bench bench-malloc bench-programs bench-unwind bench-symbolize
 all: libpprofinject.so pprof-symbolize
 
 libpprofinject.so: $(LIB_OBJ) preload/exports.map
@@ -170,13 +171,15 @@ demo: deps-demo
 lint: $(PROTO).h
 	$(Q)scripts/lint
 
-bench: bench-malloc bench-programs bench-unwind
+bench: bench-malloc bench-programs bench-unwind bench-symbolize
 bench-malloc: all
 	$(Q)scripts/bench-malloc
 bench-unwind: all
 	$(Q)scripts/bench-unwind
 bench-programs: all
 	$(Q)scripts/bench-programs
+bench-symbolize: pprof-symbolize
+	$(Q)scripts/bench-symbolize
 
 deps-demo:
 	$(Q)scripts/install-deps demo

@@ -59,6 +59,13 @@ static int batch_put(struct answer_sink *sink, size_t query, enum answer_kind ki
     return 0;
 }
 
+/* Put is kept. */
+static int batch_flush(struct answer_sink *sink)
+{
+    (void)sink;
+    return 0;
+}
+
 static int batch_load(struct batch_item *item)
 {
     item->fd = open(item->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
@@ -155,12 +162,13 @@ static int batch_module(struct batch *batch, const struct query *queries, size_t
                             .pid = batch->options->pid,
                             .queries = queries,
                             .nqueries = n};
-    struct batch_sink sink = {{batch_put}, &batch->names, queries};
-    int error = worker_resolve(&module, false, &sink.sink);
+    struct batch_sink sink = {{batch_put, batch_flush}, &batch->names, queries};
+    int error = -EFAULT;
 
-    if (error == -EFAULT || error == -ENOMEM) {
+    for (int mode = MODULE_DWARF; mode <= MODULE_SYMBOLS && (error == -EFAULT || error == -ENOMEM);
+         mode++) {
         batch_forget(queries, n);
-        error = worker_resolve(&module, true, &sink.sink);
+        error = worker_resolve(&module, (enum module_mode)mode, &sink.sink);
     }
     if (error)
         batch_forget(queries, n);
@@ -188,7 +196,7 @@ static int batch_modules(struct batch *batch)
 
 static int batch_perfmap(struct batch *batch)
 {
-    struct batch_sink sink = {{batch_put}, &batch->names, NULL};
+    struct batch_sink sink = {{batch_put, batch_flush}, &batch->names, NULL};
     int error = batch->options->pid ? batch_collect(batch, false) : 0;
 
     sink.queries = batch->queries;

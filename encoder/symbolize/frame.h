@@ -27,10 +27,13 @@ enum answer_kind {
     ANSWER_DWARF,     /* debug information was consulted: lines and inlined calls are complete */
 };
 
-/* Where a module's answers go. `query` counts in the module's queries; innermost frame first. */
+/* Where a module's answers go. `query` counts in the module's queries; innermost frame first. A
+ * second answer to one query replaces the first. flush: what has been put is where it belongs, not
+ * in this process's memory. Both 0 or -errno. */
 struct answer_sink {
     int (*put)(struct answer_sink *sink, size_t query, enum answer_kind kind,
                const struct frame *frames, size_t n);
+    int (*flush)(struct answer_sink *sink);
 };
 
 #endif

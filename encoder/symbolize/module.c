@@ -8,6 +8,7 @@
  */
 #include "module.h"
 
+#include "apart.h"
 #include "debugfile.h"
 #include "demangle.h"
 #include "die_name.h"
@@ -46,6 +47,7 @@ struct reading {
     struct die_names die_names;
     struct source_paths paths;
     uint64_t dwarf_bias;
+    unsigned bad_units; /* that brought their process down */
 };
 
 static int spot_order(const void *a, const void *b)
@@ -213,26 +215,100 @@ static int module_put_unit(struct reading *r, const struct spot *spots, size_t n
     return error;
 }
 
-static int module_put_all(struct reading *r, struct spot *spots, size_t n)
+/* ---- in pieces ---- */
+
+/* What libdw keeps of a unit it has read is some 100 KB, and it gives nothing back before the end.
+ */
+#define UNITS_A_PIECE 64
+#define PIECE_SECONDS 300 /* of CPU; the largest units known take a few */
+#define UNIT_SECONDS 30
+#define BAD_UNITS_MAX 8 /* then the rest has to do without lines: 8 that never end are 4 minutes   \
+                         */
+
+/* Spots of some units, sorted by unit. */
+struct piece {
+    struct reading *r;
+    const struct spot *spots;
+    size_t n;
+    bool symbols_only;
+};
+
+/* Where the units that begin at spots[i] end, `units` of them at most. */
+static size_t piece_end(const struct spot *spots, size_t i, size_t n, size_t units)
 {
+    for (; i < n && units > 0; units--) {
+        uint32_t unit = spots[i].unit;
+        while (i < n && spots[i].unit == unit)
+            i++;
+    }
+    return i;
+}
+
+static int module_put_piece(void *arg)
+{
+    const struct piece *p = arg;
     int error = 0;
 
-    qsort(spots, n, sizeof *spots, spot_order);
-    for (size_t i = 0; i < n && error == 0;) {
-        size_t end = i + 1;
-        if (spots[i].unit == UNIT_NONE) {
-            error = module_put_plain(r, &spots[i], NULL);
+    for (size_t i = 0, end; i < p->n && error == 0; i = end) {
+        const struct spot *first = &p->spots[i];
+        if (p->symbols_only || first->unit == UNIT_NONE) {
+            end = i + 1;
+            error = module_put_plain(p->r, first, NULL);
         } else {
-            while (end < n && spots[end].unit == spots[i].unit)
-                end++;
-            error = module_put_unit(r, spots + i, end - i, &r->units.dies[spots[i].unit]);
+            end = piece_end(p->spots, i, p->n, 1);
+            error = module_put_unit(p->r, first, end - i, &p->r->units.dies[first->unit]);
         }
-        i = end;
     }
     return error;
 }
 
-static int module_read(struct reading *r, bool symbols_only)
+static bool died_of_it(int error)
+{
+    return error == -EFAULT || error == -ENOMEM;
+}
+
+static int module_put_by_unit(struct reading *r, const struct spot *spots, size_t n)
+{
+    int error = 0;
+
+    for (size_t i = 0, end; i < n && error == 0; i = end) {
+        end = r->bad_units < BAD_UNITS_MAX ? piece_end(spots, i, n, 1) : n;
+        struct piece piece = {.r = r,
+                              .spots = spots + i,
+                              .n = end - i,
+                              .symbols_only = r->bad_units >= BAD_UNITS_MAX};
+        error = apart_run(module_put_piece, &piece, r->sink, UNIT_SECONDS);
+        if (died_of_it(error) && !piece.symbols_only) {
+            r->bad_units++;
+            piece.symbols_only = true;
+            error = apart_run(module_put_piece, &piece, r->sink, UNIT_SECONDS);
+        }
+        if (died_of_it(error)) /* nameless, then */
+            error = 0;
+    }
+    return error;
+}
+
+static int module_put_all(struct reading *r, struct spot *spots, size_t n, enum module_mode mode)
+{
+    int error = 0;
+
+    qsort(spots, n, sizeof *spots, spot_order);
+    if (mode == MODULE_BY_UNIT)
+        return module_put_by_unit(r, spots, n);
+    for (size_t i = 0, end; i < n && error == 0; i = end) {
+        end = piece_end(spots, i, n, UNITS_A_PIECE);
+        struct piece piece = {.r = r, .spots = spots + i, .n = end - i};
+        if (piece.n == n)
+            return module_put_piece(&piece); /* a crash is the caller's */
+        error = apart_run(module_put_piece, &piece, r->sink, PIECE_SECONDS);
+        if (died_of_it(error))
+            error = module_put_by_unit(r, spots + i, end - i);
+    }
+    return error;
+}
+
+static int module_read(struct reading *r, enum module_mode mode)
 {
     const struct module *module = r->module;
     struct spot *spots;
@@ -245,7 +321,7 @@ static int module_read(struct reading *r, bool symbols_only)
     error = image_read(&r->image, r->elf);
     if (error)
         return error;
-    if (!symbols_only) {
+    if (mode != MODULE_SYMBOLS) {
         Dwarf *dwarf = dwfl_module_getdwarf(r->mod, &r->dwarf_bias);
         if (dwarf)
             error = units_load(&r->units, dwarf, r->dwarf_bias, &r->image);
@@ -263,7 +339,7 @@ static int module_read(struct reading *r, bool symbols_only)
         spots[i].inside = image_vaddr(&r->image, query->mapping, query->address, &spots[i].vaddr);
         spots[i].unit = spots[i].inside ? units_find(&r->units, spots[i].vaddr) : UNIT_NONE;
     }
-    error = module_put_all(r, spots, module->nqueries);
+    error = module_put_all(r, spots, module->nqueries, mode);
     free(spots);
     return error;
 }
@@ -281,7 +357,7 @@ static int module_no_elf(Dwfl_Module *mod, void **userdata, const char *name, Dw
     return -1;
 }
 
-int module_resolve(const struct module *module, bool symbols_only, struct answer_sink *sink)
+int module_resolve(const struct module *module, enum module_mode mode, struct answer_sink *sink)
 {
     static const Dwfl_Callbacks callbacks = {.find_elf = module_no_elf,
                                              .find_debuginfo = debugfile_find,
@@ -306,7 +382,7 @@ int module_resolve(const struct module *module, bool symbols_only, struct answer
         dwfl_report_end(dwfl, NULL, NULL);
         dwfl_module_info(r.mod, &userdata, NULL, NULL, NULL, NULL, NULL, NULL);
         *userdata = (void *)(uintptr_t)module; /* for debugfile_find, which only reads it */
-        error = module_read(&r, symbols_only);
+        error = module_read(&r, mode);
     } else {
         close(fd);
     }

@@ -29,9 +29,15 @@ struct module {
     size_t nqueries;
 };
 
+/* What is risked: each is tried after the one before it has brought its process down. */
+enum module_mode {
+    MODULE_DWARF,   /* a large module a number of units at a time, a small one at once */
+    MODULE_BY_UNIT, /* each unit in a process of its own, so that a bad one costs only its lines */
+    MODULE_SYMBOLS, /* the debug information is left alone */
+};
+
 /* Opens the module and puts an answer for every query it can name. 0 (also when it has no names)
- * or -errno: no such file, not ELF, another build id. `symbols_only` leaves the debug information
- * alone: the second try, after it has brought the first down. */
-int module_resolve(const struct module *module, bool symbols_only, struct answer_sink *sink);
+ * or -errno: no such file, not ELF, another build id. */
+int module_resolve(const struct module *module, enum module_mode mode, struct answer_sink *sink);
 
 #endif

@@ -39,9 +39,14 @@ struct worker_body {
 
 #define WORKER_END UINT64_MAX
 
+/* Whole answers alone are written: a process that dies of its module leaves no half of one. */
+#define PIPE_BUFFER 65536
+
 struct pipe_sink {
     struct answer_sink sink;
-    FILE *out;
+    int fd;
+    uint8_t *bytes;
+    size_t len, cap;
 };
 
 /* The parent's copy of one answer. */
@@ -52,13 +57,40 @@ struct worker_answer {
     size_t len, cap;
 };
 
+static int pipe_flush(struct answer_sink *sink)
+{
+    struct pipe_sink *out = (struct pipe_sink *)sink;
+    size_t at = 0;
+
+    while (at < out->len) {
+        ssize_t put = write(out->fd, out->bytes + at, out->len - at);
+        if (put < 0 && errno != EINTR)
+            return -errno;
+        at += put > 0 ? (size_t)put : 0;
+    }
+    out->len = 0;
+    return 0;
+}
+
+static void pipe_add(struct pipe_sink *out, const void *data, size_t len)
+{
+    memcpy(out->bytes + out->len, data, len);
+    out->len += len;
+}
+
 static int worker_put(struct answer_sink *sink, size_t query, enum answer_kind kind,
                       const struct frame *frames, size_t n)
 {
-    FILE *out = ((struct pipe_sink *)sink)->out;
+    struct pipe_sink *out = (struct pipe_sink *)sink;
     struct worker_head head = {.query = query, .kind = kind, .nframes = (uint32_t)n};
+    size_t need = sizeof head;
 
-    fwrite(&head, sizeof head, 1, out);
+    for (size_t i = 0; i < n; i++)
+        need += sizeof(struct worker_body) + strlen(frames[i].name) +
+                strlen(frames[i].system_name) + strlen(frames[i].file);
+    if (GROW(out->bytes, out->cap, out->len + need))
+        return -ENOMEM;
+    pipe_add(out, &head, sizeof head);
     for (size_t i = 0; i < n; i++) {
         const struct frame *f = &frames[i];
         struct worker_body body = {.line = f->line,
@@ -67,19 +99,20 @@ static int worker_put(struct answer_sink *sink, size_t query, enum answer_kind k
                                    .system_name =
                                        (uint32_t)strnlen(f->system_name, WORKER_TEXT_MAX),
                                    .file = (uint32_t)strnlen(f->file, WORKER_TEXT_MAX)};
-        fwrite(&body, sizeof body, 1, out);
-        fwrite(f->name, 1, body.name, out);
-        fwrite(f->system_name, 1, body.system_name, out);
-        fwrite(f->file, 1, body.file, out);
+        pipe_add(out, &body, sizeof body);
+        pipe_add(out, f->name, body.name);
+        pipe_add(out, f->system_name, body.system_name);
+        pipe_add(out, f->file, body.file);
     }
-    return ferror(out) ? -EPIPE : 0;
+    return out->len < PIPE_BUFFER ? 0 : pipe_flush(sink);
 }
 
 static void __attribute__((noreturn))
-worker_child(const struct module *module, bool symbols_only, int fd)
+worker_child(const struct module *module, enum module_mode mode, int fd)
 {
     struct rlimit cpu = {WORKER_CPU_SECONDS, WORKER_CPU_SECONDS}, core = {0, 0};
-    struct pipe_sink sink = {.sink = {worker_put}};
+    struct pipe_sink sink = {.sink = {worker_put, pipe_flush}, .fd = fd};
+    struct worker_head end = {.query = WORKER_END};
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     signal(SIGINT, SIG_DFL);
@@ -91,14 +124,11 @@ worker_child(const struct module *module, bool symbols_only, int fd)
     int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
     if (null >= 0)
         dup2(null, STDERR_FILENO);
-    sink.out = fdopen(fd, "w");
-    if (!sink.out)
+    end.result = module_resolve(module, mode, &sink.sink);
+    if (GROW(sink.bytes, sink.cap, sink.len + sizeof end))
         _exit(1);
-    struct worker_head end = {.query = WORKER_END};
-    end.result = module_resolve(module, symbols_only, &sink.sink);
-    fwrite(&end, sizeof end, 1, sink.out);
-    fflush(sink.out);
-    _exit(ferror(sink.out) ? 1 : 0);
+    pipe_add(&sink, &end, sizeof end);
+    _exit(pipe_flush(&sink.sink) ? 1 : 0);
 }
 
 static bool worker_read_text(FILE *in, struct worker_answer *answer, uint32_t len, size_t *at)
@@ -163,22 +193,22 @@ static int worker_listen(const struct module *module, FILE *in, struct answer_si
     return result;
 }
 
-int worker_resolve(const struct module *module, bool symbols_only, struct answer_sink *sink)
+int worker_resolve(const struct module *module, enum module_mode mode, struct answer_sink *sink)
 {
     int ends[2], result;
     FILE *in;
 
     if (pipe2(ends, O_CLOEXEC) != 0)
-        return module_resolve(module, symbols_only, sink);
+        return module_resolve(module, mode, sink);
     pid_t child = fork();
     if (child == 0) {
         close(ends[0]);
-        worker_child(module, symbols_only, ends[1]);
+        worker_child(module, mode, ends[1]);
     }
     close(ends[1]);
     if (child < 0) {
         close(ends[0]);
-        return module_resolve(module, symbols_only, sink);
+        return module_resolve(module, mode, sink);
     }
     in = fdopen(ends[0], "r");
     if (in) {

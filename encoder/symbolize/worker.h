@@ -11,6 +11,6 @@
 
 /* As module_resolve, in a child process; -EFAULT if that did not live to the end. Some answers may
  * have been put even so: the caller forgets them. Where no process can be made, in this one. */
-int worker_resolve(const struct module *module, bool symbols_only, struct answer_sink *sink);
+int worker_resolve(const struct module *module, enum module_mode mode, struct answer_sink *sink);
 
 #endif

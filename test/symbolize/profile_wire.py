@@ -65,12 +65,13 @@ class Profile:
 
     def __init__(self):
         self.mappings, self.locations, self.functions, self.strings = [], [], [], [""]
-        self.extra = b""
+        self.extra, self.index = b"", {"": 0}
 
     def string(self, text):
-        if text not in self.strings:
+        if text not in self.index:
+            self.index[text] = len(self.strings)
             self.strings.append(text)
-        return self.strings.index(text)
+        return self.index[text]
 
     def mapping(self, start, limit, offset, file, build_id=""):
         self.mappings.append(dict(start=start, limit=limit, offset=offset, file=file,
