@@ -10,13 +10,38 @@
 #include "collectors/base/abi.h"
 
 /* A call stack, leaf first. pc[i] is a return address, or an interrupted instruction plus one: the
- * file holds pc[i] − 1. Values below PSEUDO_PC_LIMIT are enum pseudo_pc. */
+ * file holds pc_address(pc[i]) − 1. Values below PSEUDO_PC_LIMIT are enum pseudo_pc. */
 struct stack {
     uint64_t hash;
     uint32_t depth;
     uint32_t heap_sizes; /* distinct object sizes that the heap profile keeps for this stack */
     uintptr_t pc[];
 };
+
+/* Above the address of a stored pc: which of the modules that have been there (unloaded.h). */
+enum { PC_MODULE_SHIFT = 48, PC_NO_MODULE = 0x7fff };
+
+static inline uint32_t pc_module(uintptr_t pc)
+{
+    uintptr_t n = pc >> PC_MODULE_SHIFT;
+    return n <= PC_NO_MODULE ? (uint32_t)n : 0; /* 0xffff: the vsyscall page */
+}
+
+static inline uintptr_t pc_address(uintptr_t pc)
+{
+    return pc_module(pc) ? pc & (((uintptr_t)1 << PC_MODULE_SHIFT) - 1) : pc;
+}
+
+/* A code segment of a module that has been unloaded: [start, limit), mapped from that offset. */
+struct past_code {
+    uintptr_t start, limit;
+    uint64_t offset;
+    uint32_t module; /* as pc_module() says it */
+    uint32_t build_id_bytes;
+    const char *file;
+    const unsigned char *build_id;
+};
+enum { PAST_ID_MAX = 64 };
 
 /* Frames that are no code but words of the profiler's own. */
 enum pseudo_pc {

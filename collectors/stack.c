@@ -8,6 +8,7 @@
 #include "collectors/base/arena.h"
 #include "collectors/base/self.h"
 #include "collectors/hashset.h"
+#include "collectors/unloaded.h"
 #include "collectors/unwind_trail.h"
 
 #include <string.h>
@@ -128,6 +129,11 @@ const struct stack *stack_keep(const uintptr_t *pcs, int depth)
     return hashset_find_or_add(&stacks, h, &key, stack_equal, stack_make);
 }
 
+bool stack_any(void)
+{
+    return LOAD(&stacks.newest) != NULL;
+}
+
 const struct stack *stack_pseudo(enum pseudo_pc pc)
 {
     /* A flexible array cannot be initialised in an array of structures: the same layout by hand. */
@@ -167,6 +173,7 @@ static const struct stack *keep_at_most(uintptr_t *pcs, int n)
     if (n <= 0) {
         return stack_pseudo(PSEUDO_TRUNCATED);
     }
+    unloaded_mark(pcs, n);
     return stack_keep(pcs, n);
 }
 

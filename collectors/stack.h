@@ -25,6 +25,9 @@ SIGNAL_SAFE const struct stack *stack_of_context(const struct regs *regs,
 /* The kept copy of a stack given as stored pcs; depth >= 1. */
 SIGNAL_SAFE const struct stack *stack_keep(const uintptr_t *pcs, int depth);
 
+/* Whether any has been kept. */
+bool stack_any(void);
+
 /* A stack of the one pseudo frame pc; always there, never NULL. */
 SIGNAL_SAFE const struct stack *stack_pseudo(enum pseudo_pc pc);
 

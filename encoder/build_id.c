@@ -105,3 +105,21 @@ size_t build_id_read(uintptr_t header, uintptr_t start, uint64_t offset,
     }
     return n;
 }
+
+bool build_id_text_offset(uintptr_t header, uintptr_t start, uint64_t *offset)
+{
+    struct object o;
+    if (!object_read(header, &o) || !object_locate(header, &o)) {
+        return false;
+    }
+    for (size_t i = 0; i < o.segments; i++) {
+        const Elf64_Phdr *p = &o.segment[i];
+        uintptr_t first = (o.bias + p->p_vaddr) & ~(PAGE_BYTES - 1);
+        if (p->p_type == PT_LOAD && (p->p_flags & PF_X) && first <= start &&
+            start < o.bias + p->p_vaddr + p->p_filesz) {
+            *offset = start - (o.bias + p->p_vaddr) + p->p_offset;
+            return true;
+        }
+    }
+    return false;
+}

@@ -16,4 +16,8 @@ enum { BUILD_ID_MAX = 64 }; /* bytes; linkers make 8, 16 or 20 */
 size_t build_id_read(uintptr_t header, uintptr_t start, uint64_t offset,
                      unsigned char id[BUILD_ID_MAX]);
 
+/* Whether the object whose ELF header is at header has code of its file at start; *offset is where
+ * in the file that is. */
+bool build_id_text_offset(uintptr_t header, uintptr_t start, uint64_t *offset);
+
 #endif

@@ -21,6 +21,8 @@ struct maps;
 /* main_phdr: AT_PHDR, an address inside the main program, whose mapping becomes number 1.
  * NULL when there is no memory. */
 struct maps *maps_read(uintptr_t main_phdr);
+/* Adds what had been unloaded before. False: no memory; then maps is good for maps_free alone. */
+MUST_CHECK bool maps_add_past(struct maps *maps, const struct past_code *code, size_t n);
 void maps_free(struct maps *maps);
 
 /* Writes one profile. 0, or the first -errno of the sink or of memory. */

@@ -166,20 +166,34 @@ static bool add_build_id(struct maps *maps, struct mapping *m, const struct mapp
     return text_put(maps, '\0');
 }
 
+/* Text that has been moved to other memory, for the sake of huge pages, is still that of its file.
+ */
+static bool is_moved_text(struct mapping *m, const struct mapping *base)
+{
+    if (base->inode == 0 || !build_id_text_offset(base->start, m->start, &m->offset)) {
+        return false;
+    }
+    m->device = base->device;
+    m->inode = base->inode;
+    return true;
+}
+
 /* Keeps the mapping, if it is of a file or the vDSO. */
 static bool add_mapping(struct maps *maps, struct mapping *m, struct reader *r,
                         const struct mapping *base)
 {
-    size_t name;
-    if (!read_name(r, maps, &name)) {
-        return false;
+    if (same_file(base, m) || is_moved_text(m, base)) {
+        m->file = base->file;
+    } else {
+        if (!read_name(r, maps, &m->file)) {
+            return false;
+        }
+        const char *text = maps_text(maps, m->file);
+        if (*text == '\0' || (m->inode == 0 && strcmp(text, "[vdso]") != 0)) {
+            maps->text_used = m->file;
+            return true;
+        }
     }
-    const char *text = maps_text(maps, name);
-    if (*text == '\0' || (m->inode == 0 && strcmp(text, "[vdso]") != 0)) {
-        maps->text_used = name;
-        return true;
-    }
-    m->file = name;
     if (!add_build_id(maps, m, base) ||
         !buffer_reserve(&maps->mappings, (maps->count + 1) * sizeof *m)) {
         return false;
@@ -196,6 +210,9 @@ static bool read_all(struct maps *maps, struct reader *r, uintptr_t main_phdr,
     for (reader_step(r); read_line(r, &line); skip_line(r)) {
         if (line.m.offset == 0 && line.m.inode != 0) {
             base = line.m;
+            if (!read_name(r, maps, &base.file)) {
+                return false;
+            }
         }
         if (line.m.start <= main_phdr && main_phdr < line.m.limit) {
             *main_program = line.m;
@@ -239,6 +256,7 @@ struct maps *maps_read(uintptr_t main_phdr)
         return NULL;
     }
     put_main_first(maps, &main_program);
+    maps->present = maps->count;
     return maps;
 }
 
@@ -247,48 +265,7 @@ void maps_free(struct maps *maps)
     if (maps) {
         buffer_free(&maps->mappings);
         buffer_free(&maps->text);
+        buffer_free(&maps->past);
         sys_unmap(maps, sizeof *maps);
     }
-}
-
-/* ---- answers ---- */
-
-uint32_t maps_count(const struct maps *maps)
-{
-    return maps ? maps->count : 0;
-}
-
-const struct mapping *maps_mapping(const struct maps *maps, uint32_t id)
-{
-    return (const struct mapping *)maps->mappings.at + (id - 1);
-}
-
-const char *maps_text(const struct maps *maps, size_t at)
-{
-    return (const char *)maps->text.at + at;
-}
-
-uint32_t maps_find(const struct maps *maps, uintptr_t address)
-{
-    uint32_t low = 2; /* number 1 stands out of the order */
-    uint32_t high = maps_count(maps) + 1;
-    if (high == 1) {
-        return 0;
-    }
-    const struct mapping *first = maps_mapping(maps, 1);
-    if (first->start <= address && address < first->limit) {
-        return 1;
-    }
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        const struct mapping *m = maps_mapping(maps, middle);
-        if (address < m->start) {
-            high = middle;
-        } else if (address >= m->limit) {
-            low = middle + 1;
-        } else {
-            return middle;
-        }
-    }
-    return 0;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * What code the process has mapped, out of /proc/self/maps: every executable mapping of a file and
- * the vDSO, the main program's first, with build ids. Read once a dump (maps_read of encode.h), in
- * the scribe, a signal handler or the program's own thread; never changed afterwards.
+ * the vDSO, the main program's first, with build ids; and what it had mapped before. Read once a
+ * dump (maps_read of encode.h), in the scribe, a signal handler or the program's own thread; never
+ * changed afterwards.
  */
 #ifndef ENCODER_MAPS_H
 #define ENCODER_MAPS_H
@@ -21,8 +22,11 @@ struct mapping {
  * the front. */
 struct maps {
     uint32_t count;
+    uint32_t present;       /* of them, the first ones, were mapped when the file was read */
     struct buffer mappings; /* struct mapping[count] */
-    struct buffer text;     /* names and build ids one after the other; the first one is "" */
+    uint32_t past_count;
+    struct buffer past; /* of maps_find.c, in the order in which they were unloaded */
+    struct buffer text; /* names and build ids one after the other; the first one is "" */
     size_t text_used;
 };
 
@@ -30,7 +34,9 @@ struct maps {
 uint32_t maps_count(const struct maps *maps);
 const struct mapping *maps_mapping(const struct maps *maps, uint32_t id);
 const char *maps_text(const struct maps *maps, size_t at);
-/* The id of the mapping that holds an address, 0 for none. */
+/* The id of the mapping that a stored pc lies in; 0 for none. See unloaded.h. */
+uint32_t maps_find_pc(const struct maps *maps, uintptr_t pc);
+/* The id of the present mapping that holds an address, 0 for none. */
 uint32_t maps_find(const struct maps *maps, uintptr_t address);
 
 #endif

@@ -145,7 +145,7 @@ struct model_location model_location(struct model *m, uint32_t id)
                                        .function_name = model_string(m, name ? name : "[unknown]")};
     }
     return (struct model_location){
-        .id = id, .address = pc - 1, .mapping = maps_find(m->maps, pc - 1)};
+        .id = id, .address = pc_address(pc) - 1, .mapping = maps_find_pc(m->maps, pc)};
 }
 
 /* ---- mappings ---- */

@@ -13,6 +13,7 @@
 #include "collectors/cpu.h"
 #include "collectors/delta.h"
 #include "collectors/kinds.h"
+#include "collectors/unloaded.h"
 #include "encoder/atomic_file.h"
 #include "encoder/encode.h"
 #include "encoder/maps.h"
@@ -218,10 +219,25 @@ static void write_all(int dir, const struct maps *maps, int64_t time)
     }
 }
 
+/* What is mapped, and what was. NULL: no memory. */
+static struct maps *read_maps(void)
+{
+    struct past_code *past;
+    size_t bytes;
+    struct maps *maps = maps_read(getauxval(AT_PHDR));
+    long n = unloaded_snapshot(&past, &bytes);
+    if (maps && (n < 0 || !maps_add_past(maps, past, (size_t)n))) {
+        maps_free(maps);
+        maps = NULL;
+    }
+    sys_unmap(past, bytes);
+    return maps;
+}
+
 void dump_write(void)
 {
     int64_t time = sys_clock_ns(CLOCK_REALTIME);
-    struct maps *maps = maps_read(getauxval(AT_PHDR));
+    struct maps *maps = read_maps();
     int dir = open_folder();
     if (dir < 0) {
         log_error("no dump: cannot open the folder", config.out, dir);

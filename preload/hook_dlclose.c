@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
  * dlclose, the one call after which an address can mean other code: what the unwinder knows of
- * addresses is void then. dlopen is not interposed: its caller decides which RUNPATH is searched.
+ * addresses is void then, and what the kept stacks mean by them is remembered. dlopen is not
+ * interposed: its caller decides which RUNPATH is searched.
+ *
+ * The dynamic linker's lock, under which it tells its modules, is one that dlclose itself takes.
  */
 #include "collectors/rules.h"
 #include "collectors/stack.h"
+#include "collectors/unloaded.h"
 #include "preload/hooks.h"
 #include "preload/real.h"
 
@@ -12,7 +16,15 @@
 
 EXPORT BELOW_PROGRAM int dlclose(void *handle)
 {
+    struct unloaded_look *look = unloaded_look_begin();
+    if (look) {
+        real_other.dl_iterate_phdr(unloaded_before, look);
+    }
     int err = real_other.dlclose(handle);
+    if (look) {
+        real_other.dl_iterate_phdr(unloaded_after, look);
+        unloaded_look_end(look);
+    }
     rules_forget();
     hook_cxx_forget();
     return err;

@@ -13,6 +13,7 @@
 #include "collectors/recorded.h"
 #include "collectors/rules.h"
 #include "collectors/stack.h"
+#include "collectors/unloaded.h"
 #include "preload/control.h"
 #include "preload/hooks.h"
 #include "preload/real.h"
@@ -48,6 +49,7 @@ static void fork_child(void)
     control_fork_child();
     hook_signal_fork_child();
     stack_fork_child();
+    unloaded_fork_child();
     live_fork_child();
     cpu_fork_child(LOAD(&forks));
     heap_fork_child(LOAD(&forks));

@@ -13,7 +13,6 @@
 #include <dlfcn.h>
 #include <elf.h>
 #include <errno.h>
-#include <link.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <string.h>
@@ -499,6 +498,7 @@ void real_start(void)
     LOOK_UP(real_other.popen, "popen");
     LOOK_UP(real_other.prctl, "prctl");
     LOOK_UP(real_other.dlclose, "dlclose");
+    LOOK_UP(real_other.dl_iterate_phdr, "dl_iterate_phdr");
     LOOK_UP(real_other.execve, "execve");
     LOOK_UP(real_other.execvpe, "execvpe");
     LOOK_UP(real_other.fexecve, "fexecve");

@@ -12,6 +12,7 @@
 
 #include "collectors/base/abi.h"
 
+#include <link.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -69,6 +70,7 @@ struct real_other {
     FILE *(*popen)(const char *command, const char *mode);
     int (*prctl)(int option, ...);
     int (*dlclose)(void *);
+    int (*dl_iterate_phdr)(int (*f)(struct dl_phdr_info *, size_t, void *), void *arg);
     int (*execve)(const char *, char *const[], char *const[]);
     int (*execvpe)(const char *, char *const[], char *const[]);
     int (*fexecve)(int, char *const[], char *const[]);

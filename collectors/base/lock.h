@@ -7,6 +7,7 @@
  * There is no order between them to keep, as no two are ever held together:
  *   rules      the miss path of the unwinder (signals blocked, bounded wait)
  *   live       256 shards of the table of sampled live memory
+ *   remembering  what a dlclose has unloaded (never in a handler)
  *   writers    of a signal's disposition (signals blocked)
  *
  * None is held over a fork; the child mends or makes anew what they guard.
