@@ -2,14 +2,14 @@
  *
  * Code that has left the process. An address in a kept stack means the module that was there when
  * the stack was taken; after a dlclose another may be loaded at the same place, or none. What
- * leaves is remembered here, and addresses where something has left are told apart:
+ * leaves is remembered here, and addresses where something has left are told apart. A stored pc
  *
- *     a stored pc as it is       the first module that was ever unloaded from that place, or
- * whatever is there, if nothing has been with n above bit 48        module number n of this file's
- * table, seen there later with PC_NO_MODULE          code there that is no loaded module's (a
- * JIT's, say)
+ * - as it is means the first module that was ever unloaded from that place, or what is there now if
+ *   nothing has been;
+ * - with n above bit 48, the module of number n in this file's table, seen there later;
+ * - with PC_NO_MODULE there, code that is no loaded module's (a JIT's, say).
  *
- * so a module that comes back to its place keeps its stacks, one that replaces it has its own, and
+ * So a module that comes back to its place keeps its stacks, one that replaces it has its own, and
  * a process that unloads nothing pays a test per stack.
  *
  * Not seen: modules of dlmopen's namespaces, modules that the C library unloads by itself
