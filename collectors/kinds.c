@@ -5,6 +5,7 @@
  */
 #include "collectors/kinds.h"
 
+#include "collectors/contention.h"
 #include "collectors/cpu.h"
 #include "collectors/heap.h"
 
@@ -15,6 +16,14 @@
         {"alloc_objects", "count"}, {"alloc_space", "bytes"}, {"inuse_objects", "count"},          \
         {                                                                                          \
             "inuse_space", "bytes"                                                                 \
+        }                                                                                          \
+    }
+
+#define CONTENTION_TYPES                                                                           \
+    {                                                                                              \
+        {"contentions", "count"},                                                                  \
+        {                                                                                          \
+            "delay", "nanoseconds"                                                                 \
         }                                                                                          \
     }
 
@@ -47,6 +56,20 @@ struct kind kinds[KIND_COUNT] = {
                                .default_sample_type = "alloc_space"},
                      .period = heap_period,
                      .snapshot = heap_snapshot},
+    [KIND_BLOCK] = {.shape = {.name = "block",
+                              .sample_type = CONTENTION_TYPES,
+                              .values = 2,
+                              .period_type = {"contentions", "count"},
+                              .default_sample_type = "delay"},
+                    .period = contention_period,
+                    .snapshot = contention_block_snapshot},
+    [KIND_MUTEX] = {.shape = {.name = "mutex",
+                              .sample_type = CONTENTION_TYPES,
+                              .values = 2,
+                              .period_type = {"contentions", "count"},
+                              .default_sample_type = "delay"},
+                    .period = contention_period,
+                    .snapshot = contention_mutex_snapshot},
 };
 
 int kinds_find(const char *name, size_t len)
@@ -62,9 +85,13 @@ int kinds_find(const char *name, size_t len)
 const char *pseudo_name(uintptr_t pc)
 {
     static const char *const names[PSEUDO_PC_LIMIT] = {
-        [PSEUDO_TRUNCATED] = "[truncated]",         [PSEUDO_SELF] = "[pprofinject]",
-        [PSEUDO_THREAD_END] = "[thread end]",       [PSEUDO_LOST_MEMORY] = "[lost: no memory]",
-        [PSEUDO_PROCESS_START] = "[process start]", [PSEUDO_LOST_UNSAMPLED] = "[lost: not sampled]",
+        [PSEUDO_TRUNCATED] = "[truncated]",
+        [PSEUDO_SELF] = "[pprofinject]",
+        [PSEUDO_THREAD_END] = "[thread end]",
+        [PSEUDO_LOST_MEMORY] = "[lost: no memory]",
+        [PSEUDO_PROCESS_START] = "[process start]",
+        [PSEUDO_LOST_UNSAMPLED] = "[lost: not sampled]",
+        [PSEUDO_LOST_LOCK] = "[lost: profiler lock]",
     };
     return pc < PSEUDO_PC_LIMIT ? names[pc] : NULL;
 }

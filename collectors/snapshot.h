@@ -51,6 +51,7 @@ enum pseudo_pc {
     PSEUDO_LOST_MEMORY,    /* events with no room left to keep them */
     PSEUDO_LOST_UNSAMPLED, /* CPU of the process that no timer covered */
     PSEUDO_PROCESS_START,  /* CPU of the process before the library could look */
+    PSEUDO_LOST_LOCK,      /* waits for a lock of the profiler's own */
     PSEUDO_PC_LIMIT = 64,
 };
 /* The name of a pseudo frame, "[truncated]" and so on; NULL for the unused values. */

@@ -83,6 +83,12 @@ static const struct setting {
     /* mean bytes between heap samples, 1 = every allocation, 0 = off */
     {"PPROF_MEM_RATE", &config.mem_rate, 524288, 0, INT64_C(1) << 40, read_number,
      "0 to 1099511627776"},
+    /* nanoseconds blocked for each sample of a wait, 1 = every wait, 0 = off */
+    {"PPROF_BLOCK_RATE", &config.block_rate, 10000, 0, INT64_C(1) << 40, read_number,
+     "0 to 1099511627776"},
+    /* one in n contended releases is sampled, 0 = off */
+    {"PPROF_MUTEX_FRACTION", &config.mutex_fraction, 1, 0, INT64_C(1) << 30, read_number,
+     "0 to 1073741824"},
     /* frames kept of a stack */
     {"PPROF_DEPTH", &config.depth, 128, 1, STACK_DEPTH_MAX, read_number, "1 to 512"},
     /* a dump at the end of the process */

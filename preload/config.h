@@ -15,6 +15,8 @@ struct config {
     int64_t signal;            /* PPROF_SIGNAL, 0 = none */
     int64_t cpu_rate;
     int64_t mem_rate;
+    int64_t block_rate;
+    int64_t mutex_fraction;
     int64_t depth;
     int64_t at_exit;
     int64_t children;

@@ -7,6 +7,7 @@
  */
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
+#include "collectors/contention.h"
 #include "collectors/cpu.h"
 #include "collectors/heap.h"
 #include "collectors/live.h"
@@ -53,6 +54,7 @@ static void fork_child(void)
     live_fork_child();
     cpu_fork_child(LOAD(&forks));
     heap_fork_child(LOAD(&forks));
+    contention_fork_child(LOAD(&forks));
     hook_sigmask_fork_child();
     fork_done();
 }

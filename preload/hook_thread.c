@@ -10,10 +10,12 @@
  */
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
+#include "collectors/contention.h"
 #include "collectors/cpu.h"
 #include "collectors/stack.h"
 #include "preload/hooks.h"
 #include "preload/real.h"
+#include "preload/real_lock.h"
 
 #include <sched.h>
 #include <stdarg.h>
@@ -53,6 +55,7 @@ static void thread_end(void *row)
     if (t->rounds++ < LATE_ROUND && pthread_setspecific(end_key, t) == 0) {
         return;
     }
+    contention_thread_end();
     if (self.thread == t) { /* else: a fork happened in a destructor, and the row is gone */
         self.thread = NULL;
         cpu_thread_end(t);
@@ -98,6 +101,7 @@ static uintptr_t stack_size(const pthread_attr_t *attr)
 
 static struct thread *thread_announce(const pthread_attr_t *attr)
 {
+    real_lock_start();
     struct thread *t = LOAD(&active) ? threads_take() : NULL;
     if (t) {
         t->stack_lo = stack_size(attr);
@@ -149,6 +153,7 @@ EXPORT int clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
     void *tls = va_arg(more, void *);
     void *child_tid = va_arg(more, void *);
     va_end(more);
+    real_lock_start();
     int tid = real_other.clone(fn, stack, flags, arg, parent_tid, tls, child_tid);
     if (tid > 0 && (flags & CLONE_THREAD) && LOAD(&active)) {
         cpu_thread_found(tid);

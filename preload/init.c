@@ -8,6 +8,7 @@
 #include "collectors/base/log.h"
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
+#include "collectors/contention.h"
 #include "collectors/cpu.h"
 #include "collectors/heap.h"
 #include "collectors/kinds.h"
@@ -69,6 +70,8 @@ static void start_profiles(void)
     hook_process_start();
     hook_thread_start();
     start_heap();
+    contention_start(kinds[KIND_BLOCK].enabled, config.block_rate, kinds[KIND_MUTEX].enabled,
+                     config.mutex_fraction, (uint64_t)config.seed);
     cpu_start((uint64_t)cpu_rate, SIGPROF, (uint64_t)config.seed);
 }
 

@@ -4,12 +4,21 @@
  */
 #include "collectors/base/lock.h"
 
+#include "collectors/base/ticks.h"
+
 enum {
     SPINS_PER_CALL = 64,
     SPINS_YIELDING = 4096, /* from then on asleep: a holder of lower priority runs no other way */
 };
 
-bool lock_try_for(struct lock *l, int spins)
+static struct lock_waits waits;
+
+struct lock_waits lock_waits(void)
+{
+    return (struct lock_waits){LOAD(&waits.count), LOAD(&waits.ns)};
+}
+
+static bool wait_for(struct lock *l, int spins)
 {
     const struct timespec nap = {0, 50000};
     for (int i = 1; i <= spins; i++) {
@@ -27,4 +36,17 @@ bool lock_try_for(struct lock *l, int spins)
         }
     }
     return false;
+}
+
+bool lock_try_for(struct lock *l, int spins)
+{
+    if (lock_try(l)) {
+        return true;
+    }
+    uint64_t began = ticks_now();
+    bool taken = wait_for(l, spins);
+    uint64_t now = ticks_now();
+    ADD(&waits.count, 1);
+    ADD(&waits.ns, ticks_to_ns(now - began, now));
+    return taken;
 }

@@ -9,6 +9,8 @@
  *   live       256 shards of the table of sampled live memory
  *   remembering  what a dlclose has unloaded (never in a handler)
  *   writers    of a signal's disposition (signals blocked)
+ *   waiters    1,024 buckets of who waits for which lock (bounded wait: they can be orphaned)
+ *   measuring  of the tick's length (nobody waits for it)
  *
  * None is held over a fork; the child mends or makes anew what they guard.
  */
@@ -25,6 +27,12 @@ static inline bool lock_try(struct lock *l)
 {
     return !LOAD(&l->taken) && !__atomic_exchange_n(&l->taken, 1, __ATOMIC_ACQUIRE);
 }
+
+/* How often, and for how long, threads have waited for these locks so far. */
+struct lock_waits {
+    uint64_t count, ns;
+};
+struct lock_waits lock_waits(void);
 
 /* Tries for about spins pauses, yielding the processor to the holder now and then. */
 SIGNAL_SAFE bool lock_try_for(struct lock *l, int spins);

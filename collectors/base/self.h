@@ -12,6 +12,7 @@
 
 struct thread;
 struct labels;
+struct hook_once;
 
 struct self {
     /* An allocation of that many bytes or more is sampled, a smaller one is subtracted. 0 in a new
@@ -27,6 +28,11 @@ struct self {
     uint32_t depth;              /* > 0 while inside the profiler: nested events are not sampled */
     const struct labels *labels; /* that its samples carry; NULL = none */
     uint64_t fork_mask;          /* the signal mask before the fork handlers that are running */
+    uint64_t wait_random;        /* state of the generator for waits; 0 = not yet seeded */
+    const void *waiting;         /* the lock that it is registered as waiting for, or NULL */
+    uint64_t waiting_since;      /* ticks */
+    struct hook_once *once;      /* the innermost pthread_once that it is in, or NULL */
+    bool waits_busy;   /* inside collectors/contention.c: what it does there is not counted again */
     bool probe_armed;  /* "does this operator new come back through malloc?" is being asked */
     bool probe_hit;    /* it does */
     bool prof_blocked; /* the program believes that it blocks SIGPROF in this thread */

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See ticks.h. The counter's rate is not asked for but measured, against the monotonic clock: over
+ * all the time since the start at first, over the last quarter of a minute later on, so that what
+ * NTP does to the clock, and a machine that was suspended or moved, are followed. A reading of both
+ * is uncertain by the duration of one system call (some 0.3 µs), so a span measured since the
+ * start is wrong by no more than that, and the rate by less than a millionth after a second.
+ */
+#include "collectors/base/ticks.h"
+
+#include "collectors/base/lock.h"
+
+#include <string.h>
+
+#define SECOND_NS 1000000000ULL
+enum { WINDOW_S = 16 };
+
+struct moment {
+    uint64_t ticks, ns;
+};
+
+uint32_t ticks_source;
+static uint64_t ns_per_tick; /* 32.32 fixed point; 0 = not yet known */
+static uint64_t measured_at; /* ticks */
+static uint64_t measure_next;
+static struct lock measuring; /* what follows */
+static struct moment base, last;
+
+static struct moment moment_now(void)
+{
+    uint64_t before = sys_counter();
+    uint64_t ns = (uint64_t)sys_clock_ns(CLOCK_MONOTONIC);
+    return (struct moment){before + (sys_counter() - before) / 2, ns};
+}
+
+void ticks_start(void)
+{
+    base = last = moment_now();
+}
+
+/* Does the kernel trust the counter: is it constant, and the same on all processors? */
+static bool counter_is_trusted(void)
+{
+    char name[8] = "";
+    int fd = sys_open("/sys/devices/system/clocksource/clocksource0/current_clocksource", O_RDONLY,
+                      0);
+    if (fd >= 0) {
+        sys_read(fd, name, sizeof name - 1);
+        sys_close(fd);
+    }
+    return strcmp(name, "tsc\n") == 0;
+}
+
+/* Notes the rate since the base, and when to look again: when the span has doubled, or in a second. */
+static void note_rate(struct moment now)
+{
+    uint64_t ticks = now.ticks - base.ticks;
+    uint64_t ns = now.ns - base.ns;
+    if (now.ticks > base.ticks && ns > 0) {
+        STORE(&ns_per_tick, (uint64_t)(((unsigned __int128)ns << 32) / ticks));
+    }
+    STORE(&measured_at, now.ticks);
+    STORE(&measure_next, ns < SECOND_NS ? ticks : ticks / (ns / SECOND_NS));
+}
+
+uint64_t ticks_first(void)
+{
+    uint32_t seen = LOAD_ACQUIRE(&ticks_source);
+    if (seen == TICKS_UNKNOWN) {
+        bool trusted = base.ns && counter_is_trusted();
+        if (trusted) {
+            note_rate(moment_now());
+        }
+        uint32_t found = trusted && LOAD(&ns_per_tick) ? TICKS_COUNTER : TICKS_CLOCK;
+        seen = CAS(&ticks_source, &seen, found) ? found : seen;
+    }
+    return seen == TICKS_COUNTER ? sys_counter() : (uint64_t)sys_clock_ns(CLOCK_MONOTONIC);
+}
+
+static COLD void measure(void)
+{
+    if (!lock_try(&measuring)) {
+        return; /* somebody is at it; the rate known so far does */
+    }
+    struct moment now = moment_now();
+    if (now.ticks < last.ticks || now.ns < last.ns) { /* nobody's clock does that: begin anew */
+        base = now;
+    }
+    note_rate(now);
+    if (now.ns - base.ns > WINDOW_S * SECOND_NS) {
+        base = last;
+    }
+    last = now;
+    lock_drop(&measuring);
+}
+
+void ticks_fork_child(void)
+{
+    lock_drop(&measuring); /* its holder is not here */
+}
+
+uint64_t ticks_to_ns(uint64_t span, uint64_t now)
+{
+    if (LOAD(&ticks_source) != TICKS_COUNTER) {
+        return span;
+    }
+    if (UNLIKELY(now - LOAD(&measured_at) > LOAD(&measure_next))) {
+        measure();
+    }
+    return (uint64_t)((unsigned __int128)span * LOAD(&ns_per_tick) >> 32);
+}

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See contention.h. Two tables of the same shape, block's and mutex's. Counts are kept in fixed
+ * point, because a sampled short wait stands for a fraction of waits; integers throughout, so the
+ * program's floating point is left alone. Locks: a bucket's of waiters.c, never over a system call
+ * or the program's code.
+ *
+ * A thread's registration as a waiter is noted in its own block (self.waiting), so that one whose
+ * wait ended by longjmp or asynchronous cancellation is taken out at its next wait or its end.
+ */
+#include "collectors/contention.h"
+
+#include "collectors/base/lock.h"
+#include "collectors/base/self.h"
+#include "collectors/base/ticks.h"
+#include "collectors/recorded.h"
+#include "collectors/sampler.h"
+#include "collectors/stack.h"
+#include "collectors/table.h"
+#include "collectors/waiters.h"
+
+enum {
+    COUNT = 0, /* value[] of a bucket: contentions × 2^FIXED */
+    DELAY = 1, /* ns */
+    BASE_COUNT = 2,
+    BASE_DELAY = 3,
+    FIXED = 16,
+};
+#define ONE (1ULL << FIXED)
+
+static struct profile {
+    struct table table;
+    struct bucket lost;  /* no memory for a bucket */
+    struct bucket own;   /* contention on the library's own locks, which have no stack to tell */
+    bool wanted;
+    int64_t rate_set;
+    int64_t rate; /* in force: 0 where the profile is not wanted */
+} block, mutex;
+
+bool contention_on;
+static uint64_t seed_given;
+static uint64_t threads_seeded;
+
+/* ---- sampling ---- */
+
+static uint64_t draw(void)
+{
+    if (!self.wait_random) {
+        uint64_t seed = seed_given ? seed_given : (uint64_t)sys_clock_ns(CLOCK_MONOTONIC);
+        self.wait_random = sampler_seed(seed, ADD(&threads_seeded, 1));
+    }
+    return sampler_random(&self.wait_random);
+}
+
+static void count(struct profile *p, uint64_t contentions, uint64_t ns)
+{
+    recorded_event();
+    self.depth++;
+    const struct stack *stack = stack_of_caller();
+    struct bucket *b = stack ? table_bucket(&p->table, stack, 0, 0) : NULL;
+    b = b ? b : &p->lost;
+    ADD(&b->value[COUNT], contentions);
+    ADD(&b->value[DELAY], ns);
+    self.depth--;
+}
+
+/* A wait of ns >= 1: kept for certain from `rate` on, below it as often as it is long. */
+static void count_block(uint64_t ns)
+{
+    uint64_t rate = (uint64_t)LOAD(&block.rate);
+    if (ns >= rate) {
+        if (rate > 0) {
+            count(&block, ONE, ns);
+        }
+    } else if (draw() % rate < ns) {
+        count(&block, rate * ONE / ns, rate);
+    }
+}
+
+static void count_mutex(uint64_t ns)
+{
+    uint64_t n = (uint64_t)LOAD(&mutex.rate);
+    if (n == 1 || (n > 1 && draw() % n == 0)) {
+        count(&mutex, n * ONE, n * ns);
+    }
+}
+
+/* ---- the waiting thread ---- */
+
+static void unregister(const void *lock, uint64_t began)
+{
+    waiters_leave(lock, began);
+    self.waiting = NULL;
+}
+
+void contention_wait_begins(struct contention_wait *w, const void *lock)
+{
+    w->lock = NULL;
+    w->began = 0;
+    if (!contention_on || self.waits_busy) {
+        return;
+    }
+    w->began = ticks_now();
+    if (lock && LOAD(&mutex.rate) > 0) {
+        self.waits_busy = true;
+        if (self.waiting) { /* it was jumped out of */
+            unregister(self.waiting, self.waiting_since);
+        }
+        if (waiters_enter(lock, w->began)) {
+            w->lock = self.waiting = lock;
+            self.waiting_since = w->began;
+        }
+        self.waits_busy = false;
+    }
+}
+
+void contention_wait_ends(struct contention_wait *w, bool waited)
+{
+    if (w->began == 0 || self.waits_busy) {
+        return;
+    }
+    uint64_t now = ticks_now();
+    self.waits_busy = true;
+    if (w->lock) {
+        unregister(w->lock, w->began);
+    }
+    if (waited) {
+        uint64_t ns = now > w->began ? ticks_to_ns(now - w->began, now) : 0;
+        count_block(ns ? ns : 1);
+    }
+    self.waits_busy = false;
+}
+
+void contention_thread_end(void)
+{
+    if (self.waiting && !self.waits_busy) {
+        self.waits_busy = true;
+        unregister(self.waiting, self.waiting_since);
+        self.waits_busy = false;
+    }
+}
+
+/* ---- the thread that made others wait ---- */
+
+void contention_release_begins(struct contention_hold *h, const void *lock,
+                               uint32_t (*holders)(const void *lock))
+{
+    h->waited = 0;
+    h->others = false;
+    if (!self.waits_busy) {
+        self.waits_busy = true;
+        h->waited = waiters_claim(lock, holders, &h->others);
+        self.waits_busy = false;
+    }
+}
+
+void contention_release_ends(struct contention_hold *h, const void *lock, bool released)
+{
+    if (self.waits_busy || (!h->waited && !h->others)) {
+        return;
+    }
+    self.waits_busy = true;
+    if (h->others) {
+        waiters_released(lock);
+    }
+    if (h->waited && released) {
+        count_mutex(ticks_to_ns(h->waited, ticks_now()));
+    }
+    self.waits_busy = false;
+}
+
+/* ---- reading ---- */
+
+int64_t contention_period(void)
+{
+    return 1;
+}
+
+static bool bucket_sample(const struct bucket *b, struct snapshot_sample *out)
+{
+    uint64_t delay = LOAD_ACQUIRE(&b->value[DELAY]) - b->value[BASE_DELAY];
+    uint64_t contentions = LOAD(&b->value[COUNT]) - b->value[BASE_COUNT];
+    *out = (struct snapshot_sample){
+        .stack = b->stack,
+        .value = {(int64_t)((contentions + ONE / 2) >> FIXED), (int64_t)delay},
+    };
+    return contentions > 0;
+}
+
+static size_t snapshot(struct profile *p, struct snapshot_sample **out, size_t *bytes)
+{
+    struct bucket *const more[] = {&p->lost, &p->own};
+    struct lock_waits own = lock_waits();
+    p->own.value[COUNT] = p->rate > 0 ? own.count * ONE : p->own.value[BASE_COUNT];
+    p->own.value[DELAY] = p->rate > 0 ? own.ns : p->own.value[BASE_DELAY];
+    return table_snapshot(&p->table, more, ARRAY_LEN(more), bucket_sample, out, bytes);
+}
+
+size_t contention_block_snapshot(struct snapshot_sample **out, size_t *bytes)
+{
+    return snapshot(&block, out, bytes);
+}
+
+size_t contention_mutex_snapshot(struct snapshot_sample **out, size_t *bytes)
+{
+    return snapshot(&mutex, out, bytes);
+}
+
+/* ---- start, rates, fork ---- */
+
+static void rebase_bucket(void *node, void *arg)
+{
+    struct bucket *b = node;
+    (void)arg;
+    b->value[BASE_COUNT] = LOAD(&b->value[COUNT]);
+    b->value[BASE_DELAY] = LOAD(&b->value[DELAY]);
+}
+
+static void rebase_profile(struct profile *p)
+{
+    struct lock_waits own = lock_waits();
+    hashset_each(&p->table.set, rebase_bucket, NULL);
+    rebase_bucket(&p->lost, NULL);
+    p->own.value[BASE_COUNT] = own.count * ONE;
+    p->own.value[BASE_DELAY] = own.ns;
+}
+
+static void rebase(void)
+{
+    rebase_profile(&block);
+    rebase_profile(&mutex);
+}
+
+static int64_t set_rate(struct profile *p, int64_t rate)
+{
+    if (rate < 0) {
+        return LOAD(&p->rate_set);
+    }
+    int64_t before = __atomic_exchange_n(&p->rate_set, rate, __ATOMIC_RELAXED);
+    STORE(&p->rate, p->wanted ? rate : 0);
+    STORE(&contention_on, LOAD(&block.rate) > 0 || LOAD(&mutex.rate) > 0);
+    return before;
+}
+
+int64_t contention_set_block_rate(int64_t rate)
+{
+    return set_rate(&block, rate);
+}
+
+int64_t contention_set_mutex_fraction(int64_t n)
+{
+    return set_rate(&mutex, n);
+}
+
+static void profile_start(struct profile *p, bool wanted, int64_t rate)
+{
+    p->lost.stack = stack_pseudo(PSEUDO_LOST_MEMORY);
+    p->own.stack = stack_pseudo(PSEUDO_LOST_LOCK);
+    p->wanted = wanted;
+    set_rate(p, rate);
+}
+
+void contention_start(bool block_wanted, int64_t block_rate, bool mutex_wanted,
+                      int64_t mutex_fraction, uint64_t seed)
+{
+    seed_given = seed;
+    recorded_add(rebase);
+    ticks_start();
+    profile_start(&block, block_wanted, block_rate);
+    profile_start(&mutex, mutex_wanted, mutex_fraction);
+}
+
+void contention_fork_child(uint64_t nth)
+{
+    seed_given = seed_given ? sampler_seed(seed_given, nth) : 0;
+    threads_seeded = 0;
+    self.wait_random = 0;
+    self.waiting = NULL;
+    self.waits_busy = false;
+    ticks_fork_child();
+    waiters_fork_child();
+}

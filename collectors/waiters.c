@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See waiters.h. Entries of a bucket form a list that only grows; one whose waiters have all left
+ * is used for the next address. Lock: the bucket's. It may be orphaned: a thread can be cancelled
+ * asynchronously, or a handler of the program jump out, between any two instructions. Whoever has
+ * waited for it in vain for a tenth of a second gives the bucket up for good, and the waits that
+ * hash there are charged to nobody from then on.
+ */
+#include "collectors/waiters.h"
+
+#include "collectors/base/arena.h"
+#include "collectors/base/lock.h"
+#include "collectors/base/ticks.h"
+
+/* 4,096 yielding spins and some 100 ms of naps. */
+enum { PATIENCE = 4096 + 64 * 1000 };
+
+struct entry {
+    uintptr_t lock;    /* 0 = free */
+    uint64_t since;    /* Σt0 */
+    uint64_t last;     /* ticks of the last claim, 0 = none: where each of those waits begins now */
+    uint32_t n;        /* waiters */
+    uint32_t leaving;  /* readers about to release it, who may still be counted as holding it */
+    struct entry *next;
+};
+
+static struct wait_bucket {
+    struct lock lock;
+    uint32_t lost; /* given up */
+    struct entry *first;
+} buckets[1 << WAITERS_BITS];
+
+uint32_t waiters_count[1 << WAITERS_BITS] __attribute__((aligned(CACHE_LINE)));
+static bool used; /* there has been a waiter */
+
+static struct wait_bucket *bucket_lock(const void *lock)
+{
+    struct wait_bucket *b = &buckets[waiters_bucket(lock)];
+    if (LIKELY(lock_try(&b->lock))) {
+        return b;
+    }
+    if (LOAD(&b->lost) || !lock_try_for(&b->lock, PATIENCE)) {
+        STORE(&b->lost, 1);
+        STORE(&waiters_count[b - buckets], 0);
+        return NULL;
+    }
+    return b;
+}
+
+static struct entry *entry_of(const struct wait_bucket *b, const void *lock)
+{
+    struct entry *e = b->first;
+    while (e && e->lock != (uintptr_t)lock) {
+        e = e->next;
+    }
+    return e;
+}
+
+static struct entry *entry_new(struct wait_bucket *b, const void *lock)
+{
+    struct entry *e = b->first;
+    while (e && e->lock) {
+        e = e->next;
+    }
+    if (!e) {
+        e = arena_alloc(sizeof *e);
+        if (!e) {
+            return NULL;
+        }
+        e->next = b->first;
+        b->first = e;
+    }
+    e->lock = (uintptr_t)lock;
+    e->since = e->last = 0;
+    return e;
+}
+
+static void entry_drop(struct entry *e)
+{
+    if (e->n == 0) {
+        e->since = e->last = 0;
+        e->lock = e->leaving ? e->lock : 0;
+    }
+}
+
+bool waiters_enter(const void *lock, uint64_t now)
+{
+    struct wait_bucket *b = bucket_lock(lock);
+    if (!b) {
+        return false;
+    }
+    struct entry *e = entry_of(b, lock);
+    e = e ? e : entry_new(b, lock);
+    if (e) {
+        e->n++;
+        e->since += now;
+        STORE(&waiters_count[b - buckets], waiters_count[b - buckets] + 1);
+        STORE(&used, true);
+    }
+    lock_drop(&b->lock);
+    return e != NULL;
+}
+
+void waiters_leave(const void *lock, uint64_t began)
+{
+    struct wait_bucket *b = bucket_lock(lock);
+    if (!b) {
+        return;
+    }
+    struct entry *e = entry_of(b, lock);
+    if (e && e->n > 0) { /* else: it began before a fork, in the parent */
+        e->n--;
+        e->since -= began > e->last ? began : e->last;
+        STORE(&waiters_count[b - buckets], waiters_count[b - buckets] - 1);
+        entry_drop(e);
+    }
+    lock_drop(&b->lock);
+}
+
+uint64_t waiters_claim(const void *lock, uint32_t (*holders)(const void *lock), bool *others)
+{
+    uint64_t waited = 0;
+    struct wait_bucket *b = bucket_lock(lock);
+    *others = false;
+    if (!b) {
+        return 0;
+    }
+    struct entry *e = entry_of(b, lock);
+    if (e && e->n > 0) {
+        /* Readers that leave at the same moment: the last of them claims. Should one be taken for
+         * the last too early, the true last one claims the rest. */
+        if (holders && holders(lock) > e->leaving + 1) {
+            e->leaving++;
+            *others = true;
+        } else {
+            uint64_t now = ticks_now(); /* after every t0 there is */
+            waited = e->n * now - e->since;
+            waited = (int64_t)waited > 0 ? waited : 1; /* two processors' counters, a hair apart */
+            e->since = e->n * now;
+            e->last = now;
+        }
+    }
+    lock_drop(&b->lock);
+    return waited;
+}
+
+void waiters_released(const void *lock)
+{
+    struct wait_bucket *b = bucket_lock(lock);
+    if (!b) {
+        return;
+    }
+    struct entry *e = entry_of(b, lock);
+    if (e && e->leaving > 0) {
+        e->leaving--;
+        entry_drop(e);
+    }
+    lock_drop(&b->lock);
+}
+
+void waiters_fork_child(void)
+{
+    if (!used) {
+        return;
+    }
+    used = false;
+    for (int i = 0; i < 1 << WAITERS_BITS; i++) {
+        struct wait_bucket *b = &buckets[i];
+        if (b->lock.taken || b->lost || waiters_count[i] || (b->first && b->first->lock)) {
+            b->lock.taken = b->lost = 0;
+            b->first = NULL; /* its entries may be half changed */
+            waiters_count[i] = 0;
+        }
+    }
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Who waits for which lock at this moment, and since when: what the one that releases it has to
+ * know. Waiters of one address share an entry that holds how many they are (n) and the sum of the
+ * times since which they have waited uncharged (Σt0). At a release, n·now − Σt0 is what all of
+ * them have waited since the last one, to the tick and without visiting any of them; then
+ * Σt0 = n·now.
+ *
+ * A lock is known by its address alone and never touched: it may be gone the moment it is released.
+ * Entries are spread over hashed buckets, each with a spin lock that is held for some ten
+ * instructions, and a count that tells the hot path of an unlock in one load that nobody waits.
+ *
+ * Called by collectors/contention.c. Not for signal handlers: the caller sees to it that its own
+ * thread is not in here already.
+ */
+#ifndef COLLECTORS_WAITERS_H
+#define COLLECTORS_WAITERS_H
+
+#include "collectors/base/abi.h"
+
+enum { WAITERS_BITS = 10 };
+extern HIDDEN uint32_t waiters_count[1 << WAITERS_BITS]; /* waiters in each bucket */
+
+/* Fibonacci hashing, as in live.h. */
+static inline uint32_t waiters_bucket(const void *lock)
+{
+    return (uint32_t)(uintptr_t)lock * 0x9e3779b1U >> (32 - WAITERS_BITS);
+}
+
+/* False: nobody is known to wait for this lock. */
+static inline bool waiters_maybe(const void *lock)
+{
+    return LOAD(&waiters_count[waiters_bucket(lock)]) != 0;
+}
+
+/* A wait for `lock` begins at `now` (base/ticks.h). False: it could not be entered. */
+bool waiters_enter(const void *lock, uint64_t now);
+/* It is over, or was given up; began is what waiters_enter() was told. */
+void waiters_leave(const void *lock, uint64_t began);
+
+/* The calling thread is about to release `lock`: what is waiting for it has waited so many ticks
+ * that nobody has been charged with; 0 = nobody waits. holders (NULL: one) tells how many hold it
+ * now; where others do, nothing is claimed, and waiters_released() is to be called afterwards. */
+uint64_t waiters_claim(const void *lock, uint32_t (*holders)(const void *lock), bool *others);
+void waiters_released(const void *lock);
+
+/* In a forked child nobody waits. */
+void waiters_fork_child(void);
+
+#endif

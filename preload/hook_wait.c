@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Waits for something that no thread holds: condition variables, semaphores, barriers, the end of
+ * a thread, a pthread_once that another thread is at. Where there is a call that tries without
+ * waiting, it comes first, and only what has to wait is timed. A condition wait releases its mutex,
+ * which is charged as any other release; that it takes the mutex again at its end is part of the
+ * wait, from which glibc does not tell it apart.
+ *
+ * Most of these are cancellation points: nothing is registered or held while the real function
+ * runs, so an unwinding thread leaves nothing behind. sem_post and the signals of condition
+ * variables wait for nothing and are passed on; sem_post stays fit for signal handlers.
+ */
+#include "preload/hook_wait.h"
+
+#include "collectors/base/self.h"
+#include "collectors/contention.h"
+#include "collectors/stack.h"
+#include "collectors/waiters.h"
+#include "preload/real_lock.h"
+
+#include <errno.h>
+
+static int sem_wait_slow(sem_t *s);
+
+/* A semaphore's wait acts upon a cancellation that is pending even where it need not wait. */
+EXPORT HOT int sem_wait(sem_t *s)
+{
+    int program = errno;
+    real_lock.testcancel();
+    if (LIKELY(real_lock.sem_trywait(s) == 0)) {
+        return 0;
+    }
+    errno = program;
+    return sem_wait_slow(s);
+}
+
+EXPORT int sem_trywait(sem_t *s)
+{
+    return real_lock.sem_trywait(s);
+}
+
+EXPORT HOT int sem_post(sem_t *s)
+{
+    return real_lock.sem_post(s);
+}
+
+/* ---- semaphores ---- */
+
+/* The count was taken, or the wait ended otherwise; an error is no wait. */
+static bool sem_has_waited(int result)
+{
+    return result == 0 || errno == EINTR || errno == ETIMEDOUT;
+}
+
+static COLD int sem_wait_slow(sem_t *s)
+{
+    struct contention_wait w;
+    contention_wait_begins(&w, NULL);
+    int result = real_lock.sem_wait(s);
+    contention_wait_ends(&w, sem_has_waited(result));
+    return result;
+}
+
+/* False, with errno as it was: the semaphore cannot be had without a wait. */
+static bool sem_taken(sem_t *s)
+{
+    int program = errno;
+    real_lock.testcancel();
+    if (real_lock.sem_trywait(s) == 0) {
+        return true;
+    }
+    errno = program;
+    return false;
+}
+
+EXPORT int sem_timedwait(sem_t *s, const struct timespec *until)
+{
+    if (!hook_wait_is_valid(CLOCK_REALTIME, until)) {
+        return real_lock.sem_timedwait(s, until);
+    }
+    if (sem_taken(s)) {
+        return 0;
+    }
+    struct contention_wait w;
+    contention_wait_begins(&w, NULL);
+    int result = real_lock.sem_timedwait(s, until);
+    contention_wait_ends(&w, sem_has_waited(result));
+    return result;
+}
+
+EXPORT int sem_clockwait(sem_t *s, clockid_t clock, const struct timespec *until)
+{
+    if (!hook_wait_is_valid(clock, until)) {
+        return real_lock.sem_clockwait(s, clock, until);
+    }
+    if (sem_taken(s)) {
+        return 0;
+    }
+    struct contention_wait w;
+    contention_wait_begins(&w, NULL);
+    int result = real_lock.sem_clockwait(s, clock, until);
+    contention_wait_ends(&w, sem_has_waited(result));
+    return result;
+}
+
+/* ---- condition variables ---- */
+
+void hook_condition_begins(struct contention_wait *w, const pthread_mutex_t *m)
+{
+    if (waiters_maybe(m) && hook_mutex_is_released(m)) {
+        struct contention_hold h;
+        contention_release_begins(&h, m, NULL);
+        contention_release_ends(&h, m, true); /* now: the wait may be long, or be cancelled */
+    }
+    contention_wait_begins(w, NULL);
+}
+
+static bool has_waited(int err)
+{
+    return err == 0 || err == EOWNERDEAD || err == ETIMEDOUT;
+}
+
+EXPORT int pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *m)
+{
+    struct contention_wait w;
+    hook_condition_begins(&w, m);
+    int err = real_lock.cond_wait(c, m);
+    contention_wait_ends(&w, has_waited(err));
+    return err;
+}
+
+EXPORT int pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m,
+                                  const struct timespec *until)
+{
+    if (!hook_wait_is_valid(CLOCK_REALTIME, until)) {
+        return real_lock.cond_timedwait(c, m, until);
+    }
+    struct contention_wait w;
+    hook_condition_begins(&w, m);
+    int err = real_lock.cond_timedwait(c, m, until);
+    contention_wait_ends(&w, has_waited(err));
+    return err;
+}
+
+EXPORT int pthread_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clock,
+                                  const struct timespec *until)
+{
+    if (!hook_wait_is_valid(clock, until)) {
+        return real_lock.cond_clockwait(c, m, clock, until);
+    }
+    struct contention_wait w;
+    hook_condition_begins(&w, m);
+    int err = real_lock.cond_clockwait(c, m, clock, until);
+    contention_wait_ends(&w, has_waited(err));
+    return err;
+}
+
+EXPORT int pthread_cond_signal(pthread_cond_t *c)
+{
+    return real_lock.cond_signal(c);
+}
+
+EXPORT int pthread_cond_broadcast(pthread_cond_t *c)
+{
+    return real_lock.cond_broadcast(c);
+}
+
+EXPORT int pthread_cond_init(pthread_cond_t *c, const pthread_condattr_t *attributes)
+{
+    return real_lock.cond_init(c, attributes);
+}
+
+EXPORT int pthread_cond_destroy(pthread_cond_t *c)
+{
+    return real_lock.cond_destroy(c);
+}
+
+/* ---- barriers ---- */
+
+/* The one that is told to be the serial thread is the last to come, and has not waited. */
+EXPORT int pthread_barrier_wait(pthread_barrier_t *b)
+{
+    struct contention_wait w;
+    contention_wait_begins(&w, NULL);
+    int result = real_lock.barrier_wait(b);
+    contention_wait_ends(&w, result == 0);
+    return result;
+}
+
+/* ---- the end of a thread ---- */
+
+EXPORT int pthread_join(pthread_t thread, void **result)
+{
+    int err = real_lock.tryjoin(thread, result);
+    if (err != EBUSY) {
+        return err;
+    }
+    struct contention_wait w;
+    contention_wait_begins(&w, NULL);
+    err = real_lock.join(thread, result);
+    contention_wait_ends(&w, err == 0);
+    return err;
+}
+
+EXPORT int pthread_timedjoin_np(pthread_t thread, void **result, const struct timespec *until)
+{
+    if (until && !hook_wait_is_valid(CLOCK_REALTIME, until)) {
+        return real_lock.timedjoin(thread, result, until);
+    }
+    int err = real_lock.tryjoin(thread, result);
+    if (err != EBUSY) {
+        return err;
+    }
+    struct contention_wait w;
+    contention_wait_begins(&w, NULL);
+    err = real_lock.timedjoin(thread, result, until);
+    contention_wait_ends(&w, has_waited(err));
+    return err;
+}
+
+EXPORT int pthread_clockjoin_np(pthread_t thread, void **result, clockid_t clock,
+                                const struct timespec *until)
+{
+    if (!hook_wait_is_valid(clock, until)) {
+        return real_lock.clockjoin(thread, result, clock, until);
+    }
+    int err = real_lock.tryjoin(thread, result);
+    if (err != EBUSY) {
+        return err;
+    }
+    struct contention_wait w;
+    contention_wait_begins(&w, NULL);
+    err = real_lock.clockjoin(thread, result, clock, until);
+    contention_wait_ends(&w, has_waited(err));
+    return err;
+}
+
+/* ---- once ---- */
+
+/* A call that runs the routine itself does not wait. Which one does is told by a routine of ours
+ * around the program's: it takes no argument, so the call in progress is noted in the thread. */
+BELOW_PROGRAM void hook_once_routine(void)
+{
+    struct hook_once *once = self.once;
+    once->ran = true;
+    once->routine();
+}
+
+EXPORT BELOW_PROGRAM int pthread_once(pthread_once_t *control, void (*routine)(void))
+{
+    if (LIKELY(hook_once_is_done(control))) {
+        return real_lock.once(control, routine);
+    }
+    struct contention_wait w;
+    struct hook_once once = {routine, false, self.once};
+    self.once = &once;
+    contention_wait_begins(&w, NULL);
+    int err = real_lock.once(control, hook_once_routine);
+    self.once = once.outer;
+    contention_wait_ends(&w, !once.ran);
+    return err;
+}
