@@ -124,17 +124,24 @@ static void hold_mutex_twice(struct box *b)
     hold_mutex(b);
 }
 
+/* Keeps the frame that called: no tail call. */
+static int stay(int result)
+{
+    __asm__ volatile("" : "+r"(result));
+    return result;
+}
+
 #define WAIT(name, call)                                                                           \
     SITE void wait_##name(struct box *b)                                                           \
     {                                                                                              \
         int result = call;                                                                         \
-        must(result == 0, #name);                                                                  \
+        must(stay(result) == 0, #name);                                                            \
     }
 #define RELEASE(name, call)                                                                        \
     SITE void release_##name(struct box *b)                                                        \
     {                                                                                              \
         int result = call;                                                                         \
-        must(result == 0, "release of " #name);                                                    \
+        must(stay(result) == 0, "release of " #name);                                              \
     }
 #define MUTEX(name, call)                                                                          \
     WAIT(name, call)                                                                               \
@@ -228,7 +235,7 @@ static void hold_page(struct box *b)
 SITE void release_mutex_unmapped(struct box *b)
 {
     (void)b;
-    pthread_mutex_unlock(&page->mutex);
+    must(pthread_mutex_unlock(&page->mutex) == 0, "unlock");
 }
 
 /* ---- read-write locks ---- */
