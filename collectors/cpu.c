@@ -76,7 +76,8 @@ static int64_t claim(struct thread *t, int64_t clock)
 static void credit(const struct stack *stack, const struct labels *labels, int64_t periods)
 {
     recorded_event();
-    struct bucket *b = stack ? table_bucket(&table, stack, (uintptr_t)labels, 0) : NULL;
+    uint64_t kept = (uintptr_t)labels_keep(labels);
+    struct bucket *b = stack ? table_bucket(&table, stack, kept, 0) : NULL;
     ADD(&(b ? b : &lost_bucket)->value[PERIODS], (uint64_t)periods);
 }
 
@@ -246,7 +247,9 @@ static void credit_debt(struct thread *t, int64_t clock)
     if (owed > 0) {
         uintptr_t start = (uintptr_t)(t->start ? (void *)t->start : (void *)t->start_c11);
         uintptr_t pcs[2] = {PSEUDO_THREAD_END, start + 1};
-        credit(stack_keep(pcs, start ? 2 : 1), t->foreign ? labels_of_process() : t->labels, owed);
+        const struct labels *labels = t->foreign ? NULL : labels_of_thread(t);
+        credit(stack_keep(pcs, start ? 2 : 1), t->foreign ? labels_of_process() : labels, owed);
+        labels_unref(labels);
     }
 }
 
@@ -272,7 +275,9 @@ static void retire_if_dead(struct thread *t, void *arg)
     if (tid != 0 && LOAD(&t->state) == THREAD_TIMED &&
         !sys_clock_read(sys_thread_cpu_clock(tid), &clock) && LOAD(&t->tid) == tid) {
         int64_t known = LOAD(&t->credited) * period;
+        const struct labels *labels = LOAD(&t->labels);
         if (timer_retire(t)) {
+            labels_unref(labels);
             ADD(&covered_by_dead, known);
         }
     }
@@ -419,18 +424,20 @@ int64_t cpu_since(void)
 }
 
 /* The calling thread, whose clock may have run for long. */
-static void time_this_thread(void)
+static void enter_this_thread(void)
 {
     struct thread *t = self.thread ? self.thread : threads_take();
     if (!t) {
         return;
     }
     self.thread = t;
-    t->tid = sys_gettid();
     t->labels = self.labels;
     t->stack_lo = self.stack_lo;
     t->stack_hi = self.stack_hi;
-    timer_arm(t, sys_clock_ns(CLOCK_THREAD_CPUTIME_ID));
+    STORE_RELEASE(&t->tid, sys_gettid());
+    if (period != 0) {
+        timer_arm(t, sys_clock_ns(CLOCK_THREAD_CPUTIME_ID));
+    }
 }
 
 void cpu_start(uint64_t rate, int signal, uint64_t seed)
@@ -438,19 +445,18 @@ void cpu_start(uint64_t rate, int signal, uint64_t seed)
     lost_bucket.stack = stack_pseudo(PSEUDO_LOST_MEMORY);
     unsampled_bucket.stack = stack_pseudo(PSEUDO_LOST_UNSAMPLED);
     start_bucket.stack = stack_pseudo(PSEUDO_PROCESS_START);
-    start_bucket.key[0] = (uintptr_t)labels_of_process();
+    start_bucket.key[0] = (uintptr_t)labels_keep(labels_of_process());
     recorded_add(rebase);
     started = sys_clock_ns(CLOCK_MONOTONIC);
     random_seed = seed ? seed : (uint64_t)started;
     signal_used = signal;
-    if (rate == 0) {
-        return;
-    }
-    period = NSEC_PER_SEC / (int64_t)rate;
+    period = rate ? NSEC_PER_SEC / (int64_t)rate : 0;
     process_base = sys_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-    credit_start(process_base);
-    time_this_thread();
-    if (!__libc_single_threaded) { /* a library's constructor was faster than ours */
+    if (period != 0) {
+        credit_start(process_base);
+    }
+    enter_this_thread();
+    if (period != 0 && !__libc_single_threaded) { /* a library's constructor was faster than ours */
         threads_of_process(found, NULL);
     }
 }
@@ -462,13 +468,15 @@ void cpu_fork_child(uint64_t nth)
     covered_by_dead = 0;
     unsampled_bucket.value[PERIODS] = 0;
     start_bucket.value[PERIODS] = 0;
-    if (is_off()) {
+    if (LOAD(&stopped)) {
         return;
     }
     cpu_itimer_fork_child();
     random_seed = sampler_seed(random_seed, nth);
     random_state = 0;
     process_base = sys_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-    credit_start(process_base);
-    time_this_thread();
+    if (period != 0) {
+        credit_start(process_base);
+    }
+    enter_this_thread();
 }

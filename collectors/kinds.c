@@ -8,6 +8,7 @@
 #include "collectors/contention.h"
 #include "collectors/cpu.h"
 #include "collectors/heap.h"
+#include "collectors/threadcreate.h"
 
 #include <string.h>
 
@@ -26,6 +27,18 @@
             "delay", "nanoseconds"                                                                 \
         }                                                                                          \
     }
+
+/* A profile that counts itself. */
+#define COUNT_SHAPE(itself)                                                                        \
+    {                                                                                              \
+        .name = (itself), .sample_type = {{(itself), "count"}}, .values = 1,                       \
+        .period_type = {(itself), "count"}, .default_sample_type = (itself)                        \
+    }
+
+static int64_t period_one(void)
+{
+    return 1;
+}
 
 static int64_t heap_period(void)
 {
@@ -70,6 +83,9 @@ struct kind kinds[KIND_COUNT] = {
                               .default_sample_type = "delay"},
                     .period = contention_period,
                     .snapshot = contention_mutex_snapshot},
+    [KIND_THREADCREATE] = {.shape = COUNT_SHAPE("threadcreate"),
+                           .period = period_one,
+                           .snapshot = threadcreate_snapshot},
 };
 
 int kinds_find(const char *name, size_t len)

@@ -16,7 +16,7 @@ struct kind {
     bool enabled; /* PPROF_PROFILES names it; written at start only */
 };
 
-enum { KIND_CPU, KIND_HEAP, KIND_ALLOCS, KIND_BLOCK, KIND_MUTEX, KIND_COUNT };
+enum { KIND_CPU, KIND_HEAP, KIND_ALLOCS, KIND_BLOCK, KIND_MUTEX, KIND_THREADCREATE, KIND_COUNT };
 extern struct kind kinds[KIND_COUNT];
 
 /* The row of a profile's name, or -1. */

@@ -7,6 +7,7 @@
 
 #include "collectors/base/sys.h"
 #include "collectors/base/text.h"
+#include "collectors/labels.h"
 
 #include <errno.h>
 #include <string.h>
@@ -65,6 +66,7 @@ struct thread *threads_take(void)
 
 void threads_give_back(struct thread *t)
 {
+    STORE(&t->labels, NULL);
     STORE(&t->tid, 0);
     STORE(&last_freed, (uint32_t)(t - rows));
     ADD(&rows_taken, (uint32_t)-1);
@@ -194,6 +196,10 @@ void threads_fork_child(struct thread *keep)
     uint32_t used = LOAD(&rows_used);
     for (uint32_t i = 0; i < used; i++) {
         if (&rows[i] != keep) {
+            if (rows[i].state != THREAD_FREE) {
+                labels_unref(rows[i].labels);
+            }
+            rows[i].labels = NULL;
             rows[i].tid = 0;
             rows[i].state = THREAD_FREE;
         }

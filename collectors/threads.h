@@ -30,7 +30,8 @@ struct thread {
     void *(*start)(void *);   /* the program's start routine (pthread_create), */
     int (*start_c11)(void *); /* or thrd_create's */
     void *start_arg;
-    const struct labels *labels; /* inherited */
+    const struct labels *labels; /* those of its struct self, for others to read (labels.h) */
+    const struct stack *created; /* who made it; NULL = not known */
 } __attribute__((aligned(CACHE_LINE)));
 
 /* Reserves the rows. Constructor only; 0 or -ENOMEM. */

@@ -10,6 +10,7 @@
 #include "collectors/contention.h"
 #include "collectors/cpu.h"
 #include "collectors/heap.h"
+#include "collectors/labels_pool.h"
 #include "collectors/live.h"
 #include "collectors/recorded.h"
 #include "collectors/rules.h"
@@ -52,6 +53,7 @@ static void fork_child(void)
     stack_fork_child();
     unloaded_fork_child();
     live_fork_child();
+    labels_pool_fork_child();
     cpu_fork_child(LOAD(&forks));
     heap_fork_child(LOAD(&forks));
     contention_fork_child(LOAD(&forks));

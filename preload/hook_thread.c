@@ -12,7 +12,9 @@
 #include "collectors/base/sys.h"
 #include "collectors/contention.h"
 #include "collectors/cpu.h"
+#include "collectors/labels.h"
 #include "collectors/stack.h"
+#include "collectors/threadcreate.h"
 #include "preload/hooks.h"
 #include "preload/real.h"
 #include "preload/real_lock.h"
@@ -57,6 +59,7 @@ static void thread_end(void *row)
     }
     contention_thread_end();
     if (self.thread == t) { /* else: a fork happened in a destructor, and the row is gone */
+        labels_drop();
         self.thread = NULL;
         cpu_thread_end(t);
     }
@@ -99,45 +102,69 @@ static uintptr_t stack_size(const pthread_attr_t *attr)
     return size > guard + PAGE_BYTES ? size - guard - PAGE_BYTES : 0;
 }
 
-static struct thread *thread_announce(const pthread_attr_t *attr)
+static struct thread *thread_announce(const pthread_attr_t *attr, const struct stack *created)
 {
     real_lock_start();
     struct thread *t = LOAD(&active) ? threads_take() : NULL;
     if (t) {
         t->stack_lo = stack_size(attr);
         t->prof_blocked = self.prof_blocked;
-        t->labels = self.labels;
+        t->created = created;
+        STORE_RELEASE(&t->labels, labels_ref(self.labels)); /* a reference for the new thread */
     }
     return t;
+}
+
+/* It could not be made. */
+static void thread_revoke(struct thread *t)
+{
+    const struct labels *labels = t->labels;
+    STORE(&t->labels, NULL);
+    labels_unref(labels);
+    threads_give_back(t);
+}
+
+/* NULL before the start, and where nobody asks. */
+static const struct stack *creator(void)
+{
+    return LOAD(&active) ? threadcreate_stack() : NULL;
 }
 
 EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *),
                           void *arg)
 {
-    struct thread *t = thread_announce(attr);
-    if (!t) {
-        return real_other.pthread_create(thread, attr, start, arg);
+    const struct stack *created = creator();
+    struct thread *t = thread_announce(attr, created);
+    if (t) {
+        t->start = start;
+        t->start_arg = arg;
     }
-    t->start = start;
-    t->start_arg = arg;
-    int err = real_other.pthread_create(thread, attr, thread_main, t);
-    if (err) {
-        threads_give_back(t);
+    int err = t ? real_other.pthread_create(thread, attr, thread_main, t)
+                : real_other.pthread_create(thread, attr, start, arg);
+    if (err == 0 && LOAD(&active)) {
+        threadcreate_made(created);
+    }
+    if (err && t) {
+        thread_revoke(t);
     }
     return err;
 }
 
 EXPORT int thrd_create(thrd_t *thread, thrd_start_t start, void *arg)
 {
-    struct thread *t = thread_announce(NULL);
-    if (!t) {
-        return real_other.thrd_create(thread, start, arg);
+    const struct stack *created = creator();
+    struct thread *t = thread_announce(NULL, created);
+    if (t) {
+        t->start_c11 = start;
+        t->start_arg = arg;
     }
-    t->start_c11 = start;
-    t->start_arg = arg;
-    int err = real_other.thrd_create(thread, thread_main_c11, t);
-    if (err != thrd_success) {
-        threads_give_back(t);
+    int err = t ? real_other.thrd_create(thread, thread_main_c11, t)
+                : real_other.thrd_create(thread, start, arg);
+    if (err == thrd_success && LOAD(&active)) {
+        threadcreate_made(created);
+    }
+    if (err != thrd_success && t) {
+        thread_revoke(t);
     }
     return err;
 }
@@ -156,6 +183,7 @@ EXPORT int clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
     real_lock_start();
     int tid = real_other.clone(fn, stack, flags, arg, parent_tid, tls, child_tid);
     if (tid > 0 && (flags & CLONE_THREAD) && LOAD(&active)) {
+        threadcreate_made(creator());
         cpu_thread_found(tid);
     }
     return tid;

@@ -15,6 +15,7 @@
 #include "collectors/labels.h"
 #include "collectors/rules.h"
 #include "collectors/stack.h"
+#include "collectors/threadcreate.h"
 #include "encoder/maps.h"
 #include "preload/config.h"
 #include "preload/control.h"
@@ -68,6 +69,7 @@ static void start_profiles(void)
     scribe_start();
     control_start();
     hook_process_start();
+    threadcreate_start(kinds[KIND_THREADCREATE].enabled, false);
     hook_thread_start();
     start_heap();
     contention_start(kinds[KIND_BLOCK].enabled, config.block_rate, kinds[KIND_MUTEX].enabled,

@@ -57,6 +57,22 @@ static inline uint64_t sys_counter(void)
     return __builtin_ia32_rdtsc();
 }
 
+/* Puts a value into a word of this thread's own and returns what was there: in one instruction, so
+ * that a signal handler of this thread comes before or after it. Other threads may read the word,
+ * not write it, which is why the processor is not asked to lock it. */
+static inline void *sys_swap_own(void **word, const void *value)
+{
+    void *before = *word;
+    bool done;
+    do {
+        __asm__ volatile("cmpxchg %3, %1"
+                         : "+a"(before), "+m"(*word), "=@ccz"(done)
+                         : "r"(value)
+                         : "memory");
+    } while (!done);
+    return before;
+}
+
 /* The floating point control word as it is at the start of a process: nothing traps, and what the
  * library computes leaves no flag of the program's set. Returns the program's, to be put back. */
 static inline uint32_t sys_float_enter(void)

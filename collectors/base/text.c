@@ -49,6 +49,39 @@ void text_add_hex(struct text *t, uint64_t v)
     text_add_n(t, p, (size_t)(digits + sizeof digits - p));
 }
 
+/* Bytes of the valid sequence that begins at p, of which n are left; 0 = it is none. The second
+ * byte is what excludes overlong forms, surrogates, and what lies beyond U+10FFFF. */
+static size_t utf8_length(const unsigned char *p, size_t n)
+{
+    unsigned char lead = p[0];
+    if (lead < 0x80) {
+        return 1;
+    }
+    size_t length = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    unsigned char least = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
+    unsigned char most = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
+    if (lead < 0xc2 || lead > 0xf4 || length > n || p[1] < least || p[1] > most) {
+        return 0;
+    }
+    for (size_t i = 2; i < length; i++) {
+        if (p[i] >> 6 != 2) {
+            return 0;
+        }
+    }
+    return length;
+}
+
+void text_make_utf8(char *text, size_t n)
+{
+    for (size_t i = 0; i < n;) {
+        size_t length = utf8_length((const unsigned char *)text + i, n - i);
+        if (length == 0) {
+            text[i] = '?';
+        }
+        i += length ? length : 1;
+    }
+}
+
 bool text_read_int(const char **s, int64_t *v)
 {
     const char *p = *s;

@@ -27,6 +27,9 @@ SIGNAL_SAFE void text_add_n(struct text *t, const char *s, size_t n);
 SIGNAL_SAFE void text_add_int(struct text *t, int64_t v, int width);
 SIGNAL_SAFE void text_add_hex(struct text *t, uint64_t v);
 
+/* Puts '?' for every byte of text that belongs to no UTF-8 sequence (RFC 3629). */
+SIGNAL_SAFE void text_make_utf8(char *text, size_t n);
+
 /* Decimal number at *s, which moves past it; false if there is none or it overflows. */
 SIGNAL_SAFE bool text_read_int(const char **s, int64_t *v);
 SIGNAL_SAFE bool text_read_hex(const char **s, uint64_t *v);
