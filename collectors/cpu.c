@@ -101,8 +101,10 @@ static void look(struct thread *t, const void *ucontext)
     }
     struct regs regs;
     regs_from_context(&regs, ucontext);
-    struct stack_bounds bounds = {t->stack_lo, t->stack_hi, t->foreign,
-                                  t->foreign ? NULL : &self.trail};
+    struct stack_bounds bounds = {.lo = t->stack_lo,
+                                  .hi = t->stack_hi,
+                                  .foreign = t->foreign,
+                                  .trail = t->foreign ? NULL : &self.trail};
     const struct labels *labels = t->foreign ? labels_of_process() : self.labels;
     credit(stack_of_context(&regs, &bounds), labels, periods);
     if (ADD(&signals_seen, 1) % SIGNALS_PER_SCAN == 0) {

@@ -5,10 +5,16 @@
  */
 #include "collectors/kinds.h"
 
+#include "collectors/allthreads.h"
+#include "collectors/base/sys.h"
 #include "collectors/contention.h"
 #include "collectors/cpu.h"
+#include "collectors/custom.h"
 #include "collectors/heap.h"
+#include "collectors/merge.h"
+#include "collectors/recorded.h"
 #include "collectors/threadcreate.h"
+#include "collectors/threads.h"
 
 #include <string.h>
 
@@ -86,7 +92,50 @@ struct kind kinds[KIND_COUNT] = {
     [KIND_THREADCREATE] = {.shape = COUNT_SHAPE("threadcreate"),
                            .period = period_one,
                            .snapshot = threadcreate_snapshot},
+    [KIND_GOROUTINE] = {.shape = COUNT_SHAPE("goroutine"), .period = period_one},
 };
+
+const char *kind_name(const struct kind *k)
+{
+    return k->name ? k->name : k->shape.name;
+}
+
+size_t kind_snapshot(const struct kind *k, const struct allthreads *threads,
+                     struct snapshot_sample **out, size_t *bytes)
+{
+    *out = NULL;
+    *bytes = 0;
+    if (!k->enabled) {
+        return 0;
+    }
+    if (k == &kinds[KIND_GOROUTINE]) {
+        return threads ? allthreads_samples(threads, out, bytes) : 0;
+    }
+    return k->snapshot ? k->snapshot(out, bytes) : custom_snapshot(k, out, bytes);
+}
+
+long kind_count(const struct kind *k)
+{
+    if (!k->enabled) {
+        return 0;
+    }
+    if (k == &kinds[KIND_GOROUTINE]) {
+        return threads_alive();
+    }
+    if (k == &kinds[KIND_THREADCREATE]) {
+        return threadcreate_count();
+    }
+    if (!k->snapshot) {
+        return custom_count(k);
+    }
+    struct snapshot_sample *samples;
+    size_t bytes;
+    recorded_settle();
+    size_t n = k->snapshot(&samples, &bytes);
+    long stacks = (long)merge_stacks(samples, n);
+    sys_unmap(samples, bytes);
+    return stacks;
+}
 
 int kinds_find(const char *name, size_t len)
 {
@@ -108,6 +157,8 @@ const char *pseudo_name(uintptr_t pc)
         [PSEUDO_PROCESS_START] = "[process start]",
         [PSEUDO_LOST_UNSAMPLED] = "[lost: not sampled]",
         [PSEUDO_LOST_LOCK] = "[lost: profiler lock]",
+        [PSEUDO_NO_RESPONSE] = "[no response]",
+        [PSEUDO_SKIPPED] = "[skip beyond the stack]",
     };
     return pc < PSEUDO_PC_LIMIT ? names[pc] : NULL;
 }

@@ -52,6 +52,8 @@ enum pseudo_pc {
     PSEUDO_LOST_UNSAMPLED, /* CPU of the process that no timer covered */
     PSEUDO_PROCESS_START,  /* CPU of the process before the library could look */
     PSEUDO_LOST_LOCK,      /* waits for a lock of the profiler's own */
+    PSEUDO_NO_RESPONSE,    /* a thread whose stack could not be had */
+    PSEUDO_SKIPPED,        /* an entry whose skip is larger than its stack */
     PSEUDO_PC_LIMIT = 64,
 };
 /* The name of a pseudo frame, "[truncated]" and so on; NULL for the unused values. */
@@ -89,6 +91,17 @@ struct profile_shape {
     bool has_duration;
 };
 
+/* One thread at one moment. */
+struct snapshot_thread {
+    int tid;
+    int minutes; /* that it has been waiting; 0 = less, or not known */
+    char name[16];
+    const char *state; /* in a word or two; never freed */
+    const struct stack *stack;
+    const struct stack *created; /* who made it; NULL = not known */
+    const struct labels *labels;
+};
+
 /* One profile at one moment. */
 struct snapshot {
     const struct profile_shape *shape;
@@ -97,6 +110,8 @@ struct snapshot {
     int64_t duration_nanos; /* 0 where shape->has_duration is false */
     const struct snapshot_sample *sample;
     size_t samples;
+    const struct snapshot_thread *thread; /* goroutine alone */
+    size_t threads;
 };
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "collectors/base/arena.h"
 #include "collectors/base/self.h"
+#include "collectors/base/sys.h"
 #include "collectors/hashset.h"
 #include "collectors/unloaded.h"
 #include "collectors/unwind_trail.h"
@@ -152,7 +153,8 @@ const struct stack *stack_pseudo(enum pseudo_pc pc)
 
 struct stack_bounds stack_own_bounds(void)
 {
-    return (struct stack_bounds){self.stack_lo, self.stack_hi, false, &self.trail};
+    return (struct stack_bounds){
+        .lo = self.stack_lo, .hi = self.stack_hi, .foreign = false, .trail = &self.trail};
 }
 
 /* Leaves out the frames of BELOW_PROGRAM; the new depth. */
@@ -266,6 +268,48 @@ const struct stack *stack_of_caller(void)
     regs_capture(&regs);
     struct stack_bounds bounds = stack_own_bounds();
     return walk_and_keep(&regs, &bounds, keep_caller);
+}
+
+static const struct stack *keep_thread(uintptr_t *pcs, int n)
+{
+    int kept = 0;
+    for (int i = 0; i < n; i++) {
+        if (!is_own(pcs[i])) {
+            pcs[kept++] = pcs[i];
+        } else if (i == 0 && !is_below(pcs[i])) {
+            pcs[kept++] = PSEUDO_SELF;
+        }
+    }
+    return keep_at_most(pcs, kept);
+}
+
+const struct stack *stack_of_thread(const struct regs *regs, const struct stack_bounds *bounds)
+{
+    return walk_and_keep(regs, bounds, keep_thread);
+}
+
+const struct stack *stack_of_caller_above(int skip)
+{
+    if (skip == 0) {
+        return stack_of_caller();
+    }
+    enum { SKIP_MAX = 1 << 20 };
+    int most = (skip > SKIP_MAX ? SKIP_MAX : skip) + depth_kept + OWN_FRAMES;
+    size_t bytes = (size_t)most * sizeof(uintptr_t); /* touched as far as the stack goes */
+    uintptr_t *pcs = sys_map(bytes);
+    if (!pcs) {
+        return NULL;
+    }
+    struct regs regs;
+    regs_capture(&regs);
+    struct stack_bounds bounds = stack_own_bounds();
+    int n = unwind(&regs, &bounds, pcs, most);
+    int first = own_frames(pcs, n);
+    n = drop_below(pcs, first, n);
+    const struct stack *s =
+        skip < n ? keep_at_most(pcs + skip, n - skip) : stack_pseudo(PSEUDO_SKIPPED);
+    sys_unmap(pcs, bytes);
+    return s;
 }
 
 const struct stack *stack_of_context(const struct regs *regs, const struct stack_bounds *bounds)

@@ -22,6 +22,14 @@ SIGNAL_SAFE const struct stack *stack_of_caller(void);
 SIGNAL_SAFE const struct stack *stack_of_context(const struct regs *regs,
                                                  const struct stack_bounds *bounds);
 
+/* The same above so many frames of the program's; PSEUDO_SKIPPED where there are no more. */
+SIGNAL_SAFE const struct stack *stack_of_caller_above(int skip);
+
+/* Where a thread is, for a picture of it: as stack_of_context, but what it waits for inside a hook
+ * of this library is shown, without the hook. */
+SIGNAL_SAFE const struct stack *stack_of_thread(const struct regs *regs,
+                                                const struct stack_bounds *bounds);
+
 /* The kept copy of a stack given as stored pcs; depth >= 1. */
 SIGNAL_SAFE const struct stack *stack_keep(const uintptr_t *pcs, int depth);
 

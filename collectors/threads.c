@@ -6,8 +6,8 @@
 #include "collectors/threads.h"
 
 #include "collectors/base/sys.h"
-#include "collectors/base/text.h"
 #include "collectors/labels.h"
+#include "collectors/procfs.h"
 
 #include <errno.h>
 #include <string.h>
@@ -132,55 +132,14 @@ int threads_registered(void)
     return (int)LOAD(&rows_taken);
 }
 
-struct dirent_raw { /* what getdents64 fills in */
-    uint64_t ino;
-    int64_t off;
-    uint16_t reclen;
-    uint8_t type;
-    char name[];
-};
-
 int threads_of_process(void (*visit)(int tid, void *arg), void *arg)
 {
-    int dir = sys_open("/proc/self/task", O_RDONLY | O_DIRECTORY, 0);
-    if (dir < 0) {
-        return dir;
-    }
-    _Alignas(8) char buf[512]; /* the caller may stand on a small alternate stack */
-    int found = 0;
-    long got;
-    while ((got = sys_call3(SYS_getdents64, dir, buf, sizeof buf)) > 0) {
-        for (long at = 0; at < got;) {
-            const struct dirent_raw *d = (const void *)(buf + at);
-            const char *digits = d->name;
-            int64_t tid;
-            if (text_read_int(&digits, &tid)) {
-                visit((int)tid, arg);
-                found++;
-            }
-            at += d->reclen;
-        }
-    }
-    sys_close(dir);
-    return found;
+    return procfs_threads(0, visit, arg);
 }
 
 bool threads_is_running(int tid)
 {
-    char buf[128];
-    struct text path = text_in(buf, sizeof buf);
-    text_add(&path, "/proc/self/task/");
-    text_add_int(&path, tid, 0);
-    text_add(&path, "/stat");
-    int fd = sys_open(buf, O_RDONLY, 0);
-    long got = fd >= 0 ? sys_read(fd, buf, sizeof buf - 1) : 0;
-    if (fd >= 0) {
-        sys_close(fd);
-    }
-    buf[got > 0 ? got : 0] = '\0';
-    const char *name_end =
-        strrchr(buf, ')'); /* "1234 (name) R ...", and a name may hold anything */
-    return name_end && strncmp(name_end, ") R", 3) == 0;
+    return procfs_state(0, tid) == 'R';
 }
 
 int threads_alive(void)

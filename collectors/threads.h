@@ -22,6 +22,7 @@ struct thread {
     bool foreign;   /* not made by pthread_create or thrd_create: has no struct self of its own */
     bool prof_blocked;  /* inherited: see struct self */
     uint8_t rounds;     /* of thread-specific destructors that its end has seen */
+    bool leaving;       /* for another program: no signal is to follow it there */
     uint32_t scans;     /* threads_scan_begins() calls when the row was taken */
     int64_t clock_base; /* the thread's CPU clock when sampling began, ns */
     int64_t first;      /* the CPU clock at the first expiry, ns */

@@ -30,6 +30,7 @@
 #include "collectors/unwind_trail.h"
 
 #include <errno.h>
+#include <string.h>
 #include <ucontext.h>
 
 _Static_assert(PSEUDO_PC_LIMIT <= PC_MIN, "no code address may be taken for a pseudo frame");
@@ -118,8 +119,20 @@ static inline bool in_stack(const struct walk *w, uintptr_t addr)
     return addr >= w->floor && addr < w->top && w->top - addr >= WORD;
 }
 
+static COLD bool load_of_other(const struct stack_bounds *s, uintptr_t addr, uintptr_t *word)
+{
+    if (addr >= s->copy_lo && addr < s->copy_hi && s->copy_hi - addr >= WORD) {
+        memcpy(word, s->copy + (addr - s->copy_lo), WORD);
+        return true;
+    }
+    return addr >= PAGE_BYTES && sys_read_memory(word, addr, WORD) == 0;
+}
+
 static bool load(struct walk *w, uintptr_t addr, uintptr_t *word)
 {
+    if (UNLIKELY(w->stack->copy)) {
+        return addr % WORD == 0 && load_of_other(w->stack, addr, word);
+    }
     if (addr % WORD || (!in_stack(w, addr) && !page_readable(w, addr))) {
         return false;
     }

@@ -44,6 +44,10 @@ struct stack_bounds {
     bool foreign;     /* no thread block of its own: libunwind needs a borrowed one */
     /* The number of the thread's trail (unwind_trail.h), 0 at first; NULL = walk without. */
     uint32_t *trail;
+    /* Another thread's stack: a copy of [copy_lo, copy_hi), which is read instead, while lo and hi
+     * are 0; all other memory is read by the kernel, for it may go at any moment. NULL = none. */
+    const char *copy;
+    uintptr_t copy_lo, copy_hi;
 };
 
 /* The registers of the caller of this macro's surroundings, taken in place. */

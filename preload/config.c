@@ -108,6 +108,8 @@ static const struct setting {
     /* a dump each time the live heap passes its last peak by that many bytes */
     {"PPROF_HEAP_GROWTH", &config.heap_growth, 0, 0, INT64_MAX, read_number,
      "0 to 9223372036854775807"},
+    /* each profile also as text */
+    {"PPROF_DEBUG", &config.debug, 0, 0, 1, read_number, "0 or 1"},
     /* fixes the sampling decisions; 0 = not fixed */
     {"PPROF_SEED", &config.seed, 0, INT64_MIN, INT64_MAX, read_number, "a whole number"},
 };
@@ -173,6 +175,7 @@ static void read_profiles(const char *list)
     for (int i = 0; i < KIND_COUNT; i++) {
         kinds[i].enabled = all || wanted[i];
     }
+    config.names_goroutine = !all && wanted[KIND_GOROUTINE];
 }
 
 /* A path, absolute: a later chdir of the program must not move it. False: too long. */

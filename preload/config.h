@@ -26,12 +26,14 @@ struct config {
     int64_t interval;  /* seconds; 0 = none */
     int64_t keep;      /* dumps; 0 = all */
     int64_t delta;
+    int64_t debug;
     int64_t heap_growth;         /* bytes; 0 = none */
     const struct labels *labels; /* PPROF_LABELS, NULL = none */
     char log[CONFIG_PATH_MAX];   /* PPROF_LOG, absolute; empty = none */
     const char *binary_path;     /* PPROF_BINARY_PATH=…, for the symboliser; NULL = not set */
     const char *only;            /* PPROF_ONLY, NULL = all */
     int pid;                     /* of the process that is profiled */
+    bool names_goroutine;        /* PPROF_PROFILES names it: threads may be asked at any dump */
     bool in_place;               /* no process can be made here: valgrind knows no such clone */
     bool is_child;               /* a process that an injected one started */
     int64_t filters;             /* on system calls, that are known to let us live */

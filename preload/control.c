@@ -5,10 +5,13 @@
  */
 #include "preload/control.h"
 
+#include "collectors/allthreads.h"
 #include "collectors/base/log.h"
 #include "collectors/base/sys.h"
 #include "collectors/cpu.h"
+#include "collectors/kinds.h"
 #include "collectors/recorded.h"
+#include "collectors/stack.h"
 #include "preload/config.h"
 #include "preload/scribe.h"
 
@@ -43,18 +46,47 @@ static bool is_here(void)
     return pid != 0 && sys_getpid() == pid;
 }
 
-static uint32_t dump_now(void)
+/* Where this thread was when it was interrupted (context), or is. */
+static const struct stack *own_stack(const void *context)
+{
+    if (!context) {
+        const struct stack *s = stack_of_caller();
+        return s ? s : stack_pseudo(PSEUDO_LOST_MEMORY);
+    }
+    struct thread *t = threads_by_tid(sys_gettid());
+    struct stack_bounds bounds = {.foreign = !t || t->foreign};
+    if (!bounds.foreign) {
+        bounds.lo = t->stack_lo;
+        bounds.hi = t->stack_hi;
+    }
+    struct regs regs;
+    regs_from_context(&regs, context);
+    const struct stack *s = stack_of_thread(&regs, &bounds);
+    return s ? s : stack_pseudo(PSEUDO_LOST_MEMORY);
+}
+
+static void picture_threads(const void *context, bool may_signal)
+{
+    if (kinds[KIND_GOROUTINE].enabled) {
+        int how = may_signal ? ALLTHREADS_SIGNAL | ALLTHREADS_SHARE : 0;
+        how |= config.debug ? ALLTHREADS_DETAIL : 0;
+        allthreads_offer(allthreads_take(0, how, own_stack(context)));
+    }
+}
+
+static uint32_t dump_now(const void *context, bool may_signal)
 {
     recorded_settle();
     cpu_before_dump(false);
+    picture_threads(context, may_signal);
     scribe_reap();
     return scribe_request();
 }
 
-void control_dump(void)
+void control_dump(const void *context)
 {
     if (is_here()) {
-        dump_now();
+        dump_now(context, true);
     }
 }
 
@@ -97,6 +129,7 @@ static void last_dump(void)
     bool recorded = recorded_anything();
     if (config.at_exit && (recorded || !only_if_recorded())) {
         recorded_settle();
+        picture_threads(NULL, true);
         park_others();
         cpu_before_dump(true);
         scribe_wait_written(scribe_request(), INT64_MAX);
@@ -177,18 +210,18 @@ void control_heap_grown(void)
 {
     enum { AT_MOST = 100000000 }; /* ns */
     if (is_here()) {
-        scribe_wait_written(dump_now(), AT_MOST);
+        scribe_wait_written(dump_now(NULL, config.names_goroutine), AT_MOST);
     }
 }
 
-void control_tick(void)
+void control_tick(const void *context)
 {
     if (pid == 0) {
         return;
     }
     scribe_reap();
     if (scribe_is_due()) {
-        control_dump();
+        control_dump(context);
     }
 }
 

@@ -17,8 +17,8 @@ void control_start(void);
 int control_pid(void);
 
 /* Asks for a set of all profiles and returns at once; each request is a dump, unless dozens are
- * open. Any thread, any instruction; SIGNAL_SAFE. */
-SIGNAL_SAFE void control_dump(void);
+ * open. context: of the signal that asks. Any thread, any instruction; SIGNAL_SAFE. */
+SIGNAL_SAFE void control_dump(const void *context);
 
 /* The end of the process: the last dump if there is to be one, and the wait for it. Once. */
 void control_end(void);
@@ -56,7 +56,7 @@ SIGNAL_SAFE void control_park(void);
 
 /* At each tick of a thread's timer: collects a scribe that has ended, if there is one. SIGNAL_SAFE;
  * nothing to do costs a load. */
-SIGNAL_SAFE void control_tick(void);
+SIGNAL_SAFE void control_tick(const void *context);
 
 /* In a forked child. */
 void control_fork_child(void);

@@ -6,6 +6,7 @@
  */
 #include "preload/dump.h"
 
+#include "collectors/allthreads.h"
 #include "collectors/base/arena.h"
 #include "collectors/base/log.h"
 #include "collectors/base/sys.h"
@@ -15,9 +16,9 @@
 #include "collectors/kinds.h"
 #include "collectors/unloaded.h"
 #include "encoder/atomic_file.h"
-#include "encoder/encode.h"
 #include "encoder/maps.h"
 #include "preload/config.h"
+#include "preload/profile.h"
 #include "preload/symbolizer.h"
 
 #include <errno.h>
@@ -37,27 +38,54 @@ static void add_program(struct text *t, const struct maps *maps)
     text_add_n(t, base, strnlen(base, MOST));
 }
 
-/* "<exe>.<pid>.<NNN>.<profile>.pb.gz" */
-static void file_name(char *buf, size_t size, const struct maps *maps, int pid, int number,
-                      const char *profile)
+/* A profile's name: bytes that may stand in a file's name as they are, the others as %XX. One that
+ * would be too long is cut, and its hash (FNV-1a) makes it its own. */
+static void add_profile(struct text *t, const char *name)
 {
-    struct text t = text_in(buf, size);
+    enum { MOST = 48 };
+    static const char hex[] = "0123456789ABCDEF";
+    uint64_t hash = 0xcbf29ce484222325ULL;
+    size_t from = t->len;
+    for (const char *p = name; *p; p++) {
+        unsigned char c = (unsigned char)*p;
+        bool plain = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
+                     c == '.' || c == '_' || c == '-';
+        const char escape[3] = {'%', hex[c >> 4], hex[c & 15]};
+        hash = (hash ^ c) * 0x100000001b3ULL;
+        if (t->len - from < MOST) {
+            text_add_n(t, plain ? p : escape, plain ? 1 : 3);
+        } else if (p[1] == '\0') {
+            text_add(t, "~");
+            text_add_hex(t, hash);
+        }
+    }
+}
+
+/* "<exe>.<pid>.<NNN>.<profile><ending>" */
+static void file_name(char *buf, const struct maps *maps, int number, const struct kind *k,
+                      const char *ending)
+{
+    struct text t = text_in(buf, FILE_NAME_MAX + 1);
     add_program(&t, maps);
     text_add(&t, ".");
-    text_add_int(&t, pid, 0);
+    text_add_int(&t, config.pid, 0); /* the program's, not the scribe's */
     text_add(&t, ".");
     text_add_int(&t, number, 3);
     text_add(&t, ".");
-    text_add(&t, profile);
-    text_add(&t, ".pb.gz");
+    add_profile(&t, kind_name(k));
+    text_add(&t, ending);
 }
 
-static bool number_is_free(int dir, const struct maps *maps, int pid, int number)
+/* By enum profile_form. */
+static const char *const endings[] = {".pb.gz", ".txt", ".debug2.txt"};
+
+static bool number_is_free(int dir, const struct maps *maps, int number,
+                           const struct kind *const *list, size_t n)
 {
     char name[FILE_NAME_MAX + 1];
     struct stat st;
-    for (int i = 0; i < KIND_COUNT; i++) {
-        file_name(name, sizeof name, maps, pid, number, kinds[i].shape.name);
+    for (size_t i = 0; i < n; i++) {
+        file_name(name, maps, number, list[i], endings[PROFILE_PROTO]);
         if (sys_call4(SYS_newfstatat, dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
             return false;
         }
@@ -89,10 +117,29 @@ static int open_folder(void)
 /* ---- what earlier dumps left ---- */
 
 static int last_number;
-static struct {
-    struct delta values; /* of the last dump that was written; PPROF_DELTA alone */
+
+/* The values of the last dump that was written, for PPROF_DELTA: of each profile, as it turns up.
+ */
+static struct earlier {
+    const struct kind *kind;
+    struct earlier *next;
+    struct delta values;
     int64_t duration;
-} earlier[KIND_COUNT];
+} * all_earlier;
+
+static struct earlier *earlier_of(const struct kind *k)
+{
+    struct earlier *e = all_earlier;
+    while (e && e->kind != k) {
+        e = e->next;
+    }
+    if (!e && (e = arena_alloc(sizeof *e))) {
+        e->kind = k;
+        e->next = all_earlier;
+        all_earlier = e;
+    }
+    return e;
+}
 
 /* The numbers of this process's newest dumps, PPROF_KEEP of them: a ring. */
 static int *kept;
@@ -100,7 +147,8 @@ static int64_t kept_count;
 
 /* Removes the dump that makes way for this one. The symboliser, should it be at work on it, puts no
  * file where there is none. */
-static void keep(int dir, const struct maps *maps, int pid, int number)
+static void keep(int dir, const struct maps *maps, int number, const struct kind *const *list,
+                 size_t n)
 {
     if (config.keep == 0) {
         return;
@@ -109,10 +157,12 @@ static void keep(int dir, const struct maps *maps, int pid, int number)
         return;
     }
     int *place = &kept[kept_count++ % config.keep];
-    for (int i = 0; i < KIND_COUNT && *place != 0; i++) {
-        char name[FILE_NAME_MAX + 1];
-        file_name(name, sizeof name, maps, pid, *place, kinds[i].shape.name);
-        sys_call3(SYS_unlinkat, dir, name, 0);
+    for (size_t i = 0; i < n && *place != 0; i++) {
+        for (size_t form = 0; form < (config.debug ? ARRAY_LEN(endings) : 1); form++) {
+            char name[FILE_NAME_MAX + 1];
+            file_name(name, maps, *place, list[i], endings[form]);
+            sys_call3(SYS_unlinkat, dir, name, 0);
+        }
     }
     *place = number;
 }
@@ -129,94 +179,126 @@ static void remove_unfinished(int dir)
     atomic_file_abandon(&file);
 }
 
-static int write_file(int dir, const char *name, const struct snapshot *snap,
-                      const struct maps *maps)
+/* What a dump writes, and where. */
+struct writing {
+    int dir;
+    int number;
+    struct profile_moment moment;
+    char *names; /* of the files that are written, each terminated, one after the other */
+    size_t used;
+    int files;
+    int error; /* the first one */
+};
+
+static int write_file(struct writing *w, const struct kind *k, enum profile_form form,
+                      const struct snapshot *snap)
 {
-    int err = atomic_file_open(&file, dir, name);
+    char *name = w->names + w->used;
+    file_name(name, w->moment.maps, w->number, k, endings[form]);
+    int err = atomic_file_open(&file, w->dir, name);
     if (err == 0) {
         struct byte_sink sink = {atomic_file_write, &file};
-        err = encode(snap, maps, &sink);
+        err = profile_encode(snap, form, &w->moment, &sink);
         err = err ? err : atomic_file_commit(&file, name);
         atomic_file_abandon(&file); /* nothing if it is there */
+    }
+    if (err) {
+        log_error("cannot write", name, err);
+        w->error = w->error ? w->error : err;
+        return err;
+    }
+    w->used += strlen(name) + 1;
+    w->files++;
+    return 0;
+}
+
+static int write_forms(struct writing *w, const struct kind *k, const struct snapshot *snap)
+{
+    int err = write_file(w, k, PROFILE_PROTO, snap);
+    if (config.debug) {
+        (void)!write_file(w, k, PROFILE_DEBUG1, snap);
+        if (snap->threads) {
+            (void)!write_file(w, k, PROFILE_DEBUG2, snap);
+        }
     }
     return err;
 }
 
 /* The difference from the last dump instead, which this one becomes if it is written. */
-static int write_delta(int dir, const char *name, int kind, struct snapshot *snap,
-                       const struct maps *maps)
+static void write_delta(struct writing *w, const struct kind *k, struct snapshot *snap)
 {
     struct delta now;
     struct snapshot_sample *changed;
     size_t bytes;
-    long n = delta_make(&earlier[kind].values, snap->sample, snap->samples, &now, &changed, &bytes);
+    struct earlier *earlier = earlier_of(k);
+    long n = earlier
+                 ? delta_make(&earlier->values, snap->sample, snap->samples, &now, &changed, &bytes)
+                 : -ENOMEM;
     if (n < 0) {
-        return (int)n;
+        log_error("cannot write", kind_name(k), (int)n);
+        w->error = w->error ? w->error : (int)n;
+        return;
     }
     int64_t duration = snap->duration_nanos;
     snap->sample = changed;
     snap->samples = (size_t)n;
-    snap->duration_nanos -= earlier[kind].duration;
-    int err = write_file(dir, name, snap, maps);
+    snap->duration_nanos -= earlier->duration;
+    int err = write_forms(w, k, snap);
     sys_unmap(changed, bytes);
-    delta_free(err ? &now : &earlier[kind].values);
+    delta_free(err ? &now : &earlier->values);
     if (err == 0) {
-        earlier[kind].values = now;
-        earlier[kind].duration = duration;
+        earlier->values = now;
+        earlier->duration = duration;
     }
-    return err;
 }
 
-static int write_profile(int dir, const char *name, int index, const struct maps *maps,
-                         int64_t time)
+static void write_profile(struct writing *w, const struct kind *k)
 {
-    const struct kind *kind = &kinds[index];
-    struct snapshot_sample *samples = NULL;
-    size_t bytes = 0;
-    struct snapshot snap = {.shape = &kind->shape, .period = kind->period(), .time_nanos = time};
-    snap.duration_nanos = kind->duration ? kind->duration() : 0;
-    snap.samples = kind->snapshot(&samples, &bytes);
-    snap.sample = samples;
-    int err = config.delta ? write_delta(dir, name, index, &snap, maps)
-                           : write_file(dir, name, &snap, maps);
-    sys_unmap(samples, bytes);
-    return err;
+    struct profile_open p;
+    profile_open(&p, k, &w->moment);
+    if (config.delta) {
+        write_delta(w, k, &p.snap);
+    } else {
+        write_forms(w, k, &p.snap);
+    }
+    profile_close(&p);
 }
 
 /* All profiles of one dump into an open folder. */
-static void write_all(int dir, const struct maps *maps, int64_t time)
+static int write_all(int dir, const struct profile_moment *moment)
 {
-    char names[KIND_COUNT * (FILE_NAME_MAX + 1)];
-    size_t used = 0;
-    int files = 0;
-    int pid = config.pid; /* the program's, not the scribe's */
-    int number = last_number + 1;
-    remove_unfinished(dir);
-    while (!number_is_free(dir, maps, pid, number)) {
-        number++;
+    size_t n;
+    const struct kind **list = profile_list(&n);
+    size_t bytes = n * ARRAY_LEN(endings) * (FILE_NAME_MAX + 1);
+    const struct maps *maps = moment->maps;
+    struct writing w = {.dir = dir, .moment = *moment, .names = sys_map(bytes)};
+    if (!list || !w.names) {
+        log_error("no dump", "", -ENOMEM);
+        profile_list_free(list, n);
+        sys_unmap(w.names, bytes);
+        return -ENOMEM;
     }
-    if (last_number == 0 && number > 1) {
+    w.number = last_number + 1;
+    remove_unfinished(dir);
+    while (!number_is_free(dir, maps, w.number, list, n)) {
+        w.number++;
+    }
+    if (last_number == 0 && w.number > 1) {
         cpu_start_is_known();
     }
-    last_number = number;
-    for (int i = 0; i < KIND_COUNT; i++) {
-        char *name = names + used;
-        file_name(name, FILE_NAME_MAX + 1, maps, pid, number, kinds[i].shape.name);
-        int err = kinds[i].enabled ? write_profile(dir, name, i, maps, time) : 0;
-        if (err) {
-            log_error("cannot write", name, err);
-        } else if (kinds[i].enabled) {
-            used += strlen(name) + 1;
-            files++;
+    last_number = w.number;
+    for (size_t i = 0; i < n; i++) {
+        if (list[i]->enabled) {
+            write_profile(&w, list[i]);
         }
     }
-    uint32_t own = maps_find(maps, (uintptr_t)dump_write);
-    if (files) {
-        keep(dir, maps, pid, number);
-        if (own) {
-            symbolizer_queue(maps_text(maps, maps_mapping(maps, own)->file), names, used, files);
-        }
+    if (w.files) {
+        keep(dir, maps, w.number, list, n);
+        symbolizer_queue(maps, w.names, w.used, w.files);
     }
+    profile_list_free(list, n);
+    sys_unmap(w.names, bytes);
+    return w.error;
 }
 
 /* What is mapped, and what was. NULL: no memory. */
@@ -234,22 +316,47 @@ static struct maps *read_maps(void)
     return maps;
 }
 
-void dump_write(void)
+static int last_error; /* of the last dump, for dump_error() */
+
+int dump_error(void)
 {
-    int64_t time = sys_clock_ns(CLOCK_REALTIME);
+    return LOAD(&last_error);
+}
+
+/* The picture that a thread of the program has taken for this dump. Where none has, by interval
+ * say, the scribe takes it as far as it may. */
+static struct allthreads *threads_for(uint32_t open)
+{
+    struct allthreads *a = allthreads_claim(open);
+    if (!a && kinds[KIND_GOROUTINE].enabled) {
+        int how = config.names_goroutine ? ALLTHREADS_SIGNAL : 0;
+        how |= config.debug ? ALLTHREADS_DETAIL : 0;
+        a = allthreads_take(config.pid, how, NULL);
+    }
+    return a;
+}
+
+void dump_write(uint32_t open)
+{
+    struct allthreads *threads = threads_for(open);
     struct maps *maps = read_maps();
+    struct profile_moment moment = {maps, sys_clock_ns(CLOCK_REALTIME), threads};
     int dir = open_folder();
+    int err = dir < 0 ? dir : 0;
     if (dir < 0) {
         log_error("no dump: cannot open the folder", config.out, dir);
     } else if (maps_count(maps) == 0) { /* addresses that belong nowhere help nobody */
-        log_error("no dump: cannot read", "/proc/self/maps", maps ? -ENOENT : -ENOMEM);
+        err = maps ? -ENOENT : -ENOMEM;
+        log_error("no dump: cannot read", "/proc/self/maps", err);
     } else {
-        write_all(dir, maps, time);
+        err = write_all(dir, &moment);
     }
+    STORE(&last_error, err);
     if (dir >= 0) {
         sys_close(dir);
     }
     maps_free(maps);
+    allthreads_free(threads);
 }
 
 void dump_fork_child(void)
@@ -258,8 +365,8 @@ void dump_fork_child(void)
     file.temporary[0] = '\0';
     kept = NULL; /* its parent's dumps are none of its own */
     kept_count = 0;
-    for (int i = 0; i < KIND_COUNT; i++) {
-        delta_free(&earlier[i].values);
-        earlier[i].duration = 0;
+    for (struct earlier *e = all_earlier; e; e = e->next) {
+        delta_free(&e->values);
+        e->duration = 0;
     }
 }

@@ -9,6 +9,7 @@
  * our process: these only pass on what is ignored. The functions of the family are all built on two
  * of them, as in libc; no malloc, no stdio.
  */
+#include "collectors/allthreads.h"
 #include "collectors/base/sys.h"
 #include "collectors/cpu.h"
 #include "preload/control.h"
@@ -61,6 +62,7 @@ static bool before(bool dump)
         if (dump) {
             control_before_exec();
         }
+        allthreads_leave();
         cpu_pause_thread();
     }
     hook_signal_before_exec();
@@ -73,6 +75,7 @@ static int failed(int result, bool blocked)
     hook_signal_exec_failed();
     hook_sigmask_wait_ends(blocked);
     if (sys_getpid() == control_pid()) {
+        allthreads_stay();
         control_exec_failed();
         cpu_resume_thread();
     }

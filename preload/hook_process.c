@@ -5,10 +5,12 @@
  * copying of a large process for ever. None of our locks is held over it; the child mends what they
  * guard.
  */
+#include "collectors/allthreads.h"
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
 #include "collectors/contention.h"
 #include "collectors/cpu.h"
+#include "collectors/custom.h"
 #include "collectors/heap.h"
 #include "collectors/labels_pool.h"
 #include "collectors/live.h"
@@ -54,6 +56,8 @@ static void fork_child(void)
     unloaded_fork_child();
     live_fork_child();
     labels_pool_fork_child();
+    custom_fork_child();
+    allthreads_fork_child();
     cpu_fork_child(LOAD(&forks));
     heap_fork_child(LOAD(&forks));
     contention_fork_child(LOAD(&forks));

@@ -11,6 +11,7 @@
  * thread block. A vfork child shares our memory but not our dispositions: there (the pid differs)
  * the hooks stand aside.
  */
+#include "collectors/allthreads.h"
 #include "collectors/base/lock.h"
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
@@ -145,9 +146,13 @@ static BELOW_PROGRAM void call_program(struct disposition *d, int sig, siginfo_t
 
 static BELOW_PROGRAM void on_prof(int sig, siginfo_t *info, void *context)
 {
+    bool asked = allthreads_signal(info, context);
     if (cpu_signal(info, context)) {
-        control_tick();
+        control_tick(context);
         control_park();
+        return;
+    }
+    if (asked) {
         return;
     }
     if (control_is_park_signal(info)) {
@@ -166,7 +171,7 @@ static BELOW_PROGRAM void on_dump(int sig, siginfo_t *info, void *context)
     struct sigaction act = disposition_read(&owned[DUMP]);
     if (control_is_profiled() &&
         (!is_function(&act) || info->si_code > 0 || info->si_pid != sys_getpid())) {
-        control_dump();
+        control_dump(context);
     }
     call_program(&owned[DUMP], sig, info, context);
 }
@@ -380,7 +385,7 @@ static void take_over(struct disposition *d, int sig)
     }
 }
 
-void hook_signal_start(int dump_signal, bool profile_cpu, bool dump_at_end)
+void hook_signal_start(int dump_signal, bool dump_at_end)
 {
     for (size_t i = 0; dump_at_end && sys_getpid() != 1 && i < ARRAY_LEN(fatal_signals); i++) {
         if (fatal_signals[i] != dump_signal) {
@@ -390,10 +395,8 @@ void hook_signal_start(int dump_signal, bool profile_cpu, bool dump_at_end)
     if (dump_signal) {
         take_over(&owned[DUMP], dump_signal);
     }
-    if (profile_cpu) {
-        take_over(&owned[PROF], SIGPROF);
-        hook_sigmask_start();
-    }
+    take_over(&owned[PROF], SIGPROF); /* also where no timer runs yet: threads are asked by it */
+    hook_sigmask_start();
 }
 
 /* Of PROF and DUMP, whose kernel dispositions are ours always. */

@@ -59,9 +59,9 @@ static void thread_end(void *row)
     }
     contention_thread_end();
     if (self.thread == t) { /* else: a fork happened in a destructor, and the row is gone */
-        labels_drop();
         self.thread = NULL;
         cpu_thread_end(t);
+        labels_drop();
     }
 }
 

@@ -24,7 +24,7 @@ void hook_thread_main_stack(char *const *argv);
 
 /* hook_signal.c: takes SIGPROF and the dump signal (0 = none) over from the program, and TERM, INT
  * and HUP while they are at their default. */
-void hook_signal_start(int dump_signal, bool profile_cpu, bool dump_at_end);
+void hook_signal_start(int dump_signal, bool dump_at_end);
 /* In a forked child: no other thread is in the middle of a change any more. */
 void hook_signal_fork_child(void);
 /* Before an exec: the kernel ignores what the program ignores. After one that failed: as before.

@@ -5,6 +5,7 @@
  * hooks have been called by then and merely forwarded.
  */
 #include "preload/init.h"
+#include "collectors/allthreads.h"
 #include "collectors/base/log.h"
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
@@ -64,12 +65,13 @@ static void start_profiles(void)
     }
     stack_start((int)config.depth);
     threads_start();
-    hook_signal_start((int)config.signal, cpu_rate > 0, config.at_exit);
+    hook_signal_start((int)config.signal, config.at_exit);
+    allthreads_start(SIGPROF);
     labels_start(config.labels);
     scribe_start();
     control_start();
     hook_process_start();
-    threadcreate_start(kinds[KIND_THREADCREATE].enabled, false);
+    threadcreate_start(kinds[KIND_THREADCREATE].enabled, kinds[KIND_GOROUTINE].enabled);
     hook_thread_start();
     start_heap();
     contention_start(kinds[KIND_BLOCK].enabled, config.block_rate, kinds[KIND_MUTEX].enabled,

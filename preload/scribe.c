@@ -132,7 +132,7 @@ static void serve(bool symbolize, bool resident)
             if (resident) {
                 credentials_follow(config.pid);
             }
-            dump_write();
+            dump_write(open);
             STORE_RELEASE(&written, (written + (open > BACKLOG ? open : 1)) & NUMBERS);
             sys_futex_wake(&written);
             continue;

@@ -7,8 +7,7 @@
 
 #include "collectors/base/sys.h"
 #include "collectors/base/text.h"
-#include "collectors/kinds.h"
-#include "encoder/atomic_file.h"
+#include "encoder/maps.h"
 #include "preload/config.h"
 
 #include <errno.h>
@@ -21,35 +20,74 @@
 
 enum {
     WAITING = 64, /* dumps */
-    NAMES = KIND_COUNT * (FILE_NAME_MAX + 1),
     SPAWN_STACK = 64 << 10,
 };
 
+/* One run of the helper. In a mapping of its own, with the arguments behind it. */
 struct job {
-    int files;
-    char names[NAMES];
+    size_t bytes;
+    char program[CONFIG_PATH_MAX];
+    char pid[16];
+    int in, out; /* descriptors 0 and 1; -1 = of no use */
+    const char **argv;
+    const char *envp[4];
 };
 
-static struct job jobs[WAITING]; /* a ring: [head, tail) */
+static struct job *jobs[WAITING]; /* a ring: [head, tail) */
 static uint32_t head, tail;
 static int running; /* process; 0 = none */
-static char program[CONFIG_PATH_MAX];
 
-void symbolizer_queue(const char *library, const char *names, size_t bytes, int files)
+/* NULL: no memory, or the helper is not there. */
+static struct job *job_new(const struct maps *maps, const char *names, size_t bytes, int files)
 {
-    if (!config.symbolize) {
-        return;
+    enum { FIXED_ARGUMENTS = 5 };
+    size_t arguments = ((size_t)files + FIXED_ARGUMENTS) * sizeof(char *);
+    size_t all = sizeof(struct job) + arguments + bytes;
+    uint32_t own = maps_find(maps, (uintptr_t)symbolizer_tend);
+    struct job *job = own ? sys_map(all) : NULL;
+    if (!job) {
+        return NULL;
     }
-    struct text t = text_in(program, sizeof program);
+    job->bytes = all;
+    job->in = job->out = -1;
+    struct text t = text_in(job->program, sizeof job->program);
+    const char *library = maps_text(maps, maps_mapping(maps, own)->file);
     const char *slash = strrchr(library, '/');
     text_add_n(&t, library, slash ? (size_t)(slash - library) + 1 : 0);
     text_add(&t, "pprof-symbolize");
-    if (tail - head == WAITING) {
-        head++;
+    if (t.cut || sys_call4(SYS_faccessat, AT_FDCWD, job->program, X_OK, 0) != 0) {
+        sys_unmap(job, all);
+        return NULL;
     }
-    struct job *job = &jobs[tail++ % WAITING];
-    job->files = files;
-    memcpy(job->names, names, bytes);
+    job->argv = (const char **)(void *)(job + 1);
+    char *text = (char *)(job + 1) + arguments;
+    memcpy(text, names, bytes);
+    int argc = 0;
+    job->argv[argc++] = job->program;
+    job->argv[argc++] = "-p";
+    job->argv[argc++] = job->pid;
+    job->argv[argc++] = "--";
+    for (int i = 0; i < files; i++) {
+        job->argv[argc++] = text;
+        text += strlen(text) + 1;
+    }
+    job->envp[0] = "PATH=/usr/bin:/bin";
+    job->envp[1] = "MALLOC_ARENA_MAX=1";
+    job->envp[2] = config.binary_path;
+    return job;
+}
+
+void symbolizer_queue(const struct maps *maps, const char *names, size_t bytes, int files)
+{
+    struct job *job = config.symbolize ? job_new(maps, names, bytes, files) : NULL;
+    if (!job) {
+        return;
+    }
+    if (tail - head == WAITING) {
+        struct job *oldest = jobs[head++ % WAITING];
+        sys_unmap(oldest, oldest->bytes);
+    }
+    jobs[tail++ % WAITING] = job;
 }
 
 /* ---- the child, up to its exec ---- */
@@ -65,7 +103,7 @@ static void write_file(const char *path, const char *text)
 
 /* Last in line for the processor, first for the out-of-memory killer, no core files, a bound on its
  * memory (it shares the service's control group), deaf to the terminal, signals as at a login. */
-static void be_humble(void)
+static void be_humble(const struct job *job)
 {
     struct sched_param none = {0};
     struct rlimit no_core = {0, 0};
@@ -80,32 +118,23 @@ static void be_humble(void)
         sys_call4(SYS_rt_sigaction, sig, by_default, NULL, 8);
     }
     int null = sys_open("/dev/null", O_RDWR, 0);
-    for (int fd = 0; fd < 3; fd++) {
-        sys_call2(SYS_dup2, null, fd);
-    }
+    sys_call2(SYS_dup2, job->in >= 0 ? job->in : null, 0);
+    sys_call2(SYS_dup2, job->out >= 0 ? job->out : null, 1);
+    sys_call2(SYS_dup2, null, 2);
     sys_call3(SYS_fcntl, null, F_SETFD, null < 3 ? 0 : FD_CLOEXEC);
     sys_restore_signals(0);
 }
 
 static void run(void *arg)
 {
-    const struct job *job = arg;
-    char pid[16];
-    struct text t = text_in(pid, sizeof pid);
+    struct job *job = arg;
+    struct text t = text_in(job->pid, sizeof job->pid);
     /* The scribe's: it has the program's memory map even where the program's first thread is gone.
      */
     text_add_int(&t, sys_call0(SYS_getppid), 0);
-    const char *argv[KIND_COUNT + 5] = {program, "-p", pid, "--"};
-    const char *name = job->names;
-    int argc = 4;
-    for (int i = 0; i < job->files; i++) {
-        argv[argc++] = name;
-        name += strlen(name) + 1;
-    }
-    const char *envp[] = {"PATH=/usr/bin:/bin", "MALLOC_ARENA_MAX=1", config.binary_path, NULL};
-    be_humble();
-    if (sys_call1(SYS_chdir, config.out) == 0) {
-        sys_call3(SYS_execve, program, argv, envp);
+    be_humble(job);
+    if (sys_call1(SYS_chdir, job->in >= 0 ? "/" : config.out) == 0) {
+        sys_call3(SYS_execve, job->program, job->argv, job->envp);
     }
     for (;;) {
         sys_call1(SYS_exit, 127);
@@ -114,19 +143,32 @@ static void run(void *arg)
 
 /* ---- the scribe's side ---- */
 
-static bool start(const struct job *job)
+/* The helper's process, or 0; the job is done with either way. */
+static int start(struct job *job)
 {
-    if (sys_call4(SYS_faccessat, AT_FDCWD, program, X_OK, 0) != 0) {
-        return false;
-    }
     char *stack = sys_map(SPAWN_STACK);
-    if (!stack) {
-        return false;
-    }
-    int child = sys_spawn(run, (void *)(uintptr_t)job, stack + SPAWN_STACK);
+    int child = stack ? sys_spawn(run, job, stack + SPAWN_STACK) : -ENOMEM;
     sys_unmap(stack, SPAWN_STACK); /* it has its own memory now, or has ended */
-    running = child > 0 ? child : 0;
-    return child > 0;
+    sys_unmap(job, job->bytes);
+    return child > 0 ? child : 0;
+}
+
+int symbolizer_filter(const struct maps *maps, int in, int out)
+{
+    static const char name[] = "-";
+    struct job *job = config.symbolize ? job_new(maps, name, sizeof name, 1) : NULL;
+    if (!job) {
+        return -ENOENT;
+    }
+    job->in = in;
+    job->out = out;
+    int child = start(job);
+    int status = -1;
+    long got = child ? -EINTR : -ENOMEM;
+    while (got == -EINTR) {
+        got = sys_call4(SYS_wait4, child, &status, 0, NULL);
+    }
+    return got == child && status == 0 ? 0 : -EIO;
 }
 
 enum symbolizer_state symbolizer_tend(void)
@@ -139,7 +181,8 @@ enum symbolizer_state symbolizer_tend(void)
         running = 0; /* ended, or (SIGCHLD ignored) already gone */
     }
     while (head != tail) {
-        if (start(&jobs[head++ % WAITING])) {
+        running = start(jobs[head++ % WAITING]);
+        if (running) {
             return SYMBOLIZER_STARTED;
         }
     }
@@ -148,6 +191,9 @@ enum symbolizer_state symbolizer_tend(void)
 
 void symbolizer_fork_child(void)
 {
+    for (; head != tail; head++) {
+        sys_unmap(jobs[head % WAITING], jobs[head % WAITING]->bytes);
+    }
     head = tail = 0;
     running = 0;
 }

@@ -10,9 +10,15 @@
 
 /* The files of a dump are complete: their names without the folder, each terminated, one after the
  * other. Remembered for symbolizer_tend(); when too many dumps wait, the oldest keeps its
- * addresses. library: the path of this library; the program pprof-symbolize is looked for beside it
+ * addresses. The program pprof-symbolize is looked for beside this library, which maps tells of,
  * and nowhere else. */
-void symbolizer_queue(const char *library, const char *names, size_t bytes, int files);
+struct maps;
+void symbolizer_queue(const struct maps *maps, const char *names, size_t bytes, int files);
+
+/* Puts names into one profile: reads it from descriptor `in` and writes it into `out`, both regular
+ * files; waits for it. 0; -ENOENT, or what else kept it from doing so: then out is worth nothing.
+ * Only in a process of our own, whose descriptors are its own. */
+MUST_CHECK int symbolizer_filter(const struct maps *maps, int in, int out);
 
 enum symbolizer_state { SYMBOLIZER_IDLE, SYMBOLIZER_STARTED, SYMBOLIZER_BUSY };
 

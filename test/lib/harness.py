@@ -37,7 +37,7 @@ BUILD = Path(os.environ.get("BUILD", ROOT / "build"))
 LIBRARY = Path(os.environ.get("LIBRARY", ROOT / "libpprofinject.so"))  # or another build of it
 
 # The profiles that a dump consists of. A new profile is added here, and every test expects it.
-KINDS = ("cpu", "heap", "allocs", "block", "mutex", "threadcreate")
+KINDS = ("cpu", "heap", "allocs", "block", "mutex", "threadcreate", "goroutine")
 
 LIBDIR = Path("/usr/lib/x86_64-linux-gnu")
 ALLOCATORS = {

@@ -264,7 +264,12 @@ static void encode_heap(void)
         {STACK(here, libc, 40), 0, NULL, {-1, INT64_MAX, 0, 0}},
         {NULL, 1, NULL, {0, 0, 0, 7}},
     };
-    struct snapshot snap = {&heap_shape, 524288, 1700000000000000123, 77, sample, 4};
+    struct snapshot snap = {.shape = &heap_shape,
+                            .period = 524288,
+                            .time_nanos = 1700000000000000123,
+                            .duration_nanos = 77,
+                            .sample = sample,
+                            .samples = 4};
     struct maps *maps = read_maps();
     assert_int_equal(encode_to_memory(&snap, maps, 0), 0);
     maps_free(maps);
@@ -319,7 +324,8 @@ static void test_samples(void **state)
 static void test_empty(void **state)
 {
     (void)state;
-    struct snapshot snap = {&cpu_shape, 10000000, 5, 6, NULL, 0};
+    struct snapshot snap = {
+        .shape = &cpu_shape, .period = 10000000, .time_nanos = 5, .duration_nanos = 6};
     struct maps *maps = read_maps();
     assert_int_equal(encode_to_memory(&snap, maps, 0), 0);
     decode();
@@ -359,7 +365,12 @@ static void test_sink_errors(void **state)
         sample[i] = (struct snapshot_sample){.stack = stack_of(pc, 8),
                                              .value = {1, (int64_t)(random >> 30)}};
     }
-    struct snapshot snap = {&cpu_shape, 10000000, 5, 6, sample, SAMPLES};
+    struct snapshot snap = {.shape = &cpu_shape,
+                            .period = 10000000,
+                            .time_nanos = 5,
+                            .duration_nanos = 6,
+                            .sample = sample,
+                            .samples = SAMPLES};
     assert_int_equal(encode_to_memory(&snap, NULL, 0), 0);
     size_t writes = gzipped.writes;
     rlim_t before = process_bytes();

@@ -58,7 +58,8 @@ static UNUSED void find_bounds(void)
     size_t bytes;
     assert_int_equal(pthread_getattr_np(pthread_self(), &attr), 0);
     assert_int_equal(pthread_attr_getstack(&attr, &lo, &bytes), 0);
-    bounds = (struct stack_bounds){(uintptr_t)lo, (uintptr_t)lo + bytes, false, &trail};
+    bounds =
+        (struct stack_bounds){.lo = (uintptr_t)lo, .hi = (uintptr_t)lo + bytes, .trail = &trail};
     pthread_attr_destroy(&attr);
 }
 
@@ -77,7 +78,7 @@ static UNUSED bool truth_load(void *arg, uintptr_t addr, uintptr_t *word)
 static UNUSED void slow_walk(const struct regs *from, const struct stack_bounds *b, struct list *l)
 {
     bool own = from->sp >= b->lo && from->sp < b->hi;
-    struct stack_bounds trusted = {own ? from->sp : 1, own ? b->hi : 0, false, NULL};
+    struct stack_bounds trusted = {.lo = own ? from->sp : 1, .hi = own ? b->hi : 0};
     struct rules_memory mem = {truth_load, &trusted};
     struct regs at = *from;
     l->n = 0;

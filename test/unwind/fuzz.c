@@ -163,7 +163,7 @@ struct list {
 static void walk(const struct fuzz_head *h, uint32_t *trail, struct list *s)
 {
     ucontext_t context;
-    struct stack_bounds bounds = {STACK, STACK_END, false, trail};
+    struct stack_bounds bounds = {.lo = STACK, .hi = STACK_END, .trail = trail};
     uintptr_t other = stack_address(h->other_at);
     struct regs r = {
         .pc = CODE + h->pc_at + 1,

@@ -285,8 +285,8 @@ static void find_bounds(void)
         abort();
     }
     pthread_attr_destroy(&attr);
-    shadow.bounds =
-        (struct stack_bounds){(uintptr_t)lo, (uintptr_t)lo + bytes, false, &shadow.trail};
+    shadow.bounds = (struct stack_bounds){
+        .lo = (uintptr_t)lo, .hi = (uintptr_t)lo + bytes, .trail = &shadow.trail};
 }
 
 /* Both take effect behind the instruction that follows popf. */

@@ -118,7 +118,8 @@ static __attribute__((noinline)) void know_the_stack(void)
     pthread_getattr_np(pthread_self(), &attr);
     pthread_attr_getstack(&attr, &lo, &bytes);
     pthread_attr_destroy(&attr);
-    me.bounds = (struct stack_bounds){(uintptr_t)lo, (uintptr_t)lo + bytes, false, &me.trail};
+    me.bounds =
+        (struct stack_bounds){.lo = (uintptr_t)lo, .hi = (uintptr_t)lo + bytes, .trail = &me.trail};
     regs_capture(&regs);
     int n = unwind(&regs, &me.bounds, pcs, FRAMES);
     me.root = pcs[n - 1] == PSEUDO_TRUNCATED ? 0 : pcs[n - 1];

@@ -104,7 +104,8 @@ static void sample_this_thread(void)
     }
     pthread_attr_getstack(&attr, &lo, &bytes);
     pthread_attr_destroy(&attr);
-    me.bounds = (struct stack_bounds){(uintptr_t)lo, (uintptr_t)lo + bytes, false, &me.trail};
+    me.bounds =
+        (struct stack_bounds){.lo = (uintptr_t)lo, .hi = (uintptr_t)lo + bytes, .trail = &me.trail};
     me.random = ((uint64_t)sys_gettid() << 32 ^ (uint64_t)sys_clock_ns(CLOCK_MONOTONIC)) | 1;
     struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGNAL};
     event._sigev_un._tid = sys_gettid();

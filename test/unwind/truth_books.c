@@ -74,7 +74,7 @@ static bool truth_load(void *arg, uintptr_t addr, uintptr_t *word)
 static void slow_walk(const struct regs *from, const struct stack_bounds *b, struct list *l)
 {
     bool own = from->sp >= b->lo && from->sp < b->hi;
-    struct stack_bounds mapped = {own ? from->sp : 1, own ? b->hi : 0, false, NULL};
+    struct stack_bounds mapped = {.lo = own ? from->sp : 1, .hi = own ? b->hi : 0};
     struct rules_memory mem = {truth_load, &mapped};
     struct regs at = *from;
     l->n = 0;

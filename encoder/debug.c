@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See debug.h: debug=1. Samples are sorted as Go sorts them: heap by what is in use, the others by
+ * their value, the largest first.
+ */
+#include "encoder/debug.h"
+
+#include "collectors/base/real_math.h"
+#include "collectors/base/sys.h"
+#include "encoder/buffer.h"
+#include "encoder/debug_out.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* A sample on its way, with its values as this format has them. */
+struct row {
+    const struct snapshot_sample *sample;
+    int64_t value[SNAPSHOT_VALUES];
+    int64_t key; /* sorted by, the largest first */
+};
+
+/* ---- order ---- */
+
+static bool goes_before(const struct row *a, const struct row *b)
+{
+    if (a->key != b->key) {
+        return a->key > b->key;
+    }
+    const struct stack *x = a->sample->stack;
+    const struct stack *y = b->sample->stack;
+    for (uint32_t i = 0; i < x->depth && i < y->depth; i++) {
+        if (x->pc[i] != y->pc[i]) {
+            return x->pc[i] < y->pc[i];
+        }
+    }
+    return x->depth < y->depth;
+}
+
+/* Moves row i of a heap of n, whose root goes last, down to where it belongs. */
+static void sift(struct row *row, size_t i, size_t n)
+{
+    struct row moved = row[i];
+    for (size_t child; (child = 2 * i + 1) < n; i = child) {
+        if (child + 1 < n && goes_before(&row[child], &row[child + 1])) {
+            child++;
+        }
+        if (!goes_before(&moved, &row[child])) {
+            break;
+        }
+        row[i] = row[child];
+    }
+    row[i] = moved;
+}
+
+static void sort(struct row *row, size_t n)
+{
+    for (size_t i = n / 2; i-- > 0;) {
+        sift(row, i, n);
+    }
+    for (size_t end = n; end-- > 1;) {
+        struct row last = row[0];
+        row[0] = row[end];
+        row[end] = last;
+        sift(row, 0, end);
+    }
+}
+
+/* ---- values ---- */
+
+/* What readers undo: they scale n objects of mean size s by 1/(1 − e^(−s/rate)). */
+static void unscale(int64_t *count, int64_t *bytes, int64_t rate)
+{
+    if (*count <= 0 || *bytes <= 0) {
+        *count = *bytes = 0;
+    } else if (rate > 1) {
+        double size = (double)*bytes / (double)*count;
+        double p = real_one_minus_exp(size / (double)rate);
+        *count = (int64_t)((double)*count * p + 0.5);
+        *bytes = (int64_t)((double)*count * size + 0.5);
+    }
+}
+
+static bool is_heap(const struct profile_shape *shape)
+{
+    return shape->values == 4;
+}
+
+static bool is_contention(const struct profile_shape *shape)
+{
+    return shape->values == 2 && strcmp(shape->sample_type[0].type, "contentions") == 0;
+}
+
+/* False: nothing to tell. */
+static bool row_of(const struct snapshot *snap, const struct snapshot_sample *s, struct row *row)
+{
+    *row = (struct row){.sample = s};
+    memcpy(row->value, s->value, sizeof row->value);
+    if (is_heap(snap->shape)) {
+        unscale(&row->value[0], &row->value[1], snap->period);
+        unscale(&row->value[2], &row->value[3], snap->period);
+        row->key = row->value[3];
+        return row->value[0] != 0 || row->value[2] != 0;
+    }
+    row->key = is_contention(snap->shape) ? row->value[1] : row->value[0];
+    return row->value[0] != 0;
+}
+
+/* ---- lines ---- */
+
+static void put_stack(struct debug_out *out, const struct stack *s)
+{
+    debug_put(out, "@");
+    for (uint32_t i = 0; i < s->depth; i++) {
+        debug_put(out, " ");
+        debug_put_hex(out, s->pc[i]);
+    }
+    debug_put(out, "\n");
+}
+
+static void put_labels(struct debug_out *out, const struct labels *l)
+{
+    for (uint32_t i = 0; l && i < l->count; i++) {
+        debug_put(out, i == 0 ? "# labels: {" : ", ");
+        debug_put_quoted(out, l->label[i].key);
+        debug_put(out, ":");
+        debug_put_quoted(out, l->label[i].value);
+        debug_put(out, i + 1 == l->count ? "}\n" : "");
+    }
+}
+
+static void put_frames(struct debug_out *out, const struct stack *s)
+{
+    for (uint32_t i = 0; i < s->depth; i++) {
+        const char *name = s->pc[i] < PSEUDO_PC_LIMIT ? pseudo_name(s->pc[i]) : NULL;
+        debug_put(out, "#\t");
+        debug_put_hex(out, s->pc[i] - 1);
+        debug_put(out, name ? "\t" : "");
+        debug_put(out, name ? name : "");
+        debug_put(out, "\n");
+    }
+    debug_put(out, "\n");
+}
+
+static void put_heap_values(struct debug_out *out, const int64_t *v)
+{
+    debug_put_int(out, v[2]);
+    debug_put(out, ": ");
+    debug_put_int(out, v[3]);
+    debug_put(out, " [");
+    debug_put_int(out, v[0]);
+    debug_put(out, ": ");
+    debug_put_int(out, v[1]);
+    debug_put(out, "] ");
+}
+
+static void put_head(struct debug_out *out, const struct snapshot *snap, const int64_t *total)
+{
+    if (is_heap(snap->shape)) {
+        int64_t v[SNAPSHOT_VALUES];
+        memcpy(v, total, sizeof v);
+        /* Equal totals would be taken for a profile without the second pair. */
+        v[1] += v[0] == v[2] && v[1] == v[3];
+        debug_put(out, "heap profile: ");
+        put_heap_values(out, v);
+        debug_put(out, "@ heap/");
+        debug_put_int(out, 2 * (snap->period > 0 ? snap->period : 1));
+        debug_put(out, "\n");
+    } else if (is_contention(snap->shape)) {
+        bool mutex = strcmp(snap->shape->name, "mutex") == 0;
+        debug_put(out, mutex ? "--- mutex:\n" : "--- contention:\n");
+        debug_put(out, "cycles/second=1000000000\n");
+        debug_put(out, mutex ? "sampling period=1\n" : "");
+    } else {
+        debug_put(out, snap->shape->name);
+        debug_put(out, " profile: total ");
+        debug_put_int(out, total[0]);
+        debug_put(out, "\n");
+    }
+}
+
+static void put_row(struct debug_out *out, const struct snapshot *snap, const struct row *row)
+{
+    if (is_heap(snap->shape)) {
+        put_heap_values(out, row->value);
+    } else if (is_contention(snap->shape)) {
+        debug_put_int(out, row->value[1]);
+        debug_put(out, " ");
+        debug_put_int(out, row->value[0]);
+        debug_put(out, " ");
+    } else {
+        debug_put_int(out, row->value[0]);
+        debug_put(out, " ");
+    }
+    put_stack(out, row->sample->stack);
+    put_labels(out, row->sample->labels);
+    put_frames(out, row->sample->stack);
+}
+
+int encode_debug1(const struct snapshot *snap, const struct maps *maps,
+                  const struct byte_sink *sink)
+{
+    struct buffer rows = {0};
+    struct debug_out out = {.sink = sink};
+    if (!buffer_reserve(&rows, (snap->samples + 1) * sizeof(struct row))) {
+        return -ENOMEM;
+    }
+    struct row *row = rows.at;
+    size_t n = 0;
+    int64_t total[SNAPSHOT_VALUES] = {0};
+    uint32_t program = sys_float_enter();
+    for (size_t i = 0; i < snap->samples; i++) {
+        if (snap->sample[i].stack && row_of(snap, &snap->sample[i], &row[n])) {
+            for (int v = 0; v < SNAPSHOT_VALUES; v++) {
+                total[v] += row[n].value[v];
+            }
+            n++;
+        }
+    }
+    sys_float_leave(program);
+    sort(row, n);
+    put_head(&out, snap, total);
+    for (size_t i = 0; i < n && out.error == 0; i++) {
+        put_row(&out, snap, &row[i]);
+    }
+    buffer_free(&rows);
+    debug_put_maps(&out, maps);
+    return debug_finish(&out);
+}

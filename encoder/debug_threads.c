@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See debug.h: debug=2 of goroutine, threads as a crash report shows them.
+ */
+#include "encoder/debug.h"
+#include "encoder/debug_out.h"
+#include "encoder/maps.h"
+
+static void put_frame(struct debug_out *out, const struct maps *maps, uintptr_t pc)
+{
+    if (pc < PSEUDO_PC_LIMIT) {
+        const char *name = pseudo_name(pc);
+        debug_put(out, name ? name : "[unknown]");
+        debug_put(out, "\n");
+        return;
+    }
+    uint32_t id = maps_find(maps, pc - 1);
+    const struct mapping *m = id ? maps_mapping(maps, id) : NULL;
+    debug_put_hex(out, pc - 1);
+    debug_put(out, "\n\t");
+    debug_put(out, m ? maps_text(maps, m->file) : "?");
+    debug_put(out, "+");
+    debug_put_hex(out, m ? pc - 1 - m->start + m->offset : pc - 1);
+    debug_put(out, "\n");
+}
+
+/* The call that made a thread: the innermost one of the main program's, if there is one, rather
+ * than that of a library which makes threads for it. */
+static uintptr_t creator(const struct stack *s, const struct maps *maps)
+{
+    for (uint32_t i = 0; i < s->depth; i++) {
+        if (s->pc[i] >= PSEUDO_PC_LIMIT && maps_find(maps, s->pc[i] - 1) == 1) {
+            return s->pc[i];
+        }
+    }
+    return s->pc[0];
+}
+
+static void put_thread(struct debug_out *out, const struct maps *maps,
+                       const struct snapshot_thread *t)
+{
+    debug_put(out, "thread ");
+    debug_put_int(out, t->tid);
+    debug_put(out, " ");
+    debug_put_quoted(out, t->name);
+    debug_put(out, " [");
+    debug_put(out, t->state ? t->state : "unknown");
+    if (t->minutes > 0) {
+        debug_put(out, ", ");
+        debug_put_int(out, t->minutes);
+        debug_put(out, " minutes");
+    }
+    debug_put(out, "]:\n");
+    for (uint32_t i = 0; i < t->stack->depth; i++) {
+        put_frame(out, maps, t->stack->pc[i]);
+    }
+    if (t->created) {
+        debug_put(out, "created by ");
+        put_frame(out, maps, creator(t->created, maps));
+    }
+    debug_put(out, "\n");
+}
+
+int encode_debug2(const struct snapshot *snap, const struct maps *maps,
+                  const struct byte_sink *sink)
+{
+    struct debug_out out = {.sink = sink};
+    for (size_t i = 0; i < snap->threads && out.error == 0; i++) {
+        put_thread(&out, maps, &snap->thread[i]);
+    }
+    debug_put_maps(&out, maps);
+    return debug_finish(&out);
+}
