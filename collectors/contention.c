@@ -270,6 +270,14 @@ void contention_start(bool block_wanted, int64_t block_rate, bool mutex_wanted,
     profile_start(&mutex, mutex_wanted, mutex_fraction);
 }
 
+void contention_stop(void)
+{
+    block.wanted = mutex.wanted = false;
+    STORE(&block.rate, 0);
+    STORE(&mutex.rate, 0);
+    STORE(&contention_on, false);
+}
+
 void contention_fork_child(uint64_t nth)
 {
     seed_given = seed_given ? sampler_seed(seed_given, nth) : 0;

@@ -25,6 +25,9 @@ extern HIDDEN bool contention_on;
 void contention_start(bool block, int64_t block_rate, bool mutex, int64_t mutex_fraction,
                       uint64_t seed);
 
+/* Nothing is timed from now on, for good. */
+void contention_stop(void);
+
 /* Changes PPROF_BLOCK_RATE (ns, 1 = all, 0 = off) or PPROF_MUTEX_FRACTION (1 = all, 0 = off) from
  * now on; a negative value only reads. The previous value. Any thread. */
 int64_t contention_set_block_rate(int64_t rate);

@@ -25,13 +25,17 @@ long hook_futex_wait(long nr, long a, long b, long c, long d, long e, long f);
 _Static_assert(SYS_futex == 202 && WAITS == 0x2a41, "what the assembly compares with");
 
 /* rdi = the number, then the arguments; rdx = a futex's operation, with flags from 128 on. The
- * number 449 is futex_waitv. */
+ * number 449 is futex_waitv, 317 is seccomp, 157 is prctl: see hook_seccomp.c. */
 EXPORT __attribute__((naked)) long syscall(__attribute__((unused)) long nr, ...)
 {
     __asm__("cmp $202, %rdi\n"
             "je 1f\n"
             "cmp $449, %rdi\n"
             "je hook_futex_wait\n"
+            "cmp $317, %rdi\n"
+            "je hook_seccomp_call\n"
+            "cmp $157, %rdi\n"
+            "je hook_seccomp_call\n"
             "jmp *real_syscall(%rip)\n"
             "1:\n"
             "mov %edx, %eax\n"

@@ -9,13 +9,15 @@
 #include "preload/hooks.h"
 #include "preload/init.h"
 #include "preload/real.h"
+#include "preload/real_lock.h"
 #include "preload/seccomp.h"
 
 #include <linux/seccomp.h>
 #include <stdarg.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 
-void hook_seccomp_ahead(unsigned long mode, const void *filter)
+static void hook_seccomp_ahead(unsigned long mode, const void *filter)
 {
     /* Not in a vfork child, which is about to start another program: that one asks at its start. */
     if (!control_is_profiled() || !control_is_here() || (mode == SECCOMP_MODE_FILTER && !filter)) {
@@ -25,6 +27,22 @@ void hook_seccomp_ahead(unsigned long mode, const void *filter)
         init_stand_down("the program forbids itself system calls that this library needs: the last "
                         "dump is made");
     }
+}
+
+/* The same through libc's syscall(), as libseccomp does it. */
+long hook_seccomp_call(long nr, long a, long b, long c, long d, long e, long f);
+long hook_seccomp_call(long nr, long a, long b, long c, long d, long e, long f)
+{
+    long (*next)(long, ...) = (long (*)(long, ...))real_syscall;
+    bool by_prctl = nr == SYS_prctl && a == PR_SET_SECCOMP;
+    bool strict = nr == SYS_seccomp && a == SECCOMP_SET_MODE_STRICT && b == 0 && c == 0;
+    if (by_prctl) {
+        hook_seccomp_ahead((unsigned long)b, (const void *)c); /* NOLINT: the kernel's integers */
+    } else if (strict || (nr == SYS_seccomp && a == SECCOMP_SET_MODE_FILTER)) {
+        hook_seccomp_ahead(strict ? SECCOMP_MODE_STRICT : SECCOMP_MODE_FILTER,
+                           (const void *)c); /* NOLINT: the same */
+    }
+    return next(nr, a, b, c, d, e, f);
 }
 
 EXPORT int prctl(int option, ...)

@@ -57,10 +57,6 @@ bool hook_sigmask_is_awaited(void);
  * it believed before, to be put back. */
 bool hook_sigmask_meanwhile(const sigset_t *set);
 
-/* hook_seccomp.c: the program is about to make this call of prctl(PR_SET_SECCOMP) or of seccomp().
- */
-void hook_seccomp_ahead(unsigned long mode, const void *filter);
-
 /* hook_process.c: fork handlers. */
 void hook_process_start(void);
 

@@ -126,6 +126,7 @@ void init_stand_down(const char *why)
 {
     control_stand_down();
     heap_stop();
+    contention_stop();
     hook_thread_stop();
     cpu_stop();
     hook_signal_stop();

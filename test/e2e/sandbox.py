@@ -15,6 +15,7 @@ from harness import Run, bare, case, finish, inject, ok, program
 
 ENV = {"PPROF_CPU_RATE": "1000", "PPROF_MEM_RATE": "1"}
 WAYS = [("prctl", x) for x in ("kill", "trap", "errno", "timers", "allow", "strict")]
+WAYS += [("seccomp", x) for x in ("kill", "allow")]
 WAYS += [("exec", x) for x in ("timers", "allow")]
 
 
