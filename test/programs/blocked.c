@@ -44,6 +44,7 @@ struct box {
     int64_t ms;
     atomic_bool held;
     int64_t waited, began, held_up; /* ns */
+    atomic_bool disturbed;          /* the clock that tells them was not read at the very moment */
     pthread_t waiter, holder, target;
     thrd_t target_c11;
     pthread_mutex_t mutex;
@@ -563,9 +564,12 @@ static void *waiter(void *arg)
         sleep_ns(100000);
     if (b->test->prepare)
         b->test->prepare(b);
+    long before = times_preempted();
     b->began = clock_ns(CLOCK_MONOTONIC);
     b->test->wait(b);
     b->waited = clock_ns(CLOCK_MONOTONIC) - b->began;
+    if (times_preempted() != before)
+        atomic_store(&b->disturbed, true);
     return NULL;
 }
 
@@ -576,9 +580,11 @@ static void *holder(void *arg)
         b->test->hold(b);
     atomic_store(&b->held, true);
     sleep_ns(b->ms * 1000000);
-    if (b->held_up == 0)
-        b->held_up = clock_ns(CLOCK_MONOTONIC) - b->began;
+    long before = times_preempted();
+    b->held_up = clock_ns(CLOCK_MONOTONIC) - b->began;
     b->test->release(b);
+    if (times_preempted() != before)
+        atomic_store(&b->disturbed, true);
     return NULL;
 }
 
@@ -603,8 +609,9 @@ int main(void)
     printf("{");
     for (int i = 0; i < TESTS; i++) {
         const struct box *b = &boxes[i];
-        printf("%s\"%s\": {\"waited\": %ld, \"held_up\": %ld}", i ? ", " : "", b->test->name,
-               (long)b->waited, b->test->charged ? (long)b->held_up : 0L);
+        printf("%s\"%s\": {\"waited\": %ld, \"held_up\": %ld, \"disturbed\": %s}", i ? ", " : "",
+               b->test->name, (long)b->waited, b->test->charged ? (long)b->held_up : 0L,
+               b->disturbed ? "true" : "false");
     }
     printf("}\n");
     return 0;

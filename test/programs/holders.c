@@ -14,6 +14,7 @@ enum { MANY = 5, LOCKS = 6 };
 
 static pthread_mutex_t locks[LOCKS];
 static atomic_int held[LOCKS], waiting[LOCKS];
+static atomic_int disturbed; /* the clock was not read at the very moment */
 static int64_t began[LOCKS][MANY], waited[LOCKS][MANY], held_up[LOCKS];
 
 struct who {
@@ -49,11 +50,13 @@ static void *wait_for(void *arg)
     struct who *w = arg;
     while (!atomic_load(&held[w->lock]))
         usleep(100);
+    long before = times_preempted();
     int64_t t = clock_ns(CLOCK_MONOTONIC);
     began[w->lock][w->nth] = t;
     atomic_fetch_add(&waiting[w->lock], 1);
     w->site(&locks[w->lock]);
     waited[w->lock][w->nth] = clock_ns(CLOCK_MONOTONIC) - t;
+    atomic_fetch_or(&disturbed, times_preempted() != before);
     must(pthread_mutex_unlock(&locks[w->lock]) == 0, "unlock"); /* a few µs: the others' turn */
     return NULL;
 }
@@ -67,10 +70,12 @@ static void *hold(void *arg)
     while (atomic_load(&waiting[w->lock]) < w->nth)
         usleep(100);
     usleep(seconds * 1000000);
+    long before = times_preempted();
     int64_t now = clock_ns(CLOCK_MONOTONIC);
     for (int i = 0; i < w->nth; i++)
         held_up[w->lock] += now - began[w->lock][i];
     w->site(&locks[w->lock]);
+    atomic_fetch_or(&disturbed, times_preempted() != before);
     return NULL;
 }
 
@@ -88,6 +93,7 @@ int main(void)
         printf("\"waiter_%c\": %ld, ", "abcde12345"[i],
                (long)waited[waiters[i].lock][waiters[i].nth]);
     for (int i = 0; i < LOCKS; i++)
-        printf("\"holder_%c\": %ld%s", "x12345"[i], (long)held_up[i], i < LOCKS - 1 ? ", " : "}\n");
+        printf("\"holder_%c\": %ld, ", "x12345"[i], (long)held_up[i]);
+    printf("\"disturbed\": %s}\n", disturbed ? "true" : "false");
     return 0;
 }

@@ -3,7 +3,8 @@
  * Many waits, for what sampling makes of them. `many_waits block` waits 100,000 times for about
  * 10 µs (site_short) beside 10,000 times for about 100 µs (site_long), for a semaphore that nobody
  * posts; `many_waits mutex` has 4 pairs of threads of which one holds a lock 1,500 times for 200 µs
- * while the other waits (site_release). Prints how often and how long, by the program's own clock.
+ * while the other waits (site_release). Prints how often and how long, by the program's own clock;
+ * where a wait was disturbed, the thread may have lost its processor between that and the profile's.
  * Run by e2e/block_mutex.py.
  */
 #include "site.h"
@@ -34,6 +35,7 @@ struct waits {
     int (*site)(sem_t *s, const struct timespec *until);
     long n, us;
     int64_t total;
+    int64_t disturbed; /* of it, in waits during which the thread lost its processor */
 };
 
 static void *wait_often(void *arg)
@@ -43,24 +45,28 @@ static void *wait_often(void *arg)
     sem_init(&s, 0, 0);
     prctl(PR_SET_TIMERSLACK, 1);
     for (long i = 0; i < w->n; i++) {
+        long before = times_preempted();
         struct timespec until = in(w->us * 1000);
         int64_t began = clock_ns(CLOCK_MONOTONIC);
         must(w->site(&s, &until) == 0, "a wait without end");
-        w->total += clock_ns(CLOCK_MONOTONIC) - began;
+        int64_t took = clock_ns(CLOCK_MONOTONIC) - began;
+        w->total += took;
+        w->disturbed += times_preempted() != before ? took : 0;
     }
     return NULL;
 }
 
 static void many_short(void)
 {
-    struct waits waits[2] = {{site_short, SHORT, 10, 0}, {site_long, LONG, 100, 0}};
+    struct waits waits[2] = {{site_short, SHORT, 10, 0, 0}, {site_long, LONG, 100, 0, 0}};
     pthread_t threads[2];
     for (int i = 0; i < 2; i++)
         pthread_create(&threads[i], NULL, wait_often, &waits[i]);
     for (int i = 0; i < 2; i++)
         pthread_join(threads[i], NULL);
-    printf("{\"site_short\": [%d, %ld], \"site_long\": [%d, %ld]}\n", SHORT, (long)waits[0].total,
-           LONG, (long)waits[1].total);
+    printf("{\"site_short\": [%d, %ld, %ld], \"site_long\": [%d, %ld, %ld]}\n", SHORT,
+           (long)waits[0].total, (long)waits[0].disturbed, LONG, (long)waits[1].total,
+           (long)waits[1].disturbed);
 }
 
 struct pair {
@@ -71,7 +77,7 @@ struct pair {
 
 SITE void site_release(pthread_mutex_t *m)
 {
-    pthread_mutex_unlock(m);
+    must(pthread_mutex_unlock(m) == 0, "unlock");
 }
 
 static void pause_us(int us)

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #ifdef __cplusplus
@@ -116,6 +117,15 @@ static inline int64_t clock_ns(clockid_t clock)
 static inline int64_t thread_cpu_ns(void)
 {
     return clock_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
+/* How often the calling thread has lost its processor: where that changes around a reading of the
+ * clock, what was read may be long past. */
+static inline long times_preempted(void)
+{
+    struct rusage used;
+    getrusage(RUSAGE_THREAD, &used);
+    return used.ru_nivcsw;
 }
 
 /* About 20 us of arithmetic between two looks at a clock. */
