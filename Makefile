@@ -31,7 +31,7 @@ PROGRAM_BIN := $(patsubst test/programs/%.c,$(BUILD)/test/programs/%,$(wildcard 
     $(patsubst test/programs/%.cc,$(BUILD)/test/programs/%,$(wildcard test/programs/*.cc))
 
 .PHONY: all check check-long lint demo fuzz install clean test-programs deps-demo deps-check deps-long \
-    bench bench-malloc bench-programs bench-unwind bench-symbolize
+    bench bench-malloc bench-locks bench-programs bench-unwind bench-symbolize
 all: libpprofinject.so pprof-symbolize
 
 libpprofinject.so: $(LIB_OBJ) preload/exports.map
@@ -171,9 +171,11 @@ demo: deps-demo
 lint: $(PROTO).h
 	$(Q)scripts/lint
 
-bench: bench-malloc bench-programs bench-unwind bench-symbolize
+bench: bench-malloc bench-locks bench-programs bench-unwind bench-symbolize
 bench-malloc: all
 	$(Q)scripts/bench-malloc
+bench-locks: all
+	$(Q)scripts/bench-locks
 bench-unwind: all
 	$(Q)scripts/bench-unwind
 bench-programs: all

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT
+ * What locks cost. `lock_bench mutex|rwlock|sem one|many`: an uncontended pair of calls, in a process
+ * with one thread or with two (of which the other sleeps); prints ns of CPU time a pair, the best of
+ * some medians as in malloc_bench. `lock_bench contended`: a lock that another thread holds, taken
+ * once a round, and `lock_bench condition`: a condition wait a round; prints ns of CPU time of the
+ * process a round. Two threads on one processor hand over to each other by futexes of their own,
+ * without libc, so that all else in a round is the same bare and injected. Run by scripts/bench-locks.
+ */
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { GROUPS = 3, CHUNKS = 15, OPS = 200000, ROUNDS = 20000 };
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
+static pthread_rwlock_t rwlock = PTHREAD_RWLOCK_INITIALIZER;
+static sem_t sem;
+
+static void mutex_pairs(void)
+{
+    for (int i = 0; i < OPS; i++) {
+        pthread_mutex_lock(&mutex);
+        pthread_mutex_unlock(&mutex);
+    }
+}
+
+static void rwlock_pairs(void)
+{
+    for (int i = 0; i < OPS / 2; i++) {
+        pthread_rwlock_rdlock(&rwlock);
+        pthread_rwlock_unlock(&rwlock);
+        pthread_rwlock_wrlock(&rwlock);
+        pthread_rwlock_unlock(&rwlock);
+    }
+}
+
+static void sem_pairs(void)
+{
+    for (int i = 0; i < OPS; i++) {
+        sem_wait(&sem);
+        sem_post(&sem);
+    }
+}
+
+static double cpu_ns(clockid_t clock)
+{
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void *sleep_on(void *arg)
+{
+    for (;;)
+        pause();
+    return arg;
+}
+
+static void uncontended(void (*work)(void), const char *threads)
+{
+    double best = 1e9, chunk[CHUNKS];
+    pthread_t other;
+    sem_init(&sem, 0, 1);
+    if (strcmp(threads, "many") == 0)
+        pthread_create(&other, NULL, sleep_on, NULL);
+    work();
+    for (int g = 0; g < GROUPS; g++) {
+        for (int c = 0; c < CHUNKS; c++) {
+            double began = cpu_ns(CLOCK_THREAD_CPUTIME_ID);
+            work();
+            chunk[c] = (cpu_ns(CLOCK_THREAD_CPUTIME_ID) - began) / OPS;
+        }
+        qsort(chunk, CHUNKS, sizeof chunk[0], by_value);
+        best = chunk[CHUNKS / 2] < best ? chunk[CHUNKS / 2] : best;
+    }
+    printf("%.3f\n", best);
+}
+
+/* ---- rounds ---- */
+
+static _Atomic uint32_t to_other, to_main;
+static int contended, waits, going;
+
+static void futex(_Atomic uint32_t *word, int op, uint32_t value)
+{
+    register long r10 __asm__("r10") = 0;
+    long result = SYS_futex;
+    __asm__ volatile("syscall"
+                     : "+a"(result)
+                     : "D"(word), "S"((long)op), "d"((long)value), "r"(r10)
+                     : "rcx", "r11", "memory");
+}
+
+static void tell(_Atomic uint32_t *word, uint32_t value)
+{
+    atomic_store(word, value);
+    futex(word, FUTEX_WAKE_PRIVATE, 1);
+}
+
+static void await(_Atomic uint32_t *word, uint32_t value)
+{
+    uint32_t seen;
+    while ((seen = atomic_load(word)) != value)
+        futex(word, FUTEX_WAIT_PRIVATE, seen);
+}
+
+static void *locks_after(void *arg)
+{
+    for (uint32_t i = 1; i <= ROUNDS; i++) {
+        await(&to_other, i);
+        pthread_mutex_lock(&mutex);
+        pthread_mutex_unlock(&mutex);
+        tell(&to_main, i);
+    }
+    return arg;
+}
+
+static void contend(void)
+{
+    for (uint32_t i = 1; i <= ROUNDS; i++) {
+        pthread_mutex_lock(&mutex);
+        tell(&to_other, i);
+        sched_yield(); /* on the same processor: it runs, and stops at the lock */
+        contended += mutex.__data.__lock > 1;
+        pthread_mutex_unlock(&mutex);
+        await(&to_main, i);
+    }
+}
+
+static void *waits_often(void *arg)
+{
+    for (uint32_t i = 1; i <= ROUNDS; i++) {
+        pthread_mutex_lock(&mutex);
+        tell(&to_main, i);
+        while (!going) {
+            waits++;
+            pthread_cond_wait(&cond, &mutex);
+        }
+        going = 0;
+        pthread_mutex_unlock(&mutex);
+    }
+    return arg;
+}
+
+static void signal_often(void)
+{
+    for (uint32_t i = 1; i <= ROUNDS; i++) {
+        await(&to_main, i);
+        pthread_mutex_lock(&mutex);
+        going = 1;
+        pthread_cond_signal(&cond);
+        pthread_mutex_unlock(&mutex);
+    }
+}
+
+static void rounds(void (*work)(void), void *(*others)(void *), int *count)
+{
+    pthread_t other;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(sched_getcpu(), &one);
+    sched_setaffinity(0, sizeof one, &one);
+    double began = cpu_ns(CLOCK_PROCESS_CPUTIME_ID);
+    pthread_create(&other, NULL, others, NULL);
+    work();
+    pthread_join(other, NULL);
+    printf("%.3f\n", (cpu_ns(CLOCK_PROCESS_CPUTIME_ID) - began) / *count);
+}
+
+int main(int argc, char **argv)
+{
+    const char *mode = argc > 1 ? argv[1] : "";
+    if (argc == 3 && strcmp(mode, "mutex") == 0)
+        uncontended(mutex_pairs, argv[2]);
+    else if (argc == 3 && strcmp(mode, "rwlock") == 0)
+        uncontended(rwlock_pairs, argv[2]);
+    else if (argc == 3 && strcmp(mode, "sem") == 0)
+        uncontended(sem_pairs, argv[2]);
+    else if (strcmp(mode, "contended") == 0)
+        rounds(contend, locks_after, &contended);
+    else if (strcmp(mode, "condition") == 0)
+        rounds(signal_often, waits_often, &waits);
+    else
+        return 2;
+    return 0;
+}
