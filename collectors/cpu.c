@@ -10,33 +10,31 @@
  */
 #include "collectors/cpu.h"
 
+#include "collectors/base/lock.h"
 #include "collectors/base/self.h"
-#include "collectors/base/sys.h"
 #include "collectors/cpu_itimer.h"
+#include "collectors/cpu_table.h"
 #include "collectors/labels.h"
-#include "collectors/recorded.h"
 #include "collectors/sampler.h"
 #include "collectors/stack.h"
-#include "collectors/table.h"
 
 #include <signal.h>
 #include <sys/single_threaded.h>
 
 enum {
-    PERIODS = 0, /* value[] of a bucket */
-    BASE = 1,    /* PERIODS at the fork that made this process */
     SIGNALS_PER_SCAN = 16,
     FOUND_PER_SWEEP = 64,
+    SESSION_RATE = 100, /* where no other is set */
 };
 
 static void find_threads(bool at_dump);
 
-static struct table table;
-static struct bucket lost_bucket;
-static struct bucket unsampled_bucket;
-static struct bucket start_bucket; /* before the library could look: exec, the dynamic linker */
-static int64_t period;             /* ns; 0 = off */
-static bool stopped;               /* for good */
+static int64_t period;     /* ns, of new timers; 0 = off */
+static int64_t rate_set;   /* of the profile that goes on from the start, 1/s; 0 = off */
+static int64_t period_set; /* its period, or the last one it had; 0 = it was never on */
+static bool session;       /* there is one */
+static struct lock changing; /* of the rate */
+static bool stopped; /* for good */
 static int signal_used;
 static uint32_t signals_seen;
 static uint32_t found_count;
@@ -53,17 +51,20 @@ static bool is_off(void)
 
 /* ---- the sampled instant ---- */
 
-/* Expiries up to the given reading of the thread's clock. */
-static int64_t expiries(const struct thread *t, int64_t clock)
+/* Claims the periods that have ended but are not credited; how many, and of what length. Two may ask
+ * at once: the thread itself, and the one that ends the process. Nothing while the timer is being
+ * changed: what is due then is claimed next time. */
+static int64_t claim(struct thread *t, int64_t clock, int64_t *length)
 {
-    return clock < t->first ? 0 : 1 + (clock - t->first) / period;
-}
-
-/* Claims the periods that have ended but are not credited; how many. Two may ask at once: the
- * thread itself, and the one that ends the process. */
-static int64_t claim(struct thread *t, int64_t clock)
-{
-    int64_t due = expiries(t, clock);
+    uint32_t changes = LOAD_ACQUIRE(&t->changes);
+    int64_t first = LOAD(&t->first);
+    int64_t due = LOAD(&t->before);
+    *length = (int64_t)LOAD(&t->period);
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    if (changes % 2 != 0 || LOAD(&t->changes) != changes || *length == 0) {
+        return 0;
+    }
+    due += clock < first ? 0 : 1 + (clock - first) / *length;
     int64_t seen = LOAD(&t->credited);
     while (due > seen) {
         if (CAS(&t->credited, &seen, due)) {
@@ -73,12 +74,10 @@ static int64_t claim(struct thread *t, int64_t clock)
     return 0;
 }
 
-static void credit(const struct stack *stack, const struct labels *labels, int64_t periods)
+static void credit(const struct stack *stack, const struct labels *labels, int64_t length,
+                   int64_t periods)
 {
-    recorded_event();
-    uint64_t kept = (uintptr_t)labels_keep(labels);
-    struct bucket *b = stack ? table_bucket(&table, stack, kept, 0) : NULL;
-    ADD(&(b ? b : &lost_bucket)->value[PERIODS], (uint64_t)periods);
+    cpu_table_credit(stack, labels, length, periods, LOAD(&rate_set) == 0);
 }
 
 static struct thread *sender(const siginfo_t *info)
@@ -95,7 +94,8 @@ bool cpu_sent(const void *siginfo)
  * thread that nobody announced may have no thread block, or its creator's. */
 static void look(struct thread *t, const void *ucontext)
 {
-    int64_t periods = claim(t, sys_clock_ns(CLOCK_THREAD_CPUTIME_ID));
+    int64_t length;
+    int64_t periods = claim(t, sys_clock_ns(CLOCK_THREAD_CPUTIME_ID), &length);
     if (periods == 0) {
         return;
     }
@@ -106,7 +106,7 @@ static void look(struct thread *t, const void *ucontext)
                                   .foreign = t->foreign,
                                   .trail = t->foreign ? NULL : &self.trail};
     const struct labels *labels = t->foreign ? labels_of_process() : self.labels;
-    credit(stack_of_context(&regs, &bounds), labels, periods);
+    credit(stack_of_context(&regs, &bounds), labels, length, periods);
     if (ADD(&signals_seen, 1) % SIGNALS_PER_SCAN == 0) {
         find_threads(false);
     }
@@ -132,10 +132,34 @@ bool cpu_signal(const void *siginfo, const void *ucontext)
 
 /* ---- timers ---- */
 
-/* A thread's timer, its expiries beginning within a period of CPU time `from`. False: refused, or the
- * thread has ended since it was found; then there is nothing to time. */
+/* Takes a row in one state to be changed; false if it is not in that state. */
+static bool row_hold(struct thread *t, uint32_t state)
+{
+    return CAS(&t->state, &state, THREAD_CHANGING);
+}
+
+/* Waits until nobody changes the row. */
+static void row_settle(const struct thread *t)
+{
+    while (LOAD_ACQUIRE(&t->state) == THREAD_CHANGING) {
+        sys_call0(SYS_sched_yield);
+    }
+}
+
+static void timer_set(const struct thread *t, int64_t first, int flags)
+{
+    int64_t length = (int64_t)t->period;
+    struct itimerspec when = {{length / NSEC_PER_SEC, length % NSEC_PER_SEC},
+                              {first / NSEC_PER_SEC, first % NSEC_PER_SEC}};
+    sys_call4(SYS_timer_settime, t->timer, flags, &when, NULL);
+}
+
+/* A timer for a row that is held, its expiries beginning within a period of CPU time `from`. The row
+ * is TIMED then, or, where the thread has ended or the kernel refuses and nothing else
+ * helps, TAKEN, and this is false. */
 static bool timer_arm(struct thread *t, int64_t from)
 {
+    int64_t length = LOAD(&period);
     struct sigevent event = {0};
     event.sigev_notify = SIGEV_THREAD_ID;
     event.sigev_signo = signal_used;
@@ -146,41 +170,52 @@ static bool timer_arm(struct thread *t, int64_t from)
     if (sys_call3(SYS_timer_create, clock, &event, &timer) != 0) {
         int64_t now;
         timer = -1; /* which is none: the process's looks after the thread */
-        if (!sys_clock_read(clock, &now) || !cpu_itimer_start(period)) {
+        if (!sys_clock_read(clock, &now) || !cpu_itimer_start(length)) {
+            STORE_RELEASE(&t->state, THREAD_TAKEN);
             return false;
         }
     }
     uint64_t draw = sampler_seed(random_seed, ADD(&random_state, 1));
+    ADD(&t->changes, 1);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
     t->timer = timer;
-    t->clock_base = from;
-    t->first = from + 1 + (int64_t)(draw % (uint64_t)period);
-    t->credited = 0;
+    STORE(&t->period, (uint32_t)length);
+    STORE(&t->first, from + 1 + (int64_t)(draw % (uint64_t)length));
+    STORE_RELEASE(&t->changes, t->changes + 1);
     STORE_RELEASE(&t->state, THREAD_TIMED);
-    struct itimerspec when = {{period / NSEC_PER_SEC, period % NSEC_PER_SEC},
-                              {t->first / NSEC_PER_SEC, t->first % NSEC_PER_SEC}};
-    sys_call4(SYS_timer_settime, timer, TIMER_ABSTIME, &when, NULL);
+    timer_set(t, t->first, TIMER_ABSTIME);
     return true;
 }
 
-static void timer_set(const struct thread *t, int64_t first)
+/* The calling thread's own. */
+static void timer_begin(struct thread *t, int64_t from)
 {
-    struct itimerspec when = {{period / NSEC_PER_SEC, period % NSEC_PER_SEC},
-                              {first / NSEC_PER_SEC, first % NSEC_PER_SEC}};
-    if (t && LOAD(&t->state) == THREAD_TIMED) {
-        sys_call4(SYS_timer_settime, t->timer, 0, &when, NULL);
+    while (LOAD(&period) != 0 && LOAD(&t->state) != THREAD_TIMED) {
+        row_settle(t);
+        if (row_hold(t, THREAD_TAKEN)) {
+            t->clock_base = from;
+            timer_arm(t, from);
+            return;
+        }
     }
 }
 
 void cpu_pause_thread(void)
 {
+    struct thread *t = self.thread;
     cpu_itimer_pause();
-    timer_set(self.thread, 0); /* disarmed; what was pending comes as this call returns */
+    if (t && LOAD(&t->state) == THREAD_TIMED) {
+        timer_set(t, 0, 0); /* disarmed; what was pending comes as this call returns */
+    }
 }
 
 void cpu_resume_thread(void)
 {
+    struct thread *t = self.thread;
     cpu_itimer_resume();
-    timer_set(self.thread, period);
+    if (t && LOAD(&t->state) == THREAD_TIMED) {
+        timer_set(t, t->period, 0);
+    }
 }
 
 static void interrupt_running(struct thread *t, void *cookie)
@@ -239,18 +274,20 @@ void cpu_thread_begin(struct thread *t)
     if (twin && twin->foreign) { /* found by a scan before it got here */
         timer_retire(twin);
     }
-    timer_arm(t, 0); /* this thread's clock began with it */
+    timer_begin(t, 0); /* this thread's clock began with it */
 }
 
 /* Credits what a thread owes, above its start routine. */
 static void credit_debt(struct thread *t, int64_t clock)
 {
-    int64_t owed = claim(t, clock);
+    int64_t length;
+    int64_t owed = claim(t, clock, &length);
     if (owed > 0) {
         uintptr_t start = (uintptr_t)(t->start ? (void *)t->start : (void *)t->start_c11);
         uintptr_t pcs[2] = {PSEUDO_THREAD_END, start + 1};
         const struct labels *labels = t->foreign ? NULL : labels_of_thread(t);
-        credit(stack_keep(pcs, start ? 2 : 1), t->foreign ? labels_of_process() : labels, owed);
+        credit(stack_keep(pcs, start ? 2 : 1), t->foreign ? labels_of_process() : labels,
+               length, owed);
         labels_unref(labels);
     }
 }
@@ -258,6 +295,7 @@ static void credit_debt(struct thread *t, int64_t clock)
 void cpu_thread_end(struct thread *t)
 {
     uint32_t seen = THREAD_TIMED;
+    row_settle(t);
     if (CAS(&t->state, &seen, THREAD_TAKEN)) {
         sys_call1(SYS_timer_delete, t->timer);
         int64_t clock = sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
@@ -276,7 +314,7 @@ static void retire_if_dead(struct thread *t, void *arg)
     int64_t clock;
     if (tid != 0 && LOAD(&t->state) == THREAD_TIMED &&
         !sys_clock_read(sys_thread_cpu_clock(tid), &clock) && LOAD(&t->tid) == tid) {
-        int64_t known = LOAD(&t->credited) * period;
+        int64_t known = LOAD(&t->credited) * (int64_t)t->period;
         const struct labels *labels = LOAD(&t->labels);
         if (timer_retire(t)) {
             labels_unref(labels);
@@ -300,7 +338,9 @@ void cpu_thread_found(int tid)
     t->foreign = true;
     threads_scan_begins();
     STORE_RELEASE(&t->tid, tid);
-    if (threads_twin(t) || !timer_arm(t, sys_clock_ns(sys_thread_cpu_clock(tid)))) {
+    int64_t clock = sys_clock_ns(sys_thread_cpu_clock(tid));
+    t->clock_base = clock;
+    if (threads_twin(t) || !row_hold(t, THREAD_TAKEN) || !timer_arm(t, clock)) {
         threads_give_back(t);
     } else if (threads_twin(t)) {
         timer_retire(t); /* its own row got there meanwhile */
@@ -369,35 +409,115 @@ void cpu_before_dump(bool at_end)
      * up to a hundredth of the time, and ten periods, it is no loss worth a line. */
     int64_t uncovered = process - s.covered - LOAD(&covered_by_dead);
     int64_t lost = uncovered > process / 100 + 10 * period ? uncovered / period : 0;
-    STORE(&unsampled_bucket.value[PERIODS], (uint64_t)lost);
-}
-
-static void rebase_bucket(void *node, void *arg)
-{
-    struct bucket *b = node;
-    (void)arg;
-    b->value[BASE] = LOAD(&b->value[PERIODS]);
-}
-
-static void rebase(void)
-{
-    hashset_each(&table.set, rebase_bucket, NULL);
-    rebase_bucket(&lost_bucket, NULL);
-}
-
-static bool bucket_sample(const struct bucket *b, struct snapshot_sample *out)
-{
-    int64_t periods = (int64_t)(LOAD(&b->value[PERIODS]) - b->value[BASE]);
-    *out = (struct snapshot_sample){.stack = b->stack,
-                                    .labels = (const struct labels *)b->key[0], /* NOLINT */
-                                    .value = {periods, periods * period}};
-    return periods > 0;
+    cpu_table_unsampled(period, lost);
 }
 
 size_t cpu_snapshot(struct snapshot_sample **out, size_t *bytes)
 {
-    struct bucket *const more[] = {&lost_bucket, &unsampled_bucket, &start_bucket};
-    return table_snapshot(&table, more, ARRAY_LEN(more), bucket_sample, out, bytes);
+    return cpu_table_snapshot(out, bytes);
+}
+
+/* ---- another rate ---- */
+
+/* A row's timer at the rate in force, whatever it had. Expiries of the new one begin at a phase of
+ * its own, as a new thread's do, so time before and after is told in the right proportion. */
+static void change_timer(struct thread *t, void *arg)
+{
+    (void)arg;
+    int tid = LOAD_ACQUIRE(&t->tid);
+    int64_t clock;
+    row_settle(t);
+    bool timed = row_hold(t, THREAD_TIMED);
+    if (tid == 0 || (!timed && !row_hold(t, THREAD_TAKEN))) {
+        if (timed) {
+            STORE_RELEASE(&t->state, THREAD_TIMED);
+        }
+        return; /* it begins with the new rate by itself, or has ended */
+    }
+    if (!sys_clock_read(sys_thread_cpu_clock(tid), &clock) || LOAD(&t->tid) != tid) {
+        STORE_RELEASE(&t->state, timed ? THREAD_TIMED : THREAD_TAKEN);
+        return;
+    }
+    if (timed) {
+        sys_call1(SYS_timer_delete, t->timer);
+        int64_t ended = clock < t->first ? 0 : 1 + (clock - t->first) / (int64_t)t->period;
+        ADD(&t->changes, 1);
+        __atomic_thread_fence(__ATOMIC_RELEASE);
+        STORE(&t->before, t->before + ended);
+        STORE(&t->first, INT64_MAX);
+        STORE_RELEASE(&t->changes, t->changes + 1);
+    } else {
+        t->clock_base = clock;
+    }
+    if (LOAD(&period) != 0) {
+        timer_arm(t, clock);
+    } else {
+        STORE_RELEASE(&t->state, THREAD_TAKEN);
+    }
+}
+
+static void apply_rate(void)
+{
+    int64_t rate = rate_set ? rate_set : session ? SESSION_RATE : 0;
+    int64_t wanted = rate ? NSEC_PER_SEC / rate : 0;
+    if (wanted == LOAD(&period) || LOAD(&stopped)) {
+        return;
+    }
+    if (LOAD(&period) == 0) {
+        process_base = sys_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+        covered_by_dead = 0;
+    }
+    STORE(&period, wanted);
+    cpu_itimer_change(wanted);
+    threads_each(change_timer, NULL);
+    if (wanted != 0) {
+        find_threads(true);
+    }
+}
+
+int64_t cpu_set_rate(int64_t rate)
+{
+    uint64_t mask = sys_block_signals();
+    lock_take(&changing);
+    int64_t before = rate_set;
+    if (rate >= 0) {
+        STORE(&rate_set, rate);
+        period_set = rate ? NSEC_PER_SEC / rate : period_set;
+        apply_rate();
+    }
+    lock_drop(&changing);
+    sys_restore_signals(mask);
+    return before;
+}
+
+bool cpu_session_begin(void)
+{
+    uint64_t mask = sys_block_signals();
+    lock_take(&changing);
+    bool free = !session;
+    if (free) {
+        cpu_table_session_begin();
+        session = true;
+        apply_rate();
+    }
+    lock_drop(&changing);
+    sys_restore_signals(mask);
+    return free;
+}
+
+int64_t cpu_session_period(void)
+{
+    return LOAD(&period);
+}
+
+void cpu_session_end(void)
+{
+    uint64_t mask = sys_block_signals();
+    lock_take(&changing);
+    session = false;
+    apply_rate();
+    lock_drop(&changing);
+    sys_restore_signals(mask);
 }
 
 /* ---- start and fork ---- */
@@ -407,17 +527,17 @@ size_t cpu_snapshot(struct snapshot_sample **out, size_t *bytes)
 static void credit_start(int64_t clock)
 {
     uint64_t draw = sampler_seed(random_seed, ADD(&random_state, 1));
-    start_bucket.value[PERIODS] = ((uint64_t)clock + draw % (uint64_t)period) / (uint64_t)period;
+    cpu_table_started(period, (clock + (int64_t)(draw % (uint64_t)period)) / period);
 }
 
 void cpu_start_is_known(void)
 {
-    start_bucket.value[PERIODS] = 0;
+    cpu_table_started(period, 0);
 }
 
 int64_t cpu_period(void)
 {
-    return period;
+    return period_set;
 }
 
 int64_t cpu_since(void)
@@ -433,26 +553,23 @@ static void enter_this_thread(void)
         return;
     }
     self.thread = t;
+    t->state = THREAD_TAKEN; /* in a forked child it has no timer yet, and a new clock */
+    t->before = t->credited = 0;
     t->labels = self.labels;
     t->stack_lo = self.stack_lo;
     t->stack_hi = self.stack_hi;
     STORE_RELEASE(&t->tid, sys_gettid());
-    if (period != 0) {
-        timer_arm(t, sys_clock_ns(CLOCK_THREAD_CPUTIME_ID));
-    }
+    timer_begin(t, sys_clock_ns(CLOCK_THREAD_CPUTIME_ID));
 }
 
 void cpu_start(uint64_t rate, int signal, uint64_t seed)
 {
-    lost_bucket.stack = stack_pseudo(PSEUDO_LOST_MEMORY);
-    unsampled_bucket.stack = stack_pseudo(PSEUDO_LOST_UNSAMPLED);
-    start_bucket.stack = stack_pseudo(PSEUDO_PROCESS_START);
-    start_bucket.key[0] = (uintptr_t)labels_keep(labels_of_process());
-    recorded_add(rebase);
+    cpu_table_start();
     started = sys_clock_ns(CLOCK_MONOTONIC);
     random_seed = seed ? seed : (uint64_t)started;
     signal_used = signal;
-    period = rate ? NSEC_PER_SEC / (int64_t)rate : 0;
+    rate_set = (int64_t)rate;
+    period = period_set = rate ? NSEC_PER_SEC / (int64_t)rate : 0;
     process_base = sys_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
     if (period != 0) {
         credit_start(process_base);
@@ -468,11 +585,14 @@ void cpu_fork_child(uint64_t nth)
     threads_fork_child(self.thread);
     started = sys_clock_ns(CLOCK_MONOTONIC);
     covered_by_dead = 0;
-    unsampled_bucket.value[PERIODS] = 0;
-    start_bucket.value[PERIODS] = 0;
+    cpu_table_unsampled(period, 0);
+    cpu_table_started(period, 0);
     if (LOAD(&stopped)) {
         return;
     }
+    lock_drop(&changing);
+    session = false; /* its parent's */
+    period = rate_set ? NSEC_PER_SEC / rate_set : 0;
     cpu_itimer_fork_child();
     random_seed = sampler_seed(random_seed, nth);
     random_state = 0;

@@ -17,7 +17,16 @@
  * only, after threads_start(); arms every thread there is. */
 void cpu_start(uint64_t rate, int signal, uint64_t seed);
 
-/* Nanoseconds of CPU time between samples; 0 when off. */
+/* Another rate (0 = off) for all threads; the previous one, which a negative rate only asks for. */
+int64_t cpu_set_rate(int64_t rate);
+
+/* A session beside the profile that goes on from the start, at its rate, or at 100 a second where
+ * that is off. False: there is one. Its samples are in cpu_table.h. */
+MUST_CHECK bool cpu_session_begin(void);
+int64_t cpu_session_period(void);
+void cpu_session_end(void);
+
+/* Nanoseconds of CPU time between samples, or when there last were any; 0 when there never were. */
 int64_t cpu_period(void);
 
 /* Is a signal, taken by other means than its handler, from one of our timers? SIGNAL_SAFE. */

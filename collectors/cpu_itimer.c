@@ -39,6 +39,14 @@ bool cpu_itimer_is_on(void)
     return LOAD(&state) == ON;
 }
 
+void cpu_itimer_change(int64_t period)
+{
+    if (cpu_itimer_is_on()) {
+        length = period;
+        set(period);
+    }
+}
+
 void cpu_itimer_pause(void)
 {
     if (cpu_itimer_is_on()) {

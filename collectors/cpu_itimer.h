@@ -14,6 +14,9 @@
  * that timer. SIGNAL_SAFE. */
 SIGNAL_SAFE bool cpu_itimer_start(int64_t period);
 SIGNAL_SAFE bool cpu_itimer_is_on(void);
+
+/* Another period; 0 = none for now. */
+void cpu_itimer_change(int64_t period);
 /* Around an exec, over which the kernel would keep it. */
 void cpu_itimer_pause(void);
 void cpu_itimer_resume(void);

@@ -82,8 +82,16 @@ uint64_t heap_rate(void)
 
 /* ---- deciding ---- */
 
+void heap_set_rate(uint64_t rate)
+{
+    STORE(&rate_now, rate);
+    self.random = 0;
+    self.heap_left = 0;
+}
+
 static void draw_gap(uint64_t rate)
 {
+    self.heap_rate = rate;
     self.heap_left = rate > 1 ? sampler_gap(&self.random, rate) + 1 : 0;
 }
 
@@ -117,6 +125,7 @@ static bool heap_decide(size_t n)
             return false;
         }
     }
+    self.heap_rate_sampled = self.heap_rate;
     draw_gap(rate);
     return self.depth == 0;
 }
@@ -190,7 +199,7 @@ void heap_allocated(void *p, size_t n)
 {
     heap_enter();
     recorded_event();
-    uint64_t rate = LOAD(&rate_now);
+    uint64_t rate = self.heap_rate_sampled;
     const struct stack *stack = stack_of_caller();
     struct bucket *b = stack ? bucket_for(stack, n, rate) : NULL;
     if (!b) {

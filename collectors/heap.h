@@ -38,6 +38,9 @@ void heap_stop(void);
 void heap_fork_child(uint64_t nth);
 /* The rate in force. */
 uint64_t heap_rate(void);
+/* Another rate. This thread is sampled by it at once, the others from the end of the gap that they
+ * are in: what ends it still counts by the rate at which it was drawn. */
+void heap_set_rate(uint64_t rate);
 
 /* After heap_countdown() said so: is this allocation sampled? Seeds a new thread, and draws the
  * next gap also where the answer is no because the profiler itself allocates. */

@@ -13,6 +13,7 @@ enum thread_state {
     THREAD_FREE,
     THREAD_TAKEN, /* being set up, or of a thread without a timer */
     THREAD_TIMED, /* has a timer */
+    THREAD_CHANGING, /* it is being given one, or another one */
 };
 
 struct thread {
@@ -24,8 +25,11 @@ struct thread {
     uint8_t rounds;     /* of thread-specific destructors that its end has seen */
     bool leaving;       /* for another program: no signal is to follow it there */
     uint32_t scans;     /* threads_scan_begins() calls when the row was taken */
+    uint32_t period;    /* of its timer, ns */
+    uint32_t changes;   /* of the timer: what was read meanwhile belongs together if it stands */
     int64_t clock_base; /* the thread's CPU clock when sampling began, ns */
-    int64_t first;      /* the CPU clock at the first expiry, ns */
+    int64_t first;      /* the CPU clock at the first expiry of this timer, ns */
+    int64_t before;     /* expiries of the timers before it */
     int64_t credited;   /* periods accounted for */
     uintptr_t stack_lo, stack_hi;
     void *(*start)(void *);   /* the program's start routine (pthread_create), */

@@ -13,7 +13,10 @@
 #include "collectors/recorded.h"
 #include "collectors/stack.h"
 #include "preload/config.h"
+#include "preload/dump.h"
 #include "preload/scribe.h"
+
+#include <errno.h>
 
 static int pid; /* 0: nothing is profiled, or not any more */
 static bool stood_down;
@@ -88,6 +91,14 @@ void control_dump(const void *context)
     if (is_here()) {
         dump_now(context, true);
     }
+}
+
+int control_dump_wait(void)
+{
+    if (sys_getpid() != pid) {
+        return -EPERM;
+    }
+    return scribe_wait_written(dump_now(NULL, true), INT64_MAX) ? dump_error() : -EIO;
 }
 
 /* ---- the others stand still ---- */

@@ -20,6 +20,10 @@ int control_pid(void);
  * open. context: of the signal that asks. Any thread, any instruction; SIGNAL_SAFE. */
 SIGNAL_SAFE void control_dump(const void *context);
 
+/* The same for pprof_dump(): returns when the raw files are complete. 0 or the first -errno; -EPERM
+ * in a vfork child. */
+int control_dump_wait(void);
+
 /* The end of the process: the last dump if there is to be one, and the wait for it. Once. */
 void control_end(void);
 

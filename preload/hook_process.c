@@ -18,6 +18,7 @@
 #include "collectors/rules.h"
 #include "collectors/stack.h"
 #include "collectors/unloaded.h"
+#include "preload/api.h"
 #include "preload/control.h"
 #include "preload/hooks.h"
 #include "preload/real.h"
@@ -61,6 +62,7 @@ static void fork_child(void)
     cpu_fork_child(LOAD(&forks));
     heap_fork_child(LOAD(&forks));
     contention_fork_child(LOAD(&forks));
+    api_cpu_fork_child();
     hook_sigmask_fork_child();
     fork_done();
 }

@@ -18,6 +18,7 @@
 #include "collectors/stack.h"
 #include "collectors/threadcreate.h"
 #include "encoder/maps.h"
+#include "preload/api.h"
 #include "preload/config.h"
 #include "preload/control.h"
 #include "preload/hooks.h"
@@ -77,6 +78,7 @@ static void start_profiles(void)
     contention_start(kinds[KIND_BLOCK].enabled, config.block_rate, kinds[KIND_MUTEX].enabled,
                      config.mutex_fraction, (uint64_t)config.seed);
     cpu_start((uint64_t)cpu_rate, SIGPROF, (uint64_t)config.seed);
+    api_start();
 }
 
 static bool is_to_be_profiled(int64_t *filters)

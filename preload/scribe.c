@@ -219,15 +219,25 @@ static void keeper_main(void *scribe_stack)
 
 /* A thread block as libc and the compiler expect it: itself at fs:0 and fs:16, the stack
  * protector's canary at fs:40, the pointer guard at fs:48; zeroes elsewhere. */
-static uintptr_t thread_block(struct block *b)
+uintptr_t scribe_block(char *memory)
 {
-    char *fs = b->memory + STACK_BYTES + below_bytes;
+    char *fs = memory + STACK_BYTES + below_bytes;
     uintptr_t at = (uintptr_t)fs;
     memset(fs - below_bytes, 0, below_bytes + ABOVE_BYTES);
     memcpy(fs, &at, sizeof at);
     memcpy(fs + 16, &at, sizeof at);
     memcpy(fs + 40, &below_bytes, sizeof below_bytes);
     return at;
+}
+
+size_t scribe_block_bytes(void)
+{
+    return STACK_BYTES + below_bytes + ABOVE_BYTES;
+}
+
+size_t scribe_stack_bytes(void)
+{
+    return STACK_BYTES;
 }
 
 /* Collects the block's scribe, which is a child that only a wait with __WCLONE sees. False: it has
@@ -261,7 +271,7 @@ static bool clone_scribe(void)
         return false;
     }
     if (!b->memory) {
-        b->memory = sys_map(STACK_BYTES + below_bytes + ABOVE_BYTES);
+        b->memory = sys_map(scribe_block_bytes());
         if (!b->memory) {
             return false;
         }
@@ -269,7 +279,7 @@ static bool clone_scribe(void)
     STORE(&b->tid, TO_BE_BORN);
     ADD(&state, ALIVE - STARTING);
     int child = sys_clone_process(keeper_main, b->memory + STACK_BYTES - KEEPER_BYTES,
-                                  b->memory + STACK_BYTES, thread_block(b), &b->tid);
+                                  b->memory + STACK_BYTES, scribe_block(b->memory), &b->tid);
     if (child > 0) {
         STORE(&b->zombie, child);
         return true;
@@ -380,7 +390,7 @@ bool scribe_is_due(void)
     return now >= seen && CAS(&due, &seen, now + config.interval * NSEC_PER_SEC);
 }
 
-void scribe_wait_written(uint32_t request, int64_t timeout_ns)
+bool scribe_wait_written(uint32_t request, int64_t timeout_ns)
 {
     uint32_t now;
     while ((int32_t)((now = LOAD_ACQUIRE(&written)) - request) < 0 && timeout_ns > 0 &&
@@ -389,6 +399,7 @@ void scribe_wait_written(uint32_t request, int64_t timeout_ns)
         sys_futex_wait(&written, now, slice);
         timeout_ns -= slice;
     }
+    return (int32_t)(LOAD_ACQUIRE(&written) - request) >= 0;
 }
 
 void scribe_wait_idle(int64_t timeout_ns)

@@ -19,8 +19,8 @@ void scribe_start(void);
 SIGNAL_SAFE uint32_t scribe_request(void);
 
 /* Waits until the raw files of a request are complete (or its scribe is dead), at most so long, in
- * tenths of a second. SIGNAL_SAFE. */
-SIGNAL_SAFE void scribe_wait_written(uint32_t request, int64_t timeout_ns);
+ * tenths of a second. True: they are. SIGNAL_SAFE. */
+SIGNAL_SAFE bool scribe_wait_written(uint32_t request, int64_t timeout_ns);
 
 /* Waits until no scribe is at work, at most so long. */
 void scribe_wait_idle(int64_t timeout_ns);
@@ -36,6 +36,13 @@ SIGNAL_SAFE bool scribe_is_due(void);
 
 /* Collects ended scribes, which are children that only a wait with __WCLONE sees. SIGNAL_SAFE. */
 SIGNAL_SAFE void scribe_reap(void);
+
+/* What a process that shares our memory stands on: a mapping of so many bytes, of which the first
+ * scribe_stack_bytes() are the stack; behind it scribe_block() makes the thread block and returns the
+ * thread pointer. */
+size_t scribe_block_bytes(void);
+size_t scribe_stack_bytes(void);
+uintptr_t scribe_block(char *memory);
 
 /* In a forked child: the parent's scribe is none of ours. */
 void scribe_fork_child(void);

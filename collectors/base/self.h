@@ -13,12 +13,15 @@
 struct thread;
 struct labels;
 struct hook_once;
+struct api_call;
 
 struct self {
     /* An allocation of that many bytes or more is sampled, a smaller one is subtracted. 0 in a new
      * thread: its first allocation goes the slow way, which draws the first gap and asks again. 0
      * for good where every allocation is sampled. */
     uint64_t heap_left;
+    uint64_t heap_rate; /* by which heap_left was drawn; sampled objects count by it */
+    uint64_t heap_rate_sampled; /* by which the object at hand was sampled */
     uint64_t random;    /* state of the thread's generator; 0 = not yet seeded */
     uintptr_t stack_lo; /* the thread's own stack; 0 = unknown */
     uintptr_t stack_hi;
@@ -27,6 +30,7 @@ struct self {
     uint32_t trail;              /* the number of its last walk's trail; 0 = none yet */
     uint32_t depth;              /* > 0 while inside the profiler: nested events are not sampled */
     const struct labels *labels; /* that its samples carry; NULL = none */
+    struct api_call *calls;      /* of pprof_do() that are under way: preload/api_do.c */
     uint64_t fork_mask;          /* the signal mask before the fork handlers that are running */
     uint64_t wait_random;        /* state of the generator for waits; 0 = not yet seeded */
     const void *waiting;         /* the lock that it is registered as waiting for, or NULL */

@@ -15,6 +15,7 @@
 #include "profile.h"
 #include "replace.h"
 #include "rewrite.h"
+#include "text_profile.h"
 #include "worker.h"
 
 #include <fcntl.h>
@@ -26,6 +27,7 @@ struct batch_item {
     const char *path;
     int fd;
     int error;
+    bool text; /* Go's debug=1 or 2, by our library */
     struct profile profile;
 };
 
@@ -66,9 +68,17 @@ static int batch_flush(struct answer_sink *sink)
     return 0;
 }
 
+/* "-": from standard input, a regular file, to standard output. */
+static bool batch_is_filter(const char *path)
+{
+    return strcmp(path, "-") == 0;
+}
+
 static int batch_load(struct batch_item *item)
 {
-    item->fd = open(item->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    item->fd = batch_is_filter(item->path)
+                   ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
+                   : open(item->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
     if (item->fd < 0)
         return -errno;
     struct stat st;
@@ -76,7 +86,9 @@ static int batch_load(struct batch_item *item)
         return -errno;
     if (!S_ISREG(st.st_mode))
         return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
-    return profile_load(&item->profile, item->fd);
+    item->text = text_profile_is(item->fd);
+    return item->text ? text_profile_load(&item->profile, item->fd)
+                      : profile_load(&item->profile, item->fd);
 }
 
 static int module_key_order(const void *a, const void *b)
@@ -205,18 +217,28 @@ static int batch_perfmap(struct batch *batch)
     return error;
 }
 
+static int batch_rewrite(struct batch *batch, struct batch_item *item, int out)
+{
+    return item->text ? text_profile_rewrite(&item->profile, &batch->names, item->fd, out)
+                      : rewrite_profile(&item->profile, &batch->names, item->fd, out);
+}
+
 static int batch_write(struct batch *batch, struct batch_item *item)
 {
     const char *output = batch->options->output;
     struct replace replace;
     int error = finish_profile(&item->profile, &batch->names);
 
-    if (error || (!item->profile.named && !output))
-        return error; /* nothing new: the file stands as it is */
+    if (error)
+        return error;
+    if (batch_is_filter(item->path) && !output)
+        return batch_rewrite(batch, item, STDOUT_FILENO);
+    if (!item->profile.named && !output)
+        return 0; /* nothing new: the file stands as it is */
     error = replace_begin(&replace, output ? output : item->path, output ? -1 : item->fd);
     if (error)
         return error;
-    error = rewrite_profile(&item->profile, &batch->names, item->fd, replace.fd);
+    error = batch_rewrite(batch, item, replace.fd);
     if (error) {
         replace_abandon(&replace);
         return error;

@@ -18,6 +18,7 @@ struct frame {
     const char *file;        /* "" = not known */
     uint64_t line;           /* 0 = not known */
     uint64_t start_line;     /* of the function, in the same file; 0 = not known */
+    uint32_t offset;         /* of the address from the beginning of the outermost function */
 };
 
 enum answer_kind {

@@ -62,7 +62,7 @@ static int spot_order(const void *a, const void *b)
 }
 
 static int module_put_name(struct reading *r, const struct spot *spot, enum answer_kind kind,
-                           const char *symbol, const char *file, uint64_t line)
+                           const char *symbol, const char *file, uint64_t line, uint64_t offset)
 {
     size_t stem = strcspn(symbol, "@");
     char *name = demangle_name(symbol, false), *system_name;
@@ -79,7 +79,11 @@ static int module_put_name(struct reading *r, const struct spot *spot, enum answ
     }
     system_name = strndup(symbol, stem ? stem : strlen(symbol));
     if (name && system_name) {
-        struct frame frame = {.name = name, .system_name = system_name, .file = file, .line = line};
+        struct frame frame = {.name = name,
+                              .system_name = system_name,
+                              .file = file,
+                              .line = line,
+                              .offset = (uint32_t)offset};
         error = r->sink->put(r->sink, spot->query, kind, &frame, 1);
     }
     free(name);
@@ -114,7 +118,7 @@ static int module_put_plain(struct reading *r, const struct spot *spot, Dwarf_Di
         char *stub = plt_name(r->elf, &r->image, &r->symbols, spot->vaddr);
         if (!stub)
             return module_put_synthetic(r, spot);
-        int error = module_put_name(r, spot, ANSWER_SYMBOL, stub, "", 0);
+        int error = module_put_name(r, spot, ANSWER_SYMBOL, stub, "", 0, 0);
         free(stub);
         return error;
     }
@@ -125,7 +129,7 @@ static int module_put_plain(struct reading *r, const struct spot *spot, Dwarf_Di
         dwarf_lineno(row, &line);
     }
     return module_put_name(r, spot, *file ? ANSWER_DWARF : ANSWER_SYMBOL, symbol->name, file,
-                           line > 0 ? (uint64_t)line : 0);
+                           line > 0 ? (uint64_t)line : 0, spot->vaddr - symbol->start);
 }
 
 /* Where an inlined call was written. */
@@ -164,6 +168,7 @@ static int module_put_chain(struct reading *r, const struct spot *spot,
     Dwarf_Line *row = dwarf_getsrc_die(unit, chain->pc);
     const char *file = row ? dwarf_linesrc(row, NULL, NULL) : NULL;
     uint64_t line = 0;
+    Dwarf_Addr entry;
     int row_line;
     size_t n = 0;
 
@@ -186,6 +191,8 @@ static int module_put_chain(struct reading *r, const struct spot *spot,
                                    .file = source_path(&r->paths, unit, file),
                                    .line = line,
                                    .start_line = strcmp(file, name->file) ? 0 : name->start_line};
+        if (dwarf_entrypc(&chain->dies[0], &entry) == 0 && chain->pc >= entry)
+            frames[n].offset = (uint32_t)(chain->pc - entry);
         if (i > 0)
             module_call_site(die, tree, &file, &line);
     }

@@ -196,6 +196,7 @@ int names_add(struct names *names, const struct frame *frames, size_t n, uint32_
         if (error)
             return error;
         line->line = frames[i].line;
+        line->offset = frames[i].offset;
     }
     *first = (uint32_t)names->nlines;
     names->nlines += n;

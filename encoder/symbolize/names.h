@@ -28,6 +28,7 @@ struct names_function {
 
 struct names_line {
     uint32_t function;
+    uint32_t offset; /* see struct frame */
     uint64_t line;
 };
 

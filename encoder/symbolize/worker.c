@@ -34,7 +34,7 @@ struct worker_head {
 struct worker_body {
     uint64_t line, start_line;
     uint32_t name, system_name, file; /* lengths */
-    uint32_t unused;
+    uint32_t offset;
 };
 
 #define WORKER_END UINT64_MAX
@@ -98,7 +98,8 @@ static int worker_put(struct answer_sink *sink, size_t query, enum answer_kind k
                                    .name = (uint32_t)strnlen(f->name, WORKER_TEXT_MAX),
                                    .system_name =
                                        (uint32_t)strnlen(f->system_name, WORKER_TEXT_MAX),
-                                   .file = (uint32_t)strnlen(f->file, WORKER_TEXT_MAX)};
+                                   .file = (uint32_t)strnlen(f->file, WORKER_TEXT_MAX),
+                                   .offset = f->offset};
         pipe_add(out, &body, sizeof body);
         pipe_add(out, f->name, body.name);
         pipe_add(out, f->system_name, body.system_name);
@@ -155,6 +156,7 @@ static bool worker_read_frames(FILE *in, struct worker_answer *answer, uint32_t 
             return false;
         answer->frames[i].line = body.line;
         answer->frames[i].start_line = body.start_line;
+        answer->frames[i].offset = body.offset;
     }
     for (uint32_t i = 0; i < n; i++) { /* the texts have stopped moving */
         answer->frames[i].name = answer->texts + answer->at[i][0];

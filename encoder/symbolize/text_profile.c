@@ -1,0 +1,315 @@
+/* text_profile.c: see text_profile.h.
+ *
+ * Go aligns the columns of a stack by tabs (text/tabwriter: cells as wide as a multiple of 8 that
+ * leaves one blank); so do we, a stack at a time. debug=2 loses its memory map when it has names: a
+ * crash report has none.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "text_profile.h"
+
+#include "grow.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TEXT_PROFILE_MAX (1L << 30) /* bytes of a text that is read whole */
+
+static const char map_head[] = "--- Memory map: ---";
+
+struct room { /* for names, in a line */
+    const char *before; /* what stands before the address */
+    uint64_t address;
+    bool threads; /* of debug=2: the line below goes with it */
+};
+
+bool text_profile_is(int fd)
+{
+    unsigned char head[2];
+
+    return pread(fd, head, sizeof head, 0) == (ssize_t)sizeof head && head[0] >= ' ' &&
+           head[0] < 0x7f && head[1] >= ' ' && head[1] < 0x7f;
+}
+
+static char *text_read(int fd)
+{
+    struct {
+        char *at;
+        size_t cap, len;
+    } text = {0};
+    ssize_t got;
+
+    do {
+        if (text.len > TEXT_PROFILE_MAX || GROW(text.at, text.cap, text.len + 65536)) {
+            free(text.at);
+            errno = text.len > TEXT_PROFILE_MAX ? EFBIG : ENOMEM;
+            return NULL;
+        }
+        got = pread(fd, text.at + text.len, text.cap - text.len - 1, (off_t)text.len);
+        text.len += got > 0 ? (size_t)got : 0;
+    } while (got > 0);
+    text.at[text.len] = '\0';
+    return text.at;
+}
+
+/* Cuts the next line out of *at; NULL at the end. */
+static char *text_line(char **at)
+{
+    char *line = *at, *end;
+
+    if (*line == '\0')
+        return NULL;
+    end = strchr(line, '\n');
+    *at = end ? end + 1 : line + strlen(line);
+    if (end)
+        *end = '\0';
+    return line;
+}
+
+static bool text_room(const char *line, struct room *room)
+{
+    static const char *const heads[] = {"#\t", "", "created by "};
+    char *end;
+
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+        size_t n = strlen(heads[i]);
+        if (strncmp(line, heads[i], n) != 0 || strncmp(line + n, "0x", 2) != 0)
+            continue;
+        room->before = heads[i];
+        room->threads = i > 0;
+        room->address = strtoull(line + n, &end, 16);
+        return *end == '\0';
+    }
+    return false;
+}
+
+/* "START-END r-xp FILE (@OFFSET) BUILDID"; a file's name may hold anything. */
+static int text_mapping(struct profile *profile, char *line)
+{
+    char *at, *file = strstr(line, " r-xp "), *offset = strstr(line, " (@"), *next;
+
+    if (!file || !offset || offset < file)
+        return -EBADMSG;
+    while ((next = strstr(offset + 1, " (@")))
+        offset = next;
+    *offset = '\0';
+    if (GROW(profile->mappings, profile->mappings_cap, profile->nmappings + 1))
+        return -ENOMEM;
+    struct mapping *mapping = &profile->mappings[profile->nmappings++];
+    *mapping = (struct mapping){.id = profile->nmappings};
+    mapping->start = strtoull(line, &at, 16);
+    mapping->limit = strtoull(at + (*at == '-'), NULL, 16);
+    mapping->offset = strtoull(offset + 3, &at, 16);
+    mapping->file = file + strlen(" r-xp ");
+    mapping->build_id = *at == ')' && at[1] == ' ' ? at + 2 : "";
+    return 0;
+}
+
+static int text_location_order(const void *a, const void *b)
+{
+    const struct location *x = a, *y = b;
+
+    return (x->address > y->address) - (x->address < y->address);
+}
+
+static void text_place(struct profile *profile)
+{
+    size_t kept = 0;
+
+    if (profile->nlocations)
+        qsort(profile->locations, profile->nlocations, sizeof *profile->locations,
+              text_location_order);
+    for (size_t i = 0; i < profile->nlocations; i++) {
+        struct location location = profile->locations[i];
+        if (kept && profile->locations[kept - 1].address == location.address)
+            continue;
+        for (size_t m = 0; m < profile->nmappings; m++)
+            if (location.address >= profile->mappings[m].start &&
+                location.address < profile->mappings[m].limit)
+                location.mapping = (uint32_t)m + 1;
+        profile->locations[kept++] = location;
+    }
+    profile->nlocations = kept;
+}
+
+int text_profile_load(struct profile *profile, int fd)
+{
+    char *at, *line;
+    bool in_map = false;
+    struct room room;
+
+    memset(profile, 0, sizeof *profile);
+    profile->bytes = text_read(fd);
+    if (!profile->bytes)
+        return -errno;
+    at = profile->bytes;
+    while ((line = text_line(&at))) {
+        if (in_map) {
+            int error = *line ? text_mapping(profile, line) : 0;
+            if (error)
+                return error;
+        } else if (strcmp(line, map_head) == 0) {
+            in_map = true;
+        } else if (text_room(line, &room)) {
+            if (GROW(profile->locations, profile->locations_cap, profile->nlocations + 1))
+                return -ENOMEM;
+            profile->locations[profile->nlocations++] = (struct location){.address = room.address};
+        }
+    }
+    if (!in_map)
+        return -EBADMSG;
+    text_place(profile);
+    return 0;
+}
+
+/* ---- writing ---- */
+
+struct text_frame {
+    char name[4096]; /* with its offset; longer ones are cut */
+    char place[4096 + 32];
+};
+
+/* Line i of what was found for a location. */
+static void text_frame_of(struct text_frame *frame, const struct names *names,
+                          const struct location *location, size_t i)
+{
+    const struct names_line *line = &names->lines[location->first + i];
+    const struct names_function *function = &names->functions[line->function];
+    size_t len;
+    const char *file = names_text(names, function->file, &len);
+
+    frame->place[0] = '\0';
+    if (len)
+        snprintf(frame->place, sizeof frame->place, "%.*s:%" PRIu64, (int)len, file, line->line);
+    const char *name = names_text(names, function->name, &len);
+    snprintf(frame->name, sizeof frame->name, "%.*s", (int)len, name);
+}
+
+static const struct location *text_find(const struct profile *profile, uint64_t address)
+{
+    struct location key = {.address = address};
+    const struct location *found =
+        profile->nlocations ? bsearch(&key, profile->locations, profile->nlocations,
+                                      sizeof *profile->locations, text_location_order)
+                            : NULL;
+
+    return found && found->count ? found : NULL;
+}
+
+/* The widest "name+0x…" of the frames from here to the end of the stack, as a multiple of 8. */
+static size_t text_width(const struct profile *profile, const struct names *names, const char *at)
+{
+    size_t width = 0;
+    struct room room;
+    char copy[64];
+
+    for (const char *end; *at == '#'; at = *end ? end + 1 : end) {
+        end = strchrnul(at, '\n');
+        if ((size_t)(end - at) >= sizeof copy)
+            continue;
+        memcpy(copy, at, (size_t)(end - at));
+        copy[end - at] = '\0';
+        const struct location *location =
+            text_room(copy, &room) ? text_find(profile, room.address) : NULL;
+        for (size_t i = 0; location && i < location->count; i++) {
+            const struct names_line *line = &names->lines[location->first + i];
+            size_t len;
+            names_text(names, names->functions[line->function].name, &len);
+            len += (size_t)snprintf(NULL, 0, "+0x%" PRIx32, line->offset);
+            width = len > width ? len : width;
+        }
+    }
+    return (width + 8) / 8 * 8;
+}
+
+static void text_put_stack_line(FILE *out, const struct text_frame *frame, const struct room *room,
+                                uint32_t offset, size_t width)
+{
+    int n = fprintf(out, "#\t0x%" PRIx64 "\t%s+0x%" PRIx32, room->address, frame->name, offset) -
+            (int)snprintf(NULL, 0, "#\t0x%" PRIx64 "\t", room->address);
+
+    if (frame->place[0]) {
+        for (size_t at = (size_t)n; at < width; at = (at + 8) / 8 * 8)
+            fputc('\t', out);
+        fputs(frame->place, out);
+    }
+    fputc('\n', out);
+}
+
+static void text_put_thread_line(FILE *out, const struct text_frame *frame,
+                                 const struct room *room, uint32_t offset, bool last)
+{
+    /* "created by" is about one call: the function that it is in. */
+    if (room->before[0] && !last)
+        return;
+    fprintf(out, "%s%s%s\n\t%s%s+0x%" PRIx32 "\n", room->before, frame->name,
+            room->before[0] ? "" : "(...)", frame->place, frame->place[0] ? " " : "", offset);
+}
+
+static void text_put(FILE *out, const struct names *names, const struct location *location,
+                     const struct room *room, size_t width)
+{
+    struct text_frame frame;
+
+    for (size_t i = 0; i < location->count; i++) {
+        uint32_t offset = names->lines[location->first + i].offset;
+        text_frame_of(&frame, names, location, i);
+        if (room->threads)
+            text_put_thread_line(out, &frame, room, offset, i + 1 == location->count);
+        else
+            text_put_stack_line(out, &frame, room, offset, width);
+    }
+}
+
+static void text_copy(FILE *out, const struct profile *profile, const struct names *names,
+                      char *text)
+{
+    bool threads = strncmp(text, "thread ", strlen("thread ")) == 0 && strstr(text, "]:\n");
+    size_t width = 0;
+    char *at = text, *line;
+    struct room room;
+
+    while (*at) {
+        if (*at == '#' && (at == text || width == 0))
+            width = text_width(profile, names, at);
+        else if (*at != '#')
+            width = 0;
+        line = text_line(&at);
+        if (strcmp(line, map_head) == 0 && threads && profile->named)
+            break;
+        const struct location *location =
+            text_room(line, &room) ? text_find(profile, room.address) : NULL;
+        if (!location) {
+            fprintf(out, "%s\n", line);
+            continue;
+        }
+        if (room.threads && *at == '\t')
+            text_line(&at); /* the place in the file gives way to the line */
+        text_put(out, names, location, &room, width);
+    }
+}
+
+int text_profile_rewrite(const struct profile *profile, const struct names *names, int in, int out)
+{
+    char *text = text_read(in);
+    int error = text ? 0 : -errno, fd = text ? dup(out) : -1;
+    FILE *stream = fd >= 0 ? fdopen(fd, "w") : NULL;
+
+    if (!stream) {
+        error = error ? error : -errno;
+        if (fd >= 0)
+            close(fd);
+        free(text);
+        return error;
+    }
+    text_copy(stream, profile, names, text);
+    error = ferror(stream) ? -EIO : 0;
+    if (fclose(stream) != 0)
+        error = error ? error : -errno;
+    free(text);
+    return error;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * pprof_do() for C, where no compiler puts the labels back when a function is left by an exception,
+ * by pthread_exit or by cancellation.
+ */
+#ifndef PRELOAD_API_DO_H
+#define PRELOAD_API_DO_H
+
+#include "collectors/snapshot.h"
+
+/* Calls f(merged, arg); then, however it ends, the thread carries `before` and the reference to
+ * merged is gone. */
+void api_do(const struct labels *before, const struct labels *merged,
+            void (*f)(const struct labels *, void *), void *arg);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The four rates, which the program may change while it runs. Each returns the previous one; a
+ * negative rate only reads. A profile that PPROF_PROFILES does not name stays off.
+ */
+#include "collectors/cpu.h"
+#include "collectors/heap.h"
+#include "collectors/kinds.h"
+#include "preload/api.h"
+#include "preload/real.h"
+
+#include <errno.h>
+
+enum { CPU_RATE_MAX = 10000 };
+
+long api_set_mem_rate(long rate)
+{
+    long before = (long)heap_rate();
+    bool kept = kinds[KIND_HEAP].enabled || kinds[KIND_ALLOCS].enabled;
+    if (rate >= 0 && kept && real_heap_is_ours()) {
+        heap_set_rate((uint64_t)rate);
+    }
+    return before;
+}
+
+long api_set_block_rate(long rate)
+{
+    (void)rate;
+    return -ENOSYS;
+}
+
+long api_set_mutex_fraction(long rate)
+{
+    (void)rate;
+    return -ENOSYS;
+}
+
+long api_set_cpu_rate(long rate)
+{
+    rate = rate > CPU_RATE_MAX ? CPU_RATE_MAX : rate;
+    return (long)cpu_set_rate(kinds[KIND_CPU].enabled ? rate : -1);
+}
