@@ -29,10 +29,10 @@ enum {
 
 static void find_threads(bool at_dump);
 
-static int64_t period;     /* ns, of new timers; 0 = off */
-static int64_t rate_set;   /* of the profile that goes on from the start, 1/s; 0 = off */
-static int64_t period_set; /* its period, or the last one it had; 0 = it was never on */
-static bool session;       /* there is one */
+static int64_t period;       /* ns, of new timers; 0 = off */
+static int64_t rate_set;     /* of the profile that goes on from the start, 1/s; 0 = off */
+static int64_t period_set;   /* its period, or the last one it had; 0 = it was never on */
+static bool session;         /* there is one */
 static struct lock changing; /* of the rate */
 static bool stopped; /* for good */
 static int signal_used;
@@ -51,9 +51,9 @@ static bool is_off(void)
 
 /* ---- the sampled instant ---- */
 
-/* Claims the periods that have ended but are not credited; how many, and of what length. Two may ask
- * at once: the thread itself, and the one that ends the process. Nothing while the timer is being
- * changed: what is due then is claimed next time. */
+/* Claims the periods that have ended but are not credited; how many, and of what length. Two may
+ * ask at once: the thread itself, and the one that ends the process. Nothing while the timer is
+ * being changed: what is due then is claimed next time. */
 static int64_t claim(struct thread *t, int64_t clock, int64_t *length)
 {
     uint32_t changes = LOAD_ACQUIRE(&t->changes);
@@ -286,8 +286,8 @@ static void credit_debt(struct thread *t, int64_t clock)
         uintptr_t start = (uintptr_t)(t->start ? (void *)t->start : (void *)t->start_c11);
         uintptr_t pcs[2] = {PSEUDO_THREAD_END, start + 1};
         const struct labels *labels = t->foreign ? NULL : labels_of_thread(t);
-        credit(stack_keep(pcs, start ? 2 : 1), t->foreign ? labels_of_process() : labels,
-               length, owed);
+        credit(stack_keep(pcs, start ? 2 : 1), t->foreign ? labels_of_process() : labels, length,
+               owed);
         labels_unref(labels);
     }
 }

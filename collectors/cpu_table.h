@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the cpu profile has counted: a bucket for each stack, label set and period of sampling (which
- * the program may change). Beside the profile that goes on from the start there can be one session,
- * StartCPUProfile's, of the same buckets. Entered by collectors/cpu.c in signal handlers; SIGNAL_SAFE
- * but for the snapshots.
+ * What the cpu profile has counted: a bucket for each stack, label set and period of sampling
+ * (which the program may change). Beside the profile that goes on from the start there can be one
+ * session, StartCPUProfile's, of the same buckets. Entered by collectors/cpu.c in signal handlers;
+ * SIGNAL_SAFE but for the snapshots.
  */
 #ifndef COLLECTORS_CPU_TABLE_H
 #define COLLECTORS_CPU_TABLE_H

@@ -15,25 +15,29 @@
 static const struct labels *process_labels;
 static struct hashset kept;
 
-/* ---- the hot path: two loads, an addition, an exchange, a subtraction ---- */
+/* ---- the hot path ---- */
 
+/* A program goes to and fro between two sets, or between one and none: the reference to the set
+ * that it leaves is kept at hand, so that coming back counts nothing. A handler of the program's
+ * may do the same in the middle of this: each reference that was put in comes out once. */
 void labels_carry(const struct labels *l)
 {
-    labels_ref(l);
-    /* A handler of the program's may do the same in the middle of this: each reference that was
-     * put in comes out once. */
+    const struct labels *spare = sys_swap_own((void *)&self.spare, NULL);
+    if (UNLIKELY(spare != l)) {
+        labels_ref(l);
+        labels_unref(spare);
+    }
     const struct labels *before = sys_swap_own((void *)&self.labels, l);
-    if (self.thread) {
+    if (LIKELY(self.thread)) {
         STORE_RELEASE(&self.thread->labels, self.labels);
     }
-    labels_unref(before);
+    labels_unref(sys_swap_own((void *)&self.spare, before));
 }
 
 void labels_drop(void)
 {
-    if (self.labels) {
-        labels_carry(NULL);
-    }
+    labels_carry(NULL);
+    labels_carry(NULL);
 }
 
 const struct labels *labels_of_thread(struct thread *t)

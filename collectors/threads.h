@@ -11,8 +11,8 @@
 
 enum thread_state {
     THREAD_FREE,
-    THREAD_TAKEN, /* being set up, or of a thread without a timer */
-    THREAD_TIMED, /* has a timer */
+    THREAD_TAKEN,    /* being set up, or of a thread without a timer */
+    THREAD_TIMED,    /* has a timer */
     THREAD_CHANGING, /* it is being given one, or another one */
 };
 

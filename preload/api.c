@@ -4,13 +4,13 @@
  * program's threads, as part of the program: may set errno, and allocates nothing of the program's.
  * A profile is a row of collectors/kinds.h; a label set and a context are both a struct labels.
  */
+#include "preload/api.h"
 #include "collectors/allthreads.h"
 #include "collectors/base/sys.h"
 #include "collectors/custom.h"
 #include "collectors/labels.h"
 #include "collectors/recorded.h"
 #include "collectors/stack.h"
-#include "preload/api.h"
 #include "preload/api_do.h"
 #include "preload/control.h"
 #include "preload/errand.h"
@@ -280,7 +280,8 @@ static void for_labels(const pprof_ctx *ctx, bool (*f)(void *arg, const char *k,
                        void *arg)
 {
     const struct labels *l = labels_in(ctx);
-    for (uint32_t i = 0; l && f && i < l->count && f(arg, l->label[i].key, l->label[i].value); i++) {
+    for (uint32_t i = 0; l && f && i < l->count && f(arg, l->label[i].key, l->label[i].value);
+         i++) {
     }
 }
 

@@ -3,8 +3,8 @@
  * See api_do.h. The frame of api_do_call() has a personality routine of ours: in the cleanup phase
  * of an unwinding it puts the labels back and lets the unwinding go on. So there is no landing pad
  * and nothing of libgcc's to depend on. Which call it is about, the routine knows from a list that
- * each thread keeps on its stack, the innermost call first; what a longjmp has left in it lies below
- * the frame that makes the next entry, and is taken out there.
+ * each thread keeps on its stack, the innermost call first; what a longjmp has left in it lies
+ * below the frame that makes the next entry, and is taken out there.
  */
 #include "preload/api_do.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * See errand.h. Two processes, as the scribe has them: the keeper is the program's child, without an
- * exit signal, and ignores the end of its own, so that the CPU time of the one who works never comes
- * to be the program's. They share a table of descriptors with nothing in it but the program's one
- * and what they open.
+ * See errand.h. Two processes, as the scribe has them: the keeper is the program's child, without
+ * an exit signal, and ignores the end of its own, so that the CPU time of the one who works never
+ * comes to be the program's. They share a table of descriptors with nothing in it but the program's
+ * one and what they open.
  */
 #include "preload/errand.h"
 
@@ -189,6 +189,9 @@ static void worker_main(void *arg)
 {
     struct trip *t = arg;
     const struct sched_param none = {0};
+    const uint64_t by_default[4] = {0}; /* as the kernel has an action */
+    sys_call4(SYS_rt_sigaction, SIGCHLD, by_default, NULL,
+              8); /* how the helper ended matters here */
     sys_call3(SYS_sched_setscheduler, 0, SCHED_OTHER, &none); /* not with a real-time program's */
     sys_call2(SYS_prctl, PR_SET_NAME, "pprof-scribe");
     work(t->errand, true);
@@ -239,8 +242,8 @@ static void work_here(void *errand)
     work(errand, false);
 }
 
-/* A pipe that nobody reads is an error of the call here, as it is in a process of ours; not a signal
- * that ends the program. */
+/* A pipe that nobody reads is an error of the call here, as it is in a process of ours; not a
+ * signal that ends the program. */
 static void do_it_here(struct errand *e)
 {
     uint64_t pipe = 1ULL << (SIGPIPE - 1);

@@ -20,8 +20,8 @@ struct errand {
     int result; /* -errno, 0; set by the one who does it */
 };
 
-/* Does it, in any thread of the program; 0 or the first -errno, also of a write. Where no process can
- * be had, the caller's thread does it itself, without names. */
+/* Does it, in any thread of the program; 0 or the first -errno, also of a write. Where no process
+ * can be had, the caller's thread does it itself, without names. */
 MUST_CHECK int errand_run(struct errand *e);
 
 #endif

@@ -63,7 +63,8 @@ struct pprofinject_api {
     int (*dump)(void);
 };
 
-#define PPROF_INLINE static __inline__ __attribute__((always_inline, unused))
+/* Part of the line that calls it, also to who reads the debug information. */
+#define PPROF_INLINE static __inline__ __attribute__((always_inline, artificial, unused))
 
 #ifdef PPROFINJECT_DISABLE
 
@@ -119,8 +120,8 @@ PPROF_INLINE bool pprof_active(void)
 
 /* ---- profiles ---- */
 
-/* StartCPUProfile. -EBUSY while such a session runs; the profile that the library takes by itself is
- * none. */
+/* StartCPUProfile. -EBUSY while such a session runs; the profile that the library takes by itself
+ * is none. */
 PPROF_INLINE int pprof_start_cpu_profile(int fd)
 {
     PPROF_CALL(start_cpu_profile(fd), -ENOSYS);
@@ -158,8 +159,8 @@ PPROF_INLINE size_t pprof_profiles(pprof_profile **out, size_t cap)
 }
 
 /* Add. skip 0: the caller's line is the leaf. -EEXIST: the key is in; -EPERM: a predefined profile.
- * A skip beyond the stack still counts. Frames are functions as called: inlined ones are part of the
- * one they are in. */
+ * A skip beyond the stack still counts. Frames are functions as called: inlined ones are part of
+ * the one they are in. */
 PPROF_INLINE int pprof_profile_add(pprof_profile *profile, const void *key, int skip)
 {
     PPROF_CALL(profile_add(profile, key, skip), -ENOSYS);
@@ -184,8 +185,8 @@ PPROF_INLINE const char *pprof_profile_name(pprof_profile *profile)
     PPROF_CALL_POINTER(profile_name(profile));
 }
 
-/* WriteTo, with names. debug 0: gzip'ed protobuf; 1: text; 2: goroutine as a crash report, the others
- * as 1. The first error of a write. */
+/* WriteTo, with names. debug 0: gzip'ed protobuf; 1: text; 2: goroutine as a crash report, the
+ * others as 1. The first error of a write. */
 PPROF_INLINE int pprof_profile_write_to(pprof_profile *profile, int fd, int debug)
 {
     PPROF_CALL(profile_write_to(profile, fd, debug), -ENOSYS);
@@ -211,10 +212,7 @@ __attribute__((unused, sentinel)) static pprof_labelset *pprof_labels(const char
 }
 
 /* Only for a set that was not handed on. */
-PPROF_INLINE void pprof_labelset_free(pprof_labelset *set)
-{
-    PPROF_CALL_VOID(labelset_free(set))
-}
+PPROF_INLINE void pprof_labelset_free(pprof_labelset *set){PPROF_CALL_VOID(labelset_free(set))}
 
 /* WithLabels. Takes the set, also when it fails. ctx NULL = no labels. */
 PPROF_INLINE pprof_ctx *pprof_with_labels(const pprof_ctx *ctx, pprof_labelset *set)
@@ -223,10 +221,7 @@ PPROF_INLINE pprof_ctx *pprof_with_labels(const pprof_ctx *ctx, pprof_labelset *
 }
 
 /* Threads that carry it hold their own reference. */
-PPROF_INLINE void pprof_ctx_free(pprof_ctx *ctx)
-{
-    PPROF_CALL_VOID(ctx_free(ctx))
-}
+PPROF_INLINE void pprof_ctx_free(pprof_ctx *ctx){PPROF_CALL_VOID(ctx_free(ctx))}
 
 /* Label. NULL = absent; lives as long as the ctx. */
 PPROF_INLINE const char *pprof_label(const pprof_ctx *ctx, const char *key)
@@ -236,10 +231,8 @@ PPROF_INLINE const char *pprof_label(const pprof_ctx *ctx, const char *key)
 
 /* ForLabels, by key, until f returns false. */
 PPROF_INLINE void pprof_for_labels(const pprof_ctx *ctx,
-                                   bool (*f)(void *arg, const char *k, const char *v), void *arg)
-{
-    PPROF_CALL_VOID(for_labels(ctx, f, arg))
-}
+                                   bool (*f)(void *arg, const char *k, const char *v),
+                                   void *arg){PPROF_CALL_VOID(for_labels(ctx, f, arg))}
 
 /* SetGoroutineLabels. NULL clears. */
 PPROF_INLINE void pprof_set_thread_labels(const pprof_ctx *ctx)

@@ -38,8 +38,8 @@ SIGNAL_SAFE bool scribe_is_due(void);
 SIGNAL_SAFE void scribe_reap(void);
 
 /* What a process that shares our memory stands on: a mapping of so many bytes, of which the first
- * scribe_stack_bytes() are the stack; behind it scribe_block() makes the thread block and returns the
- * thread pointer. */
+ * scribe_stack_bytes() are the stack; behind it scribe_block() makes the thread block and returns
+ * the thread pointer. */
 size_t scribe_block_bytes(void);
 size_t scribe_stack_bytes(void);
 uintptr_t scribe_block(char *memory);

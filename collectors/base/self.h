@@ -30,6 +30,7 @@ struct self {
     uint32_t trail;              /* the number of its last walk's trail; 0 = none yet */
     uint32_t depth;              /* > 0 while inside the profiler: nested events are not sampled */
     const struct labels *labels; /* that its samples carry; NULL = none */
+    const struct labels *spare;  /* that it carried before, with the reference: labels.c */
     struct api_call *calls;      /* of pprof_do() that are under way: preload/api_do.c */
     uint64_t fork_mask;          /* the signal mask before the fork handlers that are running */
     uint64_t wait_random;        /* state of the generator for waits; 0 = not yet seeded */

@@ -160,6 +160,17 @@ static const struct symbol *module_entry_symbol(struct reading *r, Dwarf_Die *di
     return symbol && symbol->start == entry + r->dwarf_bias ? symbol : NULL;
 }
 
+/* A wrapper that its author wants to be taken for part of its caller: attribute artificial. */
+static bool module_is_artificial(Dwarf_Die *die)
+{
+    Dwarf_Attribute attribute;
+    bool artificial = false;
+
+    return dwarf_formflag(dwarf_attr_integrate(die, DW_AT_artificial, &attribute), &artificial) ==
+               0 &&
+           artificial;
+}
+
 /* `unit` has the lines, `tree` the entries: not the same with split DWARF. */
 static int module_put_chain(struct reading *r, const struct spot *spot,
                             const struct scope_chain *chain, Dwarf_Die *unit, Dwarf_Die *tree)
@@ -174,8 +185,12 @@ static int module_put_chain(struct reading *r, const struct spot *spot,
 
     if (row && dwarf_lineno(row, &row_line) == 0 && row_line > 0)
         line = (uint64_t)row_line;
-    for (size_t i = chain->n; i-- > 0; n++) {
+    for (size_t i = chain->n; i-- > 0;) {
         Dwarf_Die *die = &chain->dies[i];
+        if (i > 0 && module_is_artificial(die)) {
+            module_call_site(die, tree, &file, &line);
+            continue;
+        }
         const struct symbol *symbol = i == 0 ? module_entry_symbol(r, die) : NULL;
         const struct die_name *name = die_name(&r->die_names, die, symbol);
         if (!name)
@@ -193,6 +208,7 @@ static int module_put_chain(struct reading *r, const struct spot *spot,
                                    .start_line = strcmp(file, name->file) ? 0 : name->start_line};
         if (dwarf_entrypc(&chain->dies[0], &entry) == 0 && chain->pc >= entry)
             frames[n].offset = (uint32_t)(chain->pc - entry);
+        n++;
         if (i > 0)
             module_call_site(die, tree, &file, &line);
     }

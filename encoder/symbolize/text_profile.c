@@ -21,7 +21,7 @@
 
 static const char map_head[] = "--- Memory map: ---";
 
-struct room { /* for names, in a line */
+struct room {           /* for names, in a line */
     const char *before; /* what stands before the address */
     uint64_t address;
     bool threads; /* of debug=2: the line below goes with it */
@@ -192,10 +192,10 @@ static void text_frame_of(struct text_frame *frame, const struct names *names,
 static const struct location *text_find(const struct profile *profile, uint64_t address)
 {
     struct location key = {.address = address};
-    const struct location *found =
-        profile->nlocations ? bsearch(&key, profile->locations, profile->nlocations,
-                                      sizeof *profile->locations, text_location_order)
-                            : NULL;
+    const struct location *found = profile->nlocations
+                                       ? bsearch(&key, profile->locations, profile->nlocations,
+                                                 sizeof *profile->locations, text_location_order)
+                                       : NULL;
 
     return found && found->count ? found : NULL;
 }
@@ -240,8 +240,8 @@ static void text_put_stack_line(FILE *out, const struct text_frame *frame, const
     fputc('\n', out);
 }
 
-static void text_put_thread_line(FILE *out, const struct text_frame *frame,
-                                 const struct room *room, uint32_t offset, bool last)
+static void text_put_thread_line(FILE *out, const struct text_frame *frame, const struct room *room,
+                                 uint32_t offset, bool last)
 {
     /* "created by" is about one call: the function that it is in. */
     if (room->before[0] && !last)
