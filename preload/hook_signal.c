@@ -144,6 +144,14 @@ static BELOW_PROGRAM void call_program(struct disposition *d, int sig, siginfo_t
     }
 }
 
+/* Where a user's signals that wait are limited (RLIMIT_SIGPENDING), the kernel delivers without what
+ * was sent along, as from nobody: it may be one that asks a thread where it is. Nobody is to die of
+ * that; one that root has sent from outside of the pid namespace looks the same. */
+static bool came_without_word(const siginfo_t *info)
+{
+    return info->si_code == SI_USER && info->si_pid == 0 && info->si_uid == 0;
+}
+
 static BELOW_PROGRAM void on_prof(int sig, siginfo_t *info, void *context)
 {
     bool asked = allthreads_signal(info, context);
@@ -163,7 +171,10 @@ static BELOW_PROGRAM void on_prof(int sig, siginfo_t *info, void *context)
         hook_sigmask_defer(info, context);
         return;
     }
-    call_program(&owned[PROF], sig, info, context);
+    struct sigaction act = disposition_read(&owned[PROF]);
+    if (is_function(&act) || !came_without_word(info)) {
+        call_program(&owned[PROF], sig, info, context);
+    }
 }
 
 static BELOW_PROGRAM void on_dump(int sig, siginfo_t *info, void *context)

@@ -41,7 +41,7 @@ enum {
     REQUEST = 8,
     NUMBERS = UINT32_MAX / REQUEST, /* mask */
     TO_BE_BORN = INT32_MAX,         /* for a tid */
-    BACKLOG = 64, /* requests that are served one by one; more of them at once are one */
+    BACKLOG = 256, /* requests that are served one by one; more of them at once are one */
 };
 
 static struct block {

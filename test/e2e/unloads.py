@@ -22,7 +22,7 @@ void *volatile %(name)s_kept;
 static __attribute__((noinline)) void *%(name)s_inner(int n) { void *p = malloc(n); %(name)s_kept = p; return p; }
 void %(name)s(void) { if (%(name)s_inner(1000)) %(name)s_kept = 0; }
 """
-RATE_1 = {"PPROF_MEM_RATE": "1", "PPROF_PROFILES": "heap,allocs,cpu"}
+RATE_1 = {"PPROF_MEM_RATE": "1"}
 LOOPS = 3000
 
 HERE = folder()
