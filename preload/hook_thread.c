@@ -2,9 +2,9 @@
  *
  * Threads, as the program makes them: the creator takes a row of the registry and passes it to a
  * start routine of ours, which learns the thread's stack, starts its timer and calls the program's.
- * The end is noticed in a destructor of thread-specific data, which runs after a return, after
- * pthread_exit and after cancellation alike; it puts itself off to a late round, so that what the
- * program's own destructors burn is still counted.
+ * The end is noticed in a destructor of thread-specific data (hook_key.c), which runs after a
+ * return, after pthread_exit and after cancellation alike; it puts itself off to a late round, so
+ * that what the program's own destructors burn is still counted.
  *
  * No allocation: a row is there or the thread runs unregistered (the next scan finds it).
  */
@@ -26,12 +26,11 @@
 enum { LATE_ROUND = 2 }; /* of PTHREAD_DESTRUCTOR_ITERATIONS = 4, counted from 0 */
 
 static bool active;
-static bool have_key;
-static pthread_key_t end_key;
 
 /* ---- the thread's side ---- */
 
-static void thread_begin(struct thread *t)
+/* Whether its end will be noticed. */
+static bool thread_begin(struct thread *t)
 {
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
     uintptr_t top = (uintptr_t)__builtin_thread_pointer(); /* glibc: the block above the stack */
@@ -46,37 +45,48 @@ static void thread_begin(struct thread *t)
     self.labels = t->labels;
     hook_sigmask_thread_begin();
     cpu_thread_begin(t);
-    if (have_key) {
-        pthread_setspecific(end_key, t);
-    }
+    return hook_key_set(t);
 }
 
-static void thread_end(void *row)
+static void thread_over(struct thread *t)
 {
-    struct thread *t = row;
-    if (t->rounds++ < LATE_ROUND && pthread_setspecific(end_key, t) == 0) {
-        return;
-    }
     contention_thread_end();
-    if (self.thread == t) { /* else: a fork happened in a destructor, and the row is gone */
+    if (self.thread == t) { /* else: a fork happened meanwhile, and the row is gone */
         self.thread = NULL;
         cpu_thread_end(t);
         labels_drop();
     }
 }
 
+static void thread_end(void *row)
+{
+    struct thread *t = row;
+    if (t->rounds++ < LATE_ROUND && hook_key_set(t)) {
+        return;
+    }
+    thread_over(t);
+}
+
 static BELOW_PROGRAM void *thread_main(void *row)
 {
     struct thread *t = row;
-    thread_begin(t);
-    return t->start(t->start_arg);
+    if (LIKELY(thread_begin(t))) {
+        return t->start(t->start_arg);
+    }
+    void *result = t->start(t->start_arg);
+    thread_over(t);
+    return result;
 }
 
 static BELOW_PROGRAM int thread_main_c11(void *row)
 {
     struct thread *t = row;
-    thread_begin(t);
-    return t->start_c11(t->start_arg);
+    if (LIKELY(thread_begin(t))) {
+        return t->start_c11(t->start_arg);
+    }
+    int result = t->start_c11(t->start_arg);
+    thread_over(t);
+    return result;
 }
 
 /* ---- the creator's side ---- */
@@ -209,7 +219,7 @@ void hook_thread_main_stack(char *const *argv)
 
 void hook_thread_start(void)
 {
-    have_key = pthread_key_create(&end_key, thread_end) == 0;
+    hook_key_start(thread_end);
     STORE(&active, true);
 }
 

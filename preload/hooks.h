@@ -22,6 +22,11 @@ void hook_thread_stop(void);
 /* Where the main thread's stack lies: argv is at its upper end. */
 void hook_thread_main_stack(char *const *argv);
 
+/* hook_key.c: the key whose destructor is called at the end of a thread that it was set in. */
+void hook_key_start(void (*at_end)(void *value));
+/* Sets it in this thread. False: there is none; the program needed them all. */
+bool hook_key_set(void *value);
+
 /* hook_signal.c: takes SIGPROF and the dump signal (0 = none) over from the program, and TERM, INT
  * and HUP while they are at their default. */
 void hook_signal_start(int dump_signal, bool dump_at_end);

@@ -151,6 +151,18 @@ static int boot_thrd_create(thrd_t *thread, thrd_start_t fn, void *arg)
     return real_other.thrd_create(thread, fn, arg);
 }
 
+static int boot_pthread_key_create(pthread_key_t *key, void (*destructor)(void *))
+{
+    real_start();
+    return real_other.pthread_key_create(key, destructor);
+}
+
+static int boot_tss_create(tss_t *key, tss_dtor_t destructor)
+{
+    real_start();
+    return real_other.tss_create(key, destructor);
+}
+
 static int boot_clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
 {
     va_list more;
@@ -372,6 +384,8 @@ _Static_assert(sizeof(struct real_alloc) == CACHE_LINE, "the hot pointers are on
 struct real_other real_other = {
     .pthread_create = boot_pthread_create,
     .thrd_create = boot_thrd_create,
+    .pthread_key_create = boot_pthread_key_create,
+    .tss_create = boot_tss_create,
     .clone = boot_clone,
     .sigaction = boot_sigaction,
     .signal = boot_signal,
@@ -472,6 +486,8 @@ void real_start(void)
     LOOK_UP_VERSION(real_alloc.malloc_usable_size, "malloc_usable_size", "GLIBC_2.2.5");
     LOOK_UP(real_other.pthread_create, "pthread_create");
     LOOK_UP(real_other.thrd_create, "thrd_create");
+    LOOK_UP(real_other.pthread_key_create, "pthread_key_create");
+    LOOK_UP(real_other.tss_create, "tss_create");
     LOOK_UP(real_other.clone, "clone");
     LOOK_UP(real_other.sigaction, "sigaction");
     LOOK_UP(real_other.signal, "signal");

@@ -38,6 +38,8 @@ extern HIDDEN struct real_alloc real_alloc;
 struct real_other {
     int (*pthread_create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
     int (*thrd_create)(thrd_t *, thrd_start_t, void *);
+    int (*pthread_key_create)(pthread_key_t *, void (*)(void *));
+    int (*tss_create)(tss_t *, tss_dtor_t);
     int (*clone)(int (*)(void *), void *, int, void *, ...);
     int (*sigaction)(int, const struct sigaction *, struct sigaction *);
     sighandler_t (*signal)(int, sighandler_t);
