@@ -38,6 +38,7 @@ struct taking {
     int pid, how, me;
     const struct stack *caller;
     struct snapshot_thread **asked; /* those that are to be sent a signal */
+    int64_t *asked_clock;           /* their CPU clocks when they were first seen */
     size_t asks;
     bool may_ask;
     int64_t now; /* on the scheduler's clock, ms; -1 = not known */
@@ -208,21 +209,50 @@ static bool may_be_asked(const struct taking *k, int tid)
     return k->may_ask && !procfs_blocks(k->pid, tid, allthreads_ask_signal());
 }
 
-/* A thread whose stack procfs does not give, or not to its end. */
-static void consider_asking(struct taking *k, struct snapshot_thread *t, enum sleeper how)
+static void ask_later(struct taking *k, struct snapshot_thread *t, int64_t clock)
 {
-    char state = procfs_state(k->pid, t->tid);
-    if (how == RUNS && (state == 'S' || state == 'D')) { /* it has fallen asleep since */
-        how = read_sleeper(k, t, threads_by_tid(t->tid));
-        if (how == SLEEPS) {
-            return;
+    k->asked_clock[k->asks] = clock;
+    k->asked[k->asks++] = t;
+}
+
+/* One that runs at the moment may be a sleeper that has just woken up, or is about to lie down: a
+ * signal that it takes with it into its next wait would end that. So it is looked at again, until
+ * it sleeps, or has spent enough CPU time to be taken for one that works (one that waits for a
+ * processor does neither, for a while). Those that are left in k->asked are to be asked. */
+static void settle_runners(struct taking *k)
+{
+    enum { NAP_NS = 200000, WORKS_NS = 50000, AT_MOST_NS = 60000000 };
+    const struct timespec nap = {0, NAP_NS};
+    const int64_t until = sys_clock_ns(CLOCK_MONOTONIC) + AT_MOST_NS;
+    size_t sure = 0; /* in front */
+    for (int round = 0; sure < k->asks && sys_clock_ns(CLOCK_MONOTONIC) < until; round++) {
+        for (size_t i = sure; i < k->asks; i++) {
+            struct snapshot_thread *t = k->asked[i];
+            int64_t clock = cpu_clock(k, t->tid);
+            bool works = k->pid ? round > 2 : clock - k->asked_clock[i] > WORKS_NS;
+            bool cut = t->stack != NULL; /* it sleeps, but its stack is cut short */
+            if (!works && !cut && read_sleeper(k, t, threads_by_tid(t->tid)) == SLEEPS) {
+                k->asked[i] = k->asked[--k->asks];
+                k->asked_clock[i--] = k->asked_clock[k->asks];
+            } else if (works || t->stack) {
+                k->asked[i] = k->asked[sure];
+                k->asked_clock[i] = k->asked_clock[sure];
+                k->asked[sure++] = t;
+            }
+        }
+        if (sure < k->asks) {
+            sys_call2(SYS_nanosleep, &nap, NULL);
         }
     }
-    bool answers = state == 'R' || state == 'S'; /* none that is stopped or cannot be woken */
-    bool worthwhile = state == 'R' || t->stack;  /* a sleeper is woken for a better stack alone */
-    if (answers && worthwhile && may_be_asked(k, t->tid)) {
-        k->asked[k->asks++] = t;
+    /* None that is stopped, cannot be woken, or is deaf. */
+    size_t kept = 0;
+    for (size_t i = 0; i < k->asks; i++) {
+        char state = procfs_state(k->pid, k->asked[i]->tid);
+        if ((state == 'R' || state == 'S') && may_be_asked(k, k->asked[i]->tid)) {
+            k->asked[kept++] = k->asked[i];
+        }
     }
+    k->asks = kept;
 }
 
 static void take_thread(int tid, void *arg)
@@ -246,8 +276,8 @@ static void take_thread(int tid, void *arg)
         if (how == GONE || state == '\0' || state == 'Z' || state == 'X') {
             return;
         }
-        if (how != SLEEPS) {
-            consider_asking(k, t, how);
+        if (how == RUNS || (how == UNKNOWN && (t->stack || state == 'R'))) {
+            ask_later(k, t, cpu_clock(k, tid));
         }
     }
     a->count++;
@@ -281,6 +311,7 @@ static void take_all(void *arg)
     struct taking *k = arg;
     struct allthreads *a = k->made;
     procfs_threads(k->pid, take_thread, k);
+    settle_runners(k);
     if (k->asks) {
         allthreads_ask(k->pid ? k->pid : sys_getpid(), k->asked, k->asks);
     }
@@ -297,9 +328,9 @@ static struct allthreads *take(int pid, int how, const struct stack *caller, boo
 {
     int alive = pid ? 1 << 10 : threads_alive();
     size_t cap = (size_t)(alive > 0 ? alive : 1) + 64; /* room for those that come meanwhile */
-    /* The list, and behind it room for as many pointers. */
+    /* The list, and behind it room for as many pointers and clocks. */
     size_t list = sizeof(struct allthreads) + cap * sizeof(struct snapshot_thread);
-    size_t bytes = list + cap * sizeof(struct snapshot_thread *);
+    size_t bytes = list + cap * (sizeof(struct snapshot_thread *) + sizeof(int64_t));
     struct allthreads *a = sys_map(bytes);
     struct taking *k = a ? sys_map(sizeof *k) : NULL;
     if (!k) {
@@ -316,6 +347,7 @@ static struct allthreads *take(int pid, int how, const struct stack *caller, boo
     k->me = caller ? sys_gettid() : 0;
     k->caller = caller;
     k->asked = (struct snapshot_thread **)(void *)((char *)a + list);
+    k->asked_clock = (int64_t *)(void *)(k->asked + cap);
     sys_call_on_stack(take_all, k, k->stack + OWN_STACK);
     sys_unmap(k, sizeof *k);
     if (a->count == 0) {

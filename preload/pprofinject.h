@@ -99,6 +99,12 @@ PPROF_INLINE const struct pprofinject_api *pprofinject_api_find(void)
 #define PPROF_CALL(call, otherwise)                                                                \
     const struct pprofinject_api *api = pprofinject_api_find();                                    \
     return api ? api->call : (otherwise)
+/* The caller stays on the stack: no jump in place of the call. */
+#define PPROF_CALL_FROM_HERE(call)                                                                 \
+    const struct pprofinject_api *api = pprofinject_api_find();                                    \
+    int result = api ? api->call : -ENOSYS;                                                        \
+    __asm__ __volatile__("" : "+r"(result));                                                       \
+    return result
 #define PPROF_CALL_POINTER(call)                                                                   \
     const struct pprofinject_api *api = pprofinject_api_find();                                    \
     if (api) {                                                                                     \
@@ -163,7 +169,7 @@ PPROF_INLINE size_t pprof_profiles(pprof_profile **out, size_t cap)
  * the one they are in. */
 PPROF_INLINE int pprof_profile_add(pprof_profile *profile, const void *key, int skip)
 {
-    PPROF_CALL(profile_add(profile, key, skip), -ENOSYS);
+    PPROF_CALL_FROM_HERE(profile_add(profile, key, skip));
 }
 
 /* Remove. A key that is not in is 0; -EPERM: a predefined profile. */
@@ -189,7 +195,7 @@ PPROF_INLINE const char *pprof_profile_name(pprof_profile *profile)
  * others as 1. The first error of a write. */
 PPROF_INLINE int pprof_profile_write_to(pprof_profile *profile, int fd, int debug)
 {
-    PPROF_CALL(profile_write_to(profile, fd, debug), -ENOSYS);
+    PPROF_CALL_FROM_HERE(profile_write_to(profile, fd, debug));
 }
 
 /* ---- labels ---- */
@@ -272,6 +278,7 @@ PPROF_INLINE void pprof_do(const pprof_ctx *ctx, pprof_labelset *set,
     }
 #else
     api->do_call(ctx, set, f, arg);
+    __asm__ __volatile__("");
 #endif
 }
 
@@ -304,10 +311,11 @@ PPROF_INLINE long pprof_set_cpu_profile_rate(long rate)
 /* A set of all profiles, as the dump signal makes; returns when the raw files are complete. */
 PPROF_INLINE int pprof_dump(void)
 {
-    PPROF_CALL(dump(), -ENOSYS);
+    PPROF_CALL_FROM_HERE(dump());
 }
 
 #undef PPROF_CALL
+#undef PPROF_CALL_FROM_HERE
 #undef PPROF_CALL_POINTER
 #undef PPROF_CALL_VOID
 
