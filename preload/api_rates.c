@@ -3,13 +3,12 @@
  * The four rates, which the program may change while it runs. Each returns the previous one; a
  * negative rate only reads. A profile that PPROF_PROFILES does not name stays off.
  */
+#include "collectors/contention.h"
 #include "collectors/cpu.h"
 #include "collectors/heap.h"
 #include "collectors/kinds.h"
 #include "preload/api.h"
 #include "preload/real.h"
-
-#include <errno.h>
 
 enum { CPU_RATE_MAX = 10000 };
 
@@ -25,14 +24,12 @@ long api_set_mem_rate(long rate)
 
 long api_set_block_rate(long rate)
 {
-    (void)rate;
-    return -ENOSYS;
+    return (long)contention_set_block_rate(kinds[KIND_BLOCK].enabled ? rate : -1);
 }
 
 long api_set_mutex_fraction(long rate)
 {
-    (void)rate;
-    return -ENOSYS;
+    return (long)contention_set_mutex_fraction(kinds[KIND_MUTEX].enabled ? rate : -1);
 }
 
 long api_set_cpu_rate(long rate)

@@ -241,10 +241,10 @@ static void text_put_stack_line(FILE *out, const struct text_frame *frame, const
 }
 
 static void text_put_thread_line(FILE *out, const struct text_frame *frame, const struct room *room,
-                                 uint32_t offset, bool last)
+                                 uint32_t offset, bool first)
 {
-    /* "created by" is about one call: the function that it is in. */
-    if (room->before[0] && !last)
+    /* "created by" is about one call: the function that it stands in. */
+    if (room->before[0] && !first)
         return;
     fprintf(out, "%s%s%s\n\t%s%s+0x%" PRIx32 "\n", room->before, frame->name,
             room->before[0] ? "" : "(...)", frame->place, frame->place[0] ? " " : "", offset);
@@ -259,7 +259,7 @@ static void text_put(FILE *out, const struct names *names, const struct location
         uint32_t offset = names->lines[location->first + i].offset;
         text_frame_of(&frame, names, location, i);
         if (room->threads)
-            text_put_thread_line(out, &frame, room, offset, i + 1 == location->count);
+            text_put_thread_line(out, &frame, room, offset, i == 0);
         else
             text_put_stack_line(out, &frame, room, offset, width);
     }

@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 from harness import ROOT, Failure, case, finish, folder, inject, ok
@@ -57,7 +58,7 @@ def judge(kind: str, text: Path, proto: Profile) -> None:
     wrong = {n: (rows.get(n), v) for n, v in sums.items() if v and abs(rows.get(n, 0) - v) > max(0.06 * v, slack)}
     ok(f"{kind}: the same functions", not wrong, sorted(sums), wrong)
     content = text.read_text()
-    ok(f"{kind}: its head", re.match(HEADS.get(kind, rf"{kind} profile: total \d+\n"), content) is not None, content[:80])
+    ok(f"{kind}: its head", re.match(HEADS.get(kind, rf"{unquote(kind)} profile: total \d+\n"), content) is not None, content[:80])
     frame = re.search(r"^#\t0x[0-9a-f]+\t\S+\+0x[0-9a-f]+\t+\S+texts\.c:\d+$", content, re.M)
     ok(f"{kind}: function + offset, file:line", not want or frame is not None, "", content[:400])
     ok(f"{kind}: the memory map", "\n--- Memory map: ---\n" in content)
@@ -66,7 +67,7 @@ def judge(kind: str, text: Path, proto: Profile) -> None:
 def main() -> None:
     exe = folder() / "texts"
     source = str(ROOT / "test/programs/texts.c")
-    flags = ["-O1", "-g", "-pthread", "-fno-reorder-functions", "-fno-optimize-sibling-calls", f"-I{ROOT}"]
+    flags = ["-O1", "-g", "-pthread", "-fno-reorder-functions", "-fno-optimize-sibling-calls", "-D_GNU_SOURCE", f"-I{ROOT}"]
     built = subprocess.run(["gcc", *flags, source, "-o", str(exe)], capture_output=True, text=True)
     if built.returncode:
         raise Failure(built.stderr)
@@ -78,7 +79,7 @@ def main() -> None:
         judge(kind, path.with_name(path.name.replace(".pb.gz", ".txt")), load(path))
     ok("all of them", len(files) >= 6, [p.name for p in files])
     labels = [p.read_text() for p in run.out.glob("*.001.goroutine.txt")]
-    ok("labels", labels and '\n# labels: {"route":"/a \\"quoted\\""}\n' in labels[0], labels)
+    ok("labels", labels and '\n# labels: {"route":"/a \\"quoted\\""}\n' in labels[0], "", labels)
 
 
 with case("texts"):

@@ -82,7 +82,8 @@ static void custom(void)
     must(!pprof_new_profile(NULL) && errno == EINVAL, "new NULL");
     errno = 0;
     must(!pprof_new_profile("") && errno == EINVAL, "new empty");
-    static const char *const taken[] = {"cpu", "heap", "allocs", "threadcreate", "goroutine"};
+    static const char *const taken[] = {"cpu",   "heap",         "allocs",   "block",
+                                        "mutex", "threadcreate", "goroutine"};
     for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
         errno = 0;
         must(!pprof_new_profile(taken[i]) && errno == EEXIST, taken[i]);
@@ -109,7 +110,8 @@ static void custom(void)
 
 static void predefined(void)
 {
-    static const char *const names[] = {"allocs", "goroutine", "heap", "threadcreate"};
+    static const char *const names[] = {"allocs", "block", "goroutine",
+                                        "heap",   "mutex", "threadcreate"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         pprof_profile *p = pprof_lookup(names[i]);
         must(p && strcmp(pprof_profile_name(p), names[i]) == 0, names[i]);
@@ -130,7 +132,7 @@ static void predefined(void)
     must(!pprof_lookup(NULL) && errno == EINVAL, "lookup NULL");
     pprof_profile *all[32] = {NULL};
     size_t n = pprof_profiles(all, 32);
-    must(n >= 5 && n < 32 && pprof_profiles(NULL, 0) == n, "profiles");
+    must(n == 7 && n < 32 && pprof_profiles(NULL, 0) == n, "profiles");
     for (size_t i = 1; i < n; i++)
         must(strcmp(pprof_profile_name(all[i - 1]), pprof_profile_name(all[i])) < 0, "by name");
     pprof_profile *first[2] = {NULL, NULL};
@@ -252,8 +254,11 @@ static void rates(void)
     must(pprof_set_cpu_profile_rate(250) == cpu && pprof_set_cpu_profile_rate(cpu) == 250, "cpu");
     must(pprof_set_cpu_profile_rate(-5) == cpu, "cpu again");
     long block = pprof_set_block_profile_rate(-1), mutex = pprof_set_mutex_profile_fraction(-1);
-    must(pprof_set_block_profile_rate(-1) == block, "block");
-    must(pprof_set_mutex_profile_fraction(-1) == mutex, "mutex");
+    must(block == 10000 && mutex == 1, "the defaults");
+    must(pprof_set_block_profile_rate(7) == block && pprof_set_block_profile_rate(block) == 7,
+         "block");
+    must(pprof_set_mutex_profile_fraction(3) == 1 && pprof_set_mutex_profile_fraction(1) == 3,
+         "mutex");
 }
 
 static void sigpipe(int sig)
