@@ -101,7 +101,11 @@ void contention_wait_begins(struct contention_wait *w, const void *lock)
         return;
     }
     w->began = ticks_now();
-    if (lock && LOAD(&mutex.rate) > 0) {
+    if (!lock) {
+        return;
+    }
+    waiters_note(lock);
+    if (LOAD(&mutex.rate) > 0) {
         self.waits_busy = true;
         if (self.waiting) { /* it was jumped out of */
             unregister(self.waiting, self.waiting_since);

@@ -41,7 +41,7 @@ static struct wait_bucket *bucket_lock(const void *lock)
     }
     if (LOAD(&b->lost) || !lock_try_for(&b->lock, PATIENCE)) {
         STORE(&b->lost, 1);
-        STORE(&waiters_count[b - buckets], 0);
+        STORE(&waiters_count[b - buckets], 1);
         return NULL;
     }
     return b;
@@ -94,7 +94,7 @@ bool waiters_enter(const void *lock, uint64_t now)
     if (e) {
         e->n++;
         e->since += now;
-        STORE(&waiters_count[b - buckets], waiters_count[b - buckets] + 1);
+        ADD(&waiters_count[b - buckets], WAITER);
         STORE(&used, true);
     }
     lock_drop(&b->lock);
@@ -111,7 +111,7 @@ void waiters_leave(const void *lock, uint64_t began)
     if (e && e->n > 0) { /* else: it began before a fork, in the parent */
         e->n--;
         e->since -= began > e->last ? began : e->last;
-        STORE(&waiters_count[b - buckets], waiters_count[b - buckets] - 1);
+        ADD(&waiters_count[b - buckets], (uint32_t)-WAITER);
         entry_drop(e);
     }
     lock_drop(&b->lock);

@@ -18,8 +18,9 @@
 
 #include "collectors/base/abi.h"
 
-enum { WAITERS_BITS = 10 };
-extern HIDDEN uint32_t waiters_count[1 << WAITERS_BITS]; /* waiters in each bucket */
+enum { WAITERS_BITS = 10, WAITER = 2 };
+/* Of each bucket: waiters × WAITER, plus 1 if there has ever been one. */
+extern HIDDEN uint32_t waiters_count[1 << WAITERS_BITS];
 
 /* Fibonacci hashing, as in live.h. */
 static inline uint32_t waiters_bucket(const void *lock)
@@ -30,7 +31,21 @@ static inline uint32_t waiters_bucket(const void *lock)
 /* False: nobody is known to wait for this lock. */
 static inline bool waiters_maybe(const void *lock)
 {
-    return LOAD(&waiters_count[waiters_bucket(lock)]) != 0;
+    return LOAD(&waiters_count[waiters_bucket(lock)]) >= WAITER;
+}
+
+/* True: nobody is known ever to have waited for this lock. */
+static inline bool waiters_never(const void *lock)
+{
+    return LOAD(&waiters_count[waiters_bucket(lock)]) == 0;
+}
+
+/* Somebody is about to wait for this lock. */
+static inline void waiters_note(const void *lock)
+{
+    if (waiters_never(lock)) {
+        __atomic_fetch_or(&waiters_count[waiters_bucket(lock)], 1, __ATOMIC_RELAXED);
+    }
 }
 
 /* A wait for `lock` begins at `now` (base/ticks.h). False: it could not be entered. */

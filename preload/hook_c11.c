@@ -13,7 +13,6 @@
 #include "preload/real_lock.h"
 
 #include <errno.h>
-#include <sys/single_threaded.h>
 
 _Static_assert(sizeof(mtx_t) == sizeof(pthread_mutex_t), "one is the other");
 
@@ -27,8 +26,7 @@ static const pthread_mutex_t *mutex_of(const mtx_t *m)
 
 EXPORT HOT int mtx_lock(mtx_t *m)
 {
-    if (!contention_on ||
-        (__libc_single_threaded && LOAD(&mutex_of(m)->__data.__lock) == 0)) {
+    if (LIKELY(waiters_never(m) && LOAD(&mutex_of(m)->__data.__lock) == 0)) {
         return real_lock.mtx_lock(m);
     }
     int result = real_lock.mtx_trylock(m);

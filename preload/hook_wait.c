@@ -21,16 +21,22 @@
 #include <errno.h>
 
 static int sem_wait_slow(sem_t *s);
+static int sem_wait_first(sem_t *s);
 
-/* A semaphore's wait acts upon a cancellation that is pending even where it need not wait. */
+/* A semaphore's wait acts upon a cancellation that is pending even where it need not wait, and
+ * leaves errno alone, which a try that fails does not. */
 EXPORT HOT int sem_wait(sem_t *s)
 {
-    int program = errno;
+    int *at = self.errno_at;
+    if (UNLIKELY(!at)) {
+        return sem_wait_first(s);
+    }
+    int program = *at;
     real_lock.testcancel();
     if (LIKELY(real_lock.sem_trywait(s) == 0)) {
         return 0;
     }
-    errno = program;
+    *at = program;
     return sem_wait_slow(s);
 }
 
@@ -45,6 +51,12 @@ EXPORT HOT int sem_post(sem_t *s)
 }
 
 /* ---- semaphores ---- */
+
+static COLD int sem_wait_first(sem_t *s)
+{
+    self.errno_at = &errno;
+    return sem_wait(s);
+}
 
 /* The count was taken, or the wait ended otherwise; an error is no wait. */
 static bool sem_has_waited(int result)

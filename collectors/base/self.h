@@ -36,6 +36,7 @@ struct self {
     uint64_t wait_random;        /* state of the generator for waits; 0 = not yet seeded */
     const void *waiting;         /* the lock that it is registered as waiting for, or NULL */
     uint64_t waiting_since;      /* ticks */
+    int *errno_at;               /* &errno; NULL = not yet asked for */
     struct hook_once *once;      /* the innermost pthread_once that it is in, or NULL */
     bool waits_busy;   /* inside collectors/contention.c: what it does there is not counted again */
     bool probe_armed;  /* "does this operator new come back through malloc?" is being asked */
