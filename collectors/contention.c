@@ -104,8 +104,9 @@ void contention_wait_begins(struct contention_wait *w, const void *lock)
     if (!lock) {
         return;
     }
-    waiters_note(lock);
-    if (LOAD(&mutex.rate) > 0) {
+    if (LOAD(&mutex.rate) == 0) {
+        waiters_note(lock);
+    } else {
         self.waits_busy = true;
         if (self.waiting) { /* it was jumped out of */
             unregister(self.waiting, self.waiting_since);

@@ -47,6 +47,13 @@ static struct wait_bucket *bucket_lock(const void *lock)
     return b;
 }
 
+/* Under the lock. A waiters_note() at the same instant may go under, and is made up for here. */
+static void count_add(const struct wait_bucket *b, int waiters)
+{
+    uint32_t *count = &waiters_count[b - buckets];
+    STORE(count, (LOAD(count) + (uint32_t)waiters) | 1);
+}
+
 static struct entry *entry_of(const struct wait_bucket *b, const void *lock)
 {
     struct entry *e = b->first;
@@ -94,7 +101,7 @@ bool waiters_enter(const void *lock, uint64_t now)
     if (e) {
         e->n++;
         e->since += now;
-        ADD(&waiters_count[b - buckets], WAITER);
+        count_add(b, WAITER);
         STORE(&used, true);
     }
     lock_drop(&b->lock);
@@ -111,7 +118,7 @@ void waiters_leave(const void *lock, uint64_t began)
     if (e && e->n > 0) { /* else: it began before a fork, in the parent */
         e->n--;
         e->since -= began > e->last ? began : e->last;
-        ADD(&waiters_count[b - buckets], (uint32_t)-WAITER);
+        count_add(b, -WAITER);
         entry_drop(e);
     }
     lock_drop(&b->lock);
