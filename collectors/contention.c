@@ -30,8 +30,8 @@ enum {
 
 static struct profile {
     struct table table;
-    struct bucket lost;  /* no memory for a bucket */
-    struct bucket own;   /* contention on the library's own locks, which have no stack to tell */
+    struct bucket lost; /* no memory for a bucket */
+    struct bucket own;  /* contention on the library's own locks, which have no stack to tell */
     bool wanted;
     int64_t rate_set;
     int64_t rate; /* in force: 0 where the profile is not wanted */

@@ -2,8 +2,9 @@
  *
  * The block and mutex profiles: where threads wait, and who makes them wait. A wait is charged to
  * the waiter's stack when it is over (block); the waiting of all threads that a lock held up is
- * charged to the stack that releases it (mutex). preload/hook_lock.c, hook_wait.c, hook_futex.c call
- * it around the real functions: only where a thread has to wait, or releases what others wait for.
+ * charged to the stack that releases it (mutex). preload/hook_lock.c, hook_wait.c, hook_futex.c
+ * call it around the real functions: only where a thread has to wait, or releases what others wait
+ * for.
  *
  * Both are sampled as Go samples them. block: a wait of d ns is kept if d >= rate, else with
  * probability d/rate, and then counts as rate/d waits of d ns. mutex: one contended release in n is

@@ -16,11 +16,11 @@
 enum { PATIENCE = 4096 + 64 * 1000 };
 
 struct entry {
-    uintptr_t lock;    /* 0 = free */
-    uint64_t since;    /* Σt0 */
-    uint64_t last;     /* ticks of the last claim, 0 = none: where each of those waits begins now */
-    uint32_t n;        /* waiters */
-    uint32_t leaving;  /* readers about to release it, who may still be counted as holding it */
+    uintptr_t lock;   /* 0 = free */
+    uint64_t since;   /* Σt0 */
+    uint64_t last;    /* ticks of the last claim, 0 = none: where each of those waits begins now */
+    uint32_t n;       /* waiters */
+    uint32_t leaving; /* readers about to release it, who may still be counted as holding it */
     struct entry *next;
 };
 

@@ -5,9 +5,9 @@
  * release looks at one counter.
  *
  * A mutex that nobody has ever been seen to wait for costs less: one look at its word, and if that
- * says free, straight to the real lock, which in a process of one thread uses no atomic instruction.
- * Should another thread be faster in the few ns in between, that wait is not seen; from the first one
- * that is, trylock leaves no such gap.
+ * says free, straight to the real lock, which in a process of one thread uses no atomic
+ * instruction. Should another thread be faster in the few ns in between, that wait is not seen;
+ * from the first one that is, trylock leaves no such gap.
  *
  * Contexts: any thread at any time, also before our constructor. What the real functions answer is
  * what the program gets. They never come back to us: glibc calls its own by other names.

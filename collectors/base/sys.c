@@ -12,6 +12,22 @@
 #include <sys/mman.h>
 #include <sys/uio.h>
 
+#ifdef __SANITIZE_THREAD__
+/* ThreadSanitizer has to see that memory is new. */
+void *sys_map(size_t bytes)
+{
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+void sys_unmap(void *p, size_t bytes)
+{
+    if (p) {
+        munmap(p, bytes);
+    }
+}
+#else
 void *sys_map(size_t bytes)
 {
     long p = sys_call6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE,
@@ -25,6 +41,7 @@ void sys_unmap(void *p, size_t bytes)
         sys_call2(SYS_munmap, p, bytes);
     }
 }
+#endif
 
 int sys_open(const char *path, int flags, int mode)
 {

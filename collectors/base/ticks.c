@@ -42,8 +42,8 @@ void ticks_start(void)
 static bool counter_is_trusted(void)
 {
     char name[8] = "";
-    int fd = sys_open("/sys/devices/system/clocksource/clocksource0/current_clocksource", O_RDONLY,
-                      0);
+    int fd =
+        sys_open("/sys/devices/system/clocksource/clocksource0/current_clocksource", O_RDONLY, 0);
     if (fd >= 0) {
         sys_read(fd, name, sizeof name - 1);
         sys_close(fd);
@@ -51,7 +51,8 @@ static bool counter_is_trusted(void)
     return strcmp(name, "tsc\n") == 0;
 }
 
-/* Notes the rate since the base, and when to look again: when the span has doubled, or in a second. */
+/* Notes the rate since the base, and when to look again: when the span has doubled, or in a second.
+ */
 static void note_rate(struct moment now)
 {
     uint64_t ticks = now.ticks - base.ticks;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * What locks cost. `lock_bench mutex|rwlock|sem one|many`: an uncontended pair of calls, in a process
- * with one thread or with two (of which the other sleeps); prints ns of CPU time a pair, the best of
- * some medians as in malloc_bench. `lock_bench contended`: a lock that another thread holds, taken
- * once a round, and `lock_bench condition`: a condition wait a round; prints ns of CPU time of the
- * process a round. Two threads on one processor hand over to each other by futexes of their own,
- * without libc, so that all else in a round is the same bare and injected. Run by scripts/bench-locks.
+ * What locks cost. `lock_bench mutex|rwlock|sem one|many`: an uncontended pair of calls, in a
+ * process with one thread or with two (of which the other sleeps); prints ns of CPU time a pair,
+ * the best of some medians as in malloc_bench. `lock_bench contended`: a lock that another thread
+ * holds, taken once a round, and `lock_bench condition`: a condition wait a round; prints ns of CPU
+ * time of the process a round. Two threads on one processor hand over to each other by futexes of
+ * their own, without libc, so that all else in a round is the same bare and injected. Run by
+ * scripts/bench-locks.
  */
 #include <linux/futex.h>
 #include <pthread.h>

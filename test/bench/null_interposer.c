@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * The floor that our cost is measured against: the least that a sampling interposer can do. malloc
  * counts a thread-local number down and leaves by a tail call; free looks at its pointer once and
- * leaves by a tail call; the calls of locks look at the lock's word once and do the same; nothing is
- * ever recorded. Built and preloaded by scripts/bench-malloc and bench-locks.
+ * leaves by a tail call; the calls of locks look at the lock's word once and do the same; nothing
+ * is ever recorded. Built and preloaded by scripts/bench-malloc and bench-locks.
  */
 #include <dlfcn.h>
 #include <pthread.h>
@@ -164,8 +164,12 @@ static int never = -7;
 __attribute__((constructor)) static void look_up_locks(void)
 {
     static const char *const names[] = {
-        "pthread_mutex_lock",  "pthread_mutex_unlock",  "pthread_rwlock_rdlock",
-        "pthread_rwlock_wrlock", "pthread_rwlock_unlock", "sem_wait",
+        "pthread_mutex_lock",
+        "pthread_mutex_unlock",
+        "pthread_rwlock_rdlock",
+        "pthread_rwlock_wrlock",
+        "pthread_rwlock_unlock",
+        "sem_wait",
         "sem_post",
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {

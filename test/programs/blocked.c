@@ -93,26 +93,16 @@ static void make_adaptive(struct box *b)
     static const pthread_mutex_t initial = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
     b->mutex = initial;
 }
-static void make_recursive(struct box *b)
-{
-    make_mutex(b, PTHREAD_MUTEX_RECURSIVE, PTHREAD_PRIO_NONE, 0, 0);
-}
-static void make_errorcheck(struct box *b)
-{
-    make_mutex(b, PTHREAD_MUTEX_ERRORCHECK, PTHREAD_PRIO_NONE, 0, 0);
-}
-static void make_robust(struct box *b)
-{
-    make_mutex(b, PTHREAD_MUTEX_NORMAL, PTHREAD_PRIO_NONE, 0, PTHREAD_MUTEX_ROBUST);
-}
-static void make_inherit(struct box *b)
-{
-    make_mutex(b, PTHREAD_MUTEX_NORMAL, PTHREAD_PRIO_INHERIT, 0, 0);
-}
-static void make_shared(struct box *b)
-{
-    make_mutex(b, PTHREAD_MUTEX_NORMAL, PTHREAD_PRIO_NONE, PTHREAD_PROCESS_SHARED, 0);
-}
+#define MAKE(name, kind, protocol, shared, robust)                                                 \
+    static void make_##name(struct box *b)                                                         \
+    {                                                                                              \
+        make_mutex(b, kind, protocol, shared, robust);                                             \
+    }
+MAKE(recursive, PTHREAD_MUTEX_RECURSIVE, PTHREAD_PRIO_NONE, 0, 0)
+MAKE(errorcheck, PTHREAD_MUTEX_ERRORCHECK, PTHREAD_PRIO_NONE, 0, 0)
+MAKE(robust, PTHREAD_MUTEX_NORMAL, PTHREAD_PRIO_NONE, 0, PTHREAD_MUTEX_ROBUST)
+MAKE(inherit, PTHREAD_MUTEX_NORMAL, PTHREAD_PRIO_INHERIT, 0, 0)
+MAKE(shared, PTHREAD_MUTEX_NORMAL, PTHREAD_PRIO_NONE, PTHREAD_PROCESS_SHARED, 0)
 
 static void hold_mutex(struct box *b)
 {
@@ -506,11 +496,17 @@ static void wake_futex(struct box *b)
 /* ---- the cases ---- */
 
 #define LOCK_CASE(name, make, hold)                                                                \
-    {#name, make, hold, wait_##name, release_##name, true, NULL}
+    {                                                                                              \
+#name, make, hold, wait_##name, release_##name, true, NULL                                 \
+    }
 #define OTHER_CASE(name, make, release)                                                            \
-    {#name, make, NULL, wait_##name, release, false, NULL}
+    {                                                                                              \
+#name, make, NULL, wait_##name, release, false, NULL                                       \
+    }
 #define COND_CASE(name, make, release, prepare)                                                    \
-    {#name, make, NULL, wait_##name, release, false, prepare}
+    {                                                                                              \
+#name, make, NULL, wait_##name, release, false, prepare                                    \
+    }
 
 static const struct test tests[] = {
     LOCK_CASE(mutex_lock, make_normal, hold_mutex),
@@ -524,8 +520,10 @@ static const struct test tests[] = {
     LOCK_CASE(mutex_shared, make_shared, hold_mutex),
     LOCK_CASE(mutex_of_cond, make_cond, hold_mutex),
     LOCK_CASE(mutex_unmapped, make_page, hold_page),
-    {"mutex_dead_owner", make_robust, hold_mutex, wait_mutex_dead_owner, release_nothing, false, NULL},
-    {"mutex_timeout", make_normal, hold_mutex, wait_mutex_timeout, release_mutex_timeout, false, NULL},
+    {"mutex_dead_owner", make_robust, hold_mutex, wait_mutex_dead_owner, release_nothing, false,
+     NULL},
+    {"mutex_timeout", make_normal, hold_mutex, wait_mutex_timeout, release_mutex_timeout, false,
+     NULL},
     LOCK_CASE(rdlock, make_rwlock, hold_write),
     LOCK_CASE(wrlock, make_rwlock, hold_write),
     LOCK_CASE(timedrdlock, make_rwlock, hold_write),

@@ -4,8 +4,8 @@
  * 10 µs (site_short) beside 10,000 times for about 100 µs (site_long), for a semaphore that nobody
  * posts; `many_waits mutex` has 4 pairs of threads of which one holds a lock 1,500 times for 200 µs
  * while the other waits (site_release). Prints how often and how long, by the program's own clock;
- * where a wait was disturbed, the thread may have lost its processor between that and the profile's.
- * Run by e2e/block_mutex.py.
+ * where a wait was disturbed, the thread may have lost its processor between that and the
+ * profile's. Run by e2e/block_mutex.py.
  */
 #include "site.h"
 #include <pthread.h>

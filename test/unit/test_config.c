@@ -27,6 +27,8 @@ static void test_defaults(void **state)
     assert_int_equal(config.signal, SIGUSR2);
     assert_int_equal(config.cpu_rate, 100);
     assert_int_equal(config.mem_rate, 524288);
+    assert_int_equal(config.block_rate, 10000);
+    assert_int_equal(config.mutex_fraction, 1);
     assert_int_equal(config.depth, 128);
     assert_int_equal(config.at_exit, 1);
     assert_int_equal(config.children, 1);
