@@ -15,6 +15,7 @@
 #include "profile.h"
 #include "replace.h"
 #include "rewrite.h"
+#include "synthetic.h"
 #include "text_profile.h"
 #include "worker.h"
 
@@ -135,8 +136,14 @@ static int query_order(const void *a, const void *b)
     return (x->address > y->address) - (x->address < y->address);
 }
 
-/* Every location that has no name yet and, if `mapped`, a mapping with a file. */
-static int batch_collect(struct batch *batch, bool mapped)
+enum wanted {
+    WANTED_OF_FILES, /* a mapping with a file */
+    WANTED_OF_NONE,  /* none, or one that may be a JIT's memory */
+    WANTED_ALL,
+};
+
+/* Every location of such a kind that has no name yet. */
+static int batch_collect(struct batch *batch, enum wanted wanted)
 {
     batch->nqueries = 0;
     for (size_t i = 0; i < batch->n; i++) {
@@ -147,7 +154,9 @@ static int batch_collect(struct batch *batch, bool mapped)
                 location->mapping ? &profile->mappings[location->mapping - 1] : NULL;
             if (location->had_lines || location->kind != ANSWER_NONE)
                 continue;
-            if (mapped ? !mapping || !mapping->file[0] : mapping && mapping->build_id[0])
+            if (wanted == WANTED_OF_FILES && (!mapping || !mapping->file[0]))
+                continue;
+            if (wanted == WANTED_OF_NONE && mapping && mapping->build_id[0])
                 continue;
             if (GROW(batch->queries, batch->queries_cap, batch->nqueries + 1))
                 return -ENOMEM;
@@ -192,7 +201,7 @@ static int batch_module(struct batch *batch, const struct query *queries, size_t
 
 static int batch_modules(struct batch *batch)
 {
-    int error = batch_collect(batch, true);
+    int error = batch_collect(batch, WANTED_OF_FILES);
 
     if (batch->nqueries)
         qsort(batch->queries, batch->nqueries, sizeof *batch->queries, query_order);
@@ -209,7 +218,7 @@ static int batch_modules(struct batch *batch)
 static int batch_perfmap(struct batch *batch)
 {
     struct batch_sink sink = {{batch_put, batch_flush}, &batch->names, NULL};
-    int error = batch->options->pid ? batch_collect(batch, false) : 0;
+    int error = batch->options->pid ? batch_collect(batch, WANTED_OF_NONE) : 0;
 
     sink.queries = batch->queries;
     if (error == 0 && batch->options->pid)
@@ -221,6 +230,18 @@ static int batch_rewrite(struct batch *batch, struct batch_item *item, int out)
 {
     return item->text ? text_profile_rewrite(&item->profile, &batch->names, item->fd, out)
                       : rewrite_profile(&item->profile, &batch->names, item->fd, out);
+}
+
+/* What nobody knows. */
+static int batch_synthetic(struct batch *batch)
+{
+    struct batch_sink sink = {{batch_put, batch_flush}, &batch->names, NULL};
+    int error = batch_collect(batch, WANTED_ALL);
+
+    sink.queries = batch->queries;
+    for (size_t i = 0; i < batch->nqueries && error == 0; i++)
+        error = synthetic_put(&sink.sink, i, &batch->queries[i]);
+    return error;
 }
 
 static int batch_write(struct batch *batch, struct batch_item *item)
@@ -300,6 +321,8 @@ int batch_run(char *const *paths, size_t n, const struct batch_options *options)
         error = batch_modules(&batch);
     if (error == 0)
         error = batch_perfmap(&batch);
+    if (error == 0)
+        error = batch_synthetic(&batch);
     for (size_t i = 0; i < batch.n && error; i++)
         if (items[i].error == 0)
             items[i].error = error;

@@ -1,10 +1,9 @@
 /* finish.c: truthful flags for each mapping; see finish.h.
  *
  * A viewer that sees has_functions asks no further, and shows a location without a line as nothing
- * at all; so the flag is set only if every location of the mapping has a line. A mapping of which
- * nothing is known stays bare, and whoever has the binary can still name it by its build id.
- * has_filenames, has_line_numbers and has_inline_frames say that debug information was there: at
- * least one location got it, and all others were looked up in it.
+ * at all; so the flag is set only if every location of the mapping has a line, if only a synthetic
+ * one. has_filenames, has_line_numbers and has_inline_frames say that debug information was there:
+ * at least one location got it, and all others were looked up in it.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -14,7 +13,7 @@
 #include <stdlib.h>
 
 struct finish_tally {
-    bool real;  /* some name that is no synthetic one */
+    bool named; /* some location with a new line */
     bool bare;  /* some location without any line */
     bool lines; /* some location with a line number */
     bool files;
@@ -30,7 +29,7 @@ static void finish_count(struct finish_tally *tally, const struct location *loca
         tally->bare = true;
         return;
     }
-    tally->real |= location->kind >= ANSWER_SYMBOL;
+    tally->named = true;
     tally->inlines |= location->kind == ANSWER_DWARF;
     for (size_t i = 0; i < location->count; i++) {
         const struct names_line *line = &names->lines[location->first + i];
@@ -45,24 +44,23 @@ int finish_profile(struct profile *profile, const struct names *names)
 
     if (!tallies)
         return -ENOMEM;
-    for (size_t i = 0; i < profile->nlocations; i++)
-        finish_count(&tallies[profile->locations[i].mapping], &profile->locations[i], names);
+    for (size_t i = 0; i < profile->nlocations; i++) {
+        struct location *location = &profile->locations[i];
+        if (location->stale && location->kind <= ANSWER_SYNTHETIC) { /* as good as before */
+            location->had_lines = true;
+            location->count = 0;
+        }
+        finish_count(&tallies[location->mapping], location, names);
+        profile->named |= location->count > 0;
+    }
     for (size_t i = 0; i < profile->nmappings; i++) {
         const struct finish_tally *tally = &tallies[i + 1];
         struct mapping *mapping = &profile->mappings[i];
-        if (!tally->real)
-            continue;
-        mapping->named = true;
+        mapping->named = tally->named;
         mapping->functions = !tally->bare;
-        mapping->files = tally->files;
-        mapping->lines = tally->lines;
-        mapping->inlines = tally->inlines;
-    }
-    for (size_t i = 0; i < profile->nlocations; i++) {
-        struct location *location = &profile->locations[i];
-        if (location->kind == ANSWER_SYNTHETIC && !tallies[location->mapping].real)
-            location->count = 0;
-        profile->named |= location->count > 0;
+        mapping->files |= tally->files;
+        mapping->lines |= tally->lines;
+        mapping->inlines |= tally->inlines;
     }
     free(tallies);
     return 0;

@@ -10,7 +10,7 @@
 #include "names.h"
 #include "profile.h"
 
-/* Drops synthetic names that would stand alone, sets the flags of each mapping and `named`. */
+/* Drops what is no better than what was there, sets the flags of each mapping and `named`. */
 int finish_profile(struct profile *profile, const struct names *names);
 
 #endif

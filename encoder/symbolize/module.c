@@ -18,11 +18,11 @@
 #include "scopes.h"
 #include "source_path.h"
 #include "symbols.h"
+#include "synthetic.h"
 #include "units.h"
 
 #include <dwarf.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,15 +93,12 @@ static int module_put_name(struct reading *r, const struct spot *spot, enum answ
 
 static int module_put_synthetic(struct reading *r, const struct spot *spot)
 {
-    const struct query *query = &r->module->queries[spot->query];
-    char path[PATH_MAX], text[PATH_MAX + 32];
-    uint64_t shown = spot->inside ? spot->vaddr
-                                  : query->address - query->mapping->start + query->mapping->offset;
+    char name[SYNTHETIC_SIZE];
 
-    locate_path(r->module, path);
-    const char *slash = strrchr(path, '/');
-    snprintf(text, sizeof text, "%s!0x%" PRIx64, slash ? slash + 1 : path, shown);
-    struct frame frame = {.name = text, .system_name = text, .file = ""};
+    if (!spot->inside)
+        return synthetic_put(r->sink, spot->query, &r->module->queries[spot->query]);
+    synthetic_name(name, r->module->file, spot->vaddr);
+    struct frame frame = {.name = name, .system_name = name, .file = ""};
     return r->sink->put(r->sink, spot->query, ANSWER_SYNTHETIC, &frame, 1);
 }
 
@@ -245,8 +242,9 @@ static int module_put_unit(struct reading *r, const struct spot *spots, size_t n
 #define UNITS_A_PIECE 64
 #define PIECE_SECONDS 300 /* of CPU; the largest units known take a few */
 #define UNIT_SECONDS 30
-#define BAD_UNITS_MAX 8 /* then the rest has to do without lines: 8 that never end are 4 minutes   \
-                         */
+#define BAD_UNITS_MAX                                                                              \
+    8 /* then the rest has to do without lines: 8 that never end are 4 minutes                     \
+       */
 
 /* Spots of some units, sorted by unit. */
 struct piece {

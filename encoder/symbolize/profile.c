@@ -8,6 +8,7 @@
 #include "profile.h"
 
 #include "grow.h"
+#include "synthetic.h"
 #include "wire.h"
 
 #include <string.h>
@@ -45,6 +46,15 @@ static int profile_mapping(struct profile *profile, const struct wire_buf *buf)
         case MAPPING_BUILD_ID:
             mapping.build_id_index = field.value;
             break;
+        case MAPPING_HAS_FILENAMES:
+            mapping.files = field.value != 0;
+            break;
+        case MAPPING_HAS_LINE_NUMBERS:
+            mapping.lines = field.value != 0;
+            break;
+        case MAPPING_HAS_INLINE_FRAMES:
+            mapping.inlines = field.value != 0;
+            break;
         default:
             break;
         }
@@ -59,6 +69,21 @@ static int profile_mapping(struct profile *profile, const struct wire_buf *buf)
     return 0;
 }
 
+/* A line inside a location, of `len` bytes that end where the stream stands. */
+static int profile_line(struct location *location, const uint8_t *bytes, size_t len)
+{
+    pb_istream_t stream = pb_istream_from_buffer(bytes, len);
+    struct wire_field field;
+    int more;
+
+    location->function = 0;
+    while ((more = wire_inner(&stream, &field)) > 0)
+        if (field.tag == LINE_FUNCTION_ID && field.type == PB_WT_VARINT && !location->had_lines)
+            location->function = field.value;
+    location->had_lines = true;
+    return more;
+}
+
 static int profile_location(struct profile *profile, const struct wire_buf *buf)
 {
     pb_istream_t stream = pb_istream_from_buffer(buf->data, buf->len);
@@ -70,7 +95,10 @@ static int profile_location(struct profile *profile, const struct wire_buf *buf)
         if (field.tag == LOCATION_LINE) {
             if (field.type != PB_WT_STRING)
                 return -EBADMSG;
-            location.had_lines = true;
+            size_t end = buf->len - stream.bytes_left;
+            more = profile_line(&location, buf->data + end - field.value, (size_t)field.value);
+            if (more < 0)
+                return more;
             continue;
         }
         if (field.tag <= LOCATION_ADDRESS && field.type != PB_WT_VARINT)
@@ -90,17 +118,30 @@ static int profile_location(struct profile *profile, const struct wire_buf *buf)
     return 0;
 }
 
-/* Only the highest id: old functions are copied as they are, new ones follow them. */
+/* Old functions are copied as they are, new ones follow the highest id. */
 static int profile_function(struct profile *profile, const struct wire_buf *buf)
 {
     pb_istream_t stream = pb_istream_from_buffer(buf->data, buf->len);
+    struct profile_function function = {0};
     struct wire_field field;
     int more;
 
-    while ((more = wire_inner(&stream, &field)) > 0)
-        if (field.tag == FUNCTION_ID && field.value > profile->max_function_id)
-            profile->max_function_id = field.value;
-    return more;
+    while ((more = wire_inner(&stream, &field)) > 0) {
+        if (field.tag == FUNCTION_ID)
+            function.id = field.value;
+        else if (field.tag == FUNCTION_NAME)
+            function.name = field.value;
+    }
+    if (more < 0)
+        return more;
+    if (function.id > profile->max_function_id)
+        profile->max_function_id = function.id;
+    if (profile->nfunctions >= PROFILE_MAX_ENTRIES)
+        return -E2BIG;
+    if (GROW(profile->functions, profile->functions_cap, profile->nfunctions + 1))
+        return -ENOMEM;
+    profile->functions[profile->nfunctions++] = function;
+    return 0;
 }
 
 static int profile_string(struct profile *profile, const struct wire_buf *buf)
@@ -188,6 +229,35 @@ static int profile_link(struct profile *profile)
     return 0;
 }
 
+static int function_by_id(const void *a, const void *b)
+{
+    const struct profile_function *x = a, *y = b;
+
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+/* Finds the locations whose only line is no name. */
+static void profile_find_stale(struct profile *profile)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < profile->nfunctions; i++) {
+        const struct profile_function *f = &profile->functions[i];
+        if (f->name < profile->nstrings && synthetic_is(profile->bytes + profile->strings[f->name]))
+            profile->functions[kept++] = *f;
+    }
+    profile->nfunctions = kept;
+    if (kept)
+        qsort(profile->functions, kept, sizeof *profile->functions, function_by_id);
+    for (size_t i = 0; i < profile->nlocations && kept; i++) {
+        struct location *location = &profile->locations[i];
+        struct profile_function key = {.id = location->function};
+        location->stale = location->function &&
+                          bsearch(&key, profile->functions, kept, sizeof key, function_by_id);
+        location->had_lines = location->had_lines && !location->stale;
+    }
+}
+
 int profile_load(struct profile *profile, int fd)
 {
     struct wire_in *in = malloc(sizeof *in);
@@ -218,6 +288,7 @@ int profile_load(struct profile *profile, int fd)
         mapping->file = profile->bytes + profile->strings[mapping->file_index];
         mapping->build_id = profile->bytes + profile->strings[mapping->build_id_index];
     }
+    profile_find_stale(profile);
     return profile_link(profile);
 }
 
@@ -225,6 +296,7 @@ void profile_free(struct profile *profile)
 {
     free(profile->mappings);
     free(profile->locations);
+    free(profile->functions);
     free(profile->bytes);
     free(profile->strings);
     memset(profile, 0, sizeof *profile);

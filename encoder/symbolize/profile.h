@@ -49,19 +49,21 @@ struct mapping {
     uint64_t id, start, limit, offset;
     uint64_t file_index, build_id_index; /* in the string table */
     const char *file, *build_id;
-    uint32_t module; /* number of the file among those of a batch */
-    bool named;      /* something was added; then the flags are ours */
-    bool functions, files, lines, inlines;
+    uint32_t module;                       /* number of the file among those of a batch */
+    bool named;                            /* something was added; then the flags are ours */
+    bool functions, files, lines, inlines; /* as they came; by finish.c, as they will be */
 };
 
 struct location {
     uint64_t address;
     uint64_t mapping_id;
-    uint32_t mapping; /* index + 1; 0 = none */
-    uint32_t first;   /* of its new lines in names */
-    uint8_t count;    /* of new lines */
-    uint8_t kind;     /* enum answer_kind */
-    bool had_lines;   /* came with some: left alone */
+    uint32_t mapping;  /* index + 1; 0 = none */
+    uint32_t first;    /* of its new lines in names */
+    uint8_t count;     /* of new lines */
+    uint8_t kind;      /* enum answer_kind */
+    bool had_lines;    /* came with some: left alone */
+    bool stale;        /* had one that was no name (synthetic.h): to be replaced, if by a better */
+    uint64_t function; /* of its only line */
 };
 
 struct profile {
@@ -73,6 +75,10 @@ struct profile {
     size_t nbytes, bytes_cap;
     size_t *strings;
     size_t nstrings, strings_cap;
+    struct profile_function {
+        uint64_t id, name;
+    } * functions;
+    size_t nfunctions, functions_cap;
     uint64_t max_function_id;
     bool named; /* something was added */
 };

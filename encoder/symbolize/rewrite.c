@@ -79,29 +79,38 @@ static bool put_bytes(pb_ostream_t *sink, uint32_t tag, const void *data, size_t
     return pb_encode_tag(sink, PB_WT_STRING, tag) && pb_encode_string(sink, data, len);
 }
 
-static bool rewrite_mapping(struct rewrite *rw, const struct mapping *mapping)
+/* Closes the message in buf up over its fields from `first` to `last`. */
+static void rewrite_drop(struct rewrite *rw, uint32_t first, uint32_t last)
 {
     pb_istream_t stream = pb_istream_from_buffer(rw->buf.data, rw->buf.len);
     struct wire_field field;
     size_t at = 0, kept = 0;
-    uint8_t flags[16];
-    pb_ostream_t out = pb_ostream_from_buffer(flags, sizeof flags);
 
-    while (wire_inner(&stream, &field) > 0) { /* close up over the old flags */
+    while (wire_inner(&stream, &field) > 0) {
         size_t end = rw->buf.len - stream.bytes_left;
-        if (field.tag < MAPPING_HAS_FUNCTIONS || field.tag > MAPPING_HAS_INLINE_FRAMES) {
+        if (field.tag < first || field.tag > last) {
             memmove(rw->buf.data + kept, rw->buf.data + at, end - at);
             kept += end - at;
         }
         at = end;
     }
+    rw->buf.len = kept;
+}
+
+static bool rewrite_mapping(struct rewrite *rw, const struct mapping *mapping)
+{
+    uint8_t flags[16];
+    pb_ostream_t out = pb_ostream_from_buffer(flags, sizeof flags);
+
+    rewrite_drop(rw, MAPPING_HAS_FUNCTIONS, MAPPING_HAS_INLINE_FRAMES);
     return put_number(&out, MAPPING_HAS_FUNCTIONS, mapping->functions) &&
            put_number(&out, MAPPING_HAS_FILENAMES, mapping->files) &&
            put_number(&out, MAPPING_HAS_LINE_NUMBERS, mapping->lines) &&
            put_number(&out, MAPPING_HAS_INLINE_FRAMES, mapping->inlines) &&
            pb_encode_tag(&rw->sink, PB_WT_STRING, PROFILE_MAPPING) &&
-           pb_encode_varint(&rw->sink, kept + out.bytes_written) &&
-           pb_write(&rw->sink, rw->buf.data, kept) && pb_write(&rw->sink, flags, out.bytes_written);
+           pb_encode_varint(&rw->sink, rw->buf.len + out.bytes_written) &&
+           pb_write(&rw->sink, rw->buf.data, rw->buf.len) &&
+           pb_write(&rw->sink, flags, out.bytes_written);
 }
 
 static bool rewrite_lines(const struct rewrite *rw, pb_ostream_t *sink,
@@ -123,6 +132,7 @@ static bool rewrite_location(struct rewrite *rw, const struct location *location
 {
     pb_ostream_t size = PB_OSTREAM_SIZING;
 
+    rewrite_drop(rw, LOCATION_LINE, LOCATION_LINE); /* a stale one */
     return rewrite_lines(rw, &size, location) &&
            pb_encode_tag(&rw->sink, PB_WT_STRING, PROFILE_LOCATION) &&
            pb_encode_varint(&rw->sink, rw->buf.len + size.bytes_written) &&
