@@ -12,6 +12,7 @@
 #include "debugfile.h"
 #include "demangle.h"
 #include "die_name.h"
+#include "dwp.h"
 #include "image.h"
 #include "locate.h"
 #include "plt.h"
@@ -47,6 +48,8 @@ struct reading {
     struct die_names die_names;
     struct source_paths paths;
     uint64_t dwarf_bias;
+    struct dwp *dwp;
+    bool dwp_looked_for;
     unsigned bad_units; /* that brought their process down */
 };
 
@@ -212,6 +215,23 @@ static int module_put_chain(struct reading *r, const struct spot *spot,
     return r->sink->put(r->sink, spot->query, ANSWER_DWARF, frames, n);
 }
 
+/* The other half of a unit whose debug information is split; false = there is none. */
+static bool module_split(struct reading *r, Dwarf_Die *unit, Dwarf_Die *split)
+{
+    uint64_t id = 0;
+
+    if (dwarf_tag(unit) != DW_TAG_skeleton_unit && !dwarf_hasattr(unit, DW_AT_GNU_dwo_name))
+        return false;
+    dwarf_cu_info(unit->cu, NULL, NULL, NULL, NULL, &id, NULL, NULL);
+    if (!r->dwp_looked_for)
+        r->dwp = dwp_find(r->module, r->mod);
+    r->dwp_looked_for = true;
+    dwp_want(r->dwp, id);
+    int error = dwarf_cu_info(unit->cu, NULL, NULL, NULL, split, NULL, NULL, NULL);
+    dwp_want(NULL, 0);
+    return error == 0 && split->addr;
+}
+
 /* All spots of one unit, sorted by address. */
 static int module_put_unit(struct reading *r, const struct spot *spots, size_t n, Dwarf_Die *unit)
 {
@@ -221,9 +241,8 @@ static int module_put_unit(struct reading *r, const struct spot *spots, size_t n
 
     if (!chains)
         return -ENOMEM;
-    if (dwarf_tag(unit) == DW_TAG_skeleton_unit || dwarf_hasattr(unit, DW_AT_GNU_dwo_name))
-        if (dwarf_cu_info(unit->cu, NULL, NULL, NULL, &split, NULL, NULL, NULL) == 0 && split.addr)
-            tree = &split;
+    if (module_split(r, unit, &split))
+        tree = &split;
     for (size_t i = 0; i < n; i++)
         chains[i].pc = spots[i].vaddr - r->dwarf_bias;
     error = scopes_find(tree, chains, n);
@@ -413,5 +432,6 @@ int module_resolve(const struct module *module, enum module_mode mode, struct an
     symbols_free(&r.symbols);
     image_free(&r.image);
     dwfl_end(dwfl);
+    dwp_free(r.dwp);
     return error;
 }

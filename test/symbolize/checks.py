@@ -62,6 +62,26 @@ def check_dwarf():
            name + ": dense ids, all flags", d.mappings)
 
 
+def check_package():
+    """Split DWARF in a .dwp, without the .dwo files."""
+    for name, version in (("c-split", 5), ("c-split4", 4)):
+        binary = Binary(path(name))
+        tool, other = shutil.which("dwp") or shutil.which("llvm-dwp"), path("other.dwo")
+        run("g++", "-O2", "-gdwarf-%d" % version, "-gsplit-dwarf", "-c", "-o", path("other.o"), path("cxx.cc"))
+        dwos = [other, path(name + ".dwo")]
+        subprocess.run([tool, "-o", binary.path + ".dwp", *dwos], check=True, timeout=60,
+                       stdin=subprocess.DEVNULL)
+        for dwo in dwos:
+            os.remove(dwo)
+        addresses = function_addresses(binary, 1, {"worker", "hidden", "main"})
+        file = profile_of(binary, addresses, name + "-package")
+        symbolize(file)
+        d = Decoded(file)
+        differ = compare(d, binary, addresses, places, binary.path + ".whole")
+        ok(not differ and any(len(d.frames(i)) >= 3 for i in d.locations),
+           "%s: package of DWARF %d" % (name, version), (len(differ), differ[:3]))
+
+
 def check_whole_mapping():
     """One mapping over all segments of a library, as some profilers write it."""
     for name in ("c-dwarf5", "c-lld"):
