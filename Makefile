@@ -30,7 +30,7 @@ UNIT_BIN := $(patsubst test/unit/%.c,$(BUILD)/test/unit/%,$(wildcard test/unit/*
 PROGRAM_BIN := $(patsubst test/programs/%.c,$(BUILD)/test/programs/%,$(wildcard test/programs/*.c)) \
     $(patsubst test/programs/%.cc,$(BUILD)/test/programs/%,$(wildcard test/programs/*.cc))
 
-.PHONY: all check check-long lint demo fuzz install clean test-programs deps-demo deps-check deps-long \
+.PHONY: all check check-long lint demo fuzz fuzz-unwind fuzz-symbolize install clean test-programs deps-demo deps-check deps-long \
     bench bench-malloc bench-locks bench-programs bench-unwind bench-symbolize
 all: libpprofinject.so pprof-symbolize
 
@@ -149,8 +149,23 @@ $(BUILD)/test/unwind/fuzz_walk: $(FUZZ_SRC) $(FUZZ_DEPS)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && clang $(FUZZ_FLAGS) -fsanitize=address,fuzzer -o $@ $(filter %.c,$^)
 
+# Symboliser: the whole program but its main, on hostile profiles and binaries.
+$(BUILD)/test/symbolize/fuzz_symbolize: test/symbolize/fuzz_symbolize.c $(SYM_SRC) $(wildcard encoder/symbolize/*.h) | $(PROTO).h
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && clang $(filter-out -MMD -MP,$(BASE_CFLAGS)) $(WARN) -fsanitize=address,fuzzer \
+	    -o $@ $< $(filter-out %/main.c,$(SYM_SRC)) $(SYM_LIBS)
+
+fuzz-symbolize: $(BUILD)/test/symbolize/fuzz_symbolize
+	$(Q)mkdir -p $(BUILD)/fuzz/findings
+	$(Q)PYTHONDONTWRITEBYTECODE=1 python3 test/symbolize/fuzz_seeds.py $(abspath $(BUILD))/fuzz/symbolize.d $(BUILD)/fuzz/symbolize
+	$(Q)FUZZ_FOLDER=$(abspath $(BUILD))/fuzz/symbolize.d ASAN_OPTIONS=detect_leaks=0 \
+	    $(BUILD)/test/symbolize/fuzz_symbolize -max_len=65536 -max_total_time=$(FUZZ_SECONDS) -close_fd_mask=2 \
+	    -artifact_prefix=$(BUILD)/fuzz/findings/ $(BUILD)/fuzz/symbolize
+
+fuzz: fuzz-unwind fuzz-symbolize
+
 # libFuzzer, from inputs of the grammar. A walker that is killed leaves its input in last.
-fuzz: $(BUILD)/test/unwind/fuzz_driver $(BUILD)/test/unwind/fuzz_walk
+fuzz-unwind: $(BUILD)/test/unwind/fuzz_driver $(BUILD)/test/unwind/fuzz_walk
 	$(Q)mkdir -p $(BUILD)/fuzz/unwind $(BUILD)/fuzz/findings
 	$(Q)$(BUILD)/test/unwind/fuzz_driver seeds=$(BUILD)/fuzz/unwind inputs=2000 >/dev/null
 	$(Q)FUZZ_LAST=$(BUILD)/fuzz/last $(BUILD)/test/unwind/fuzz_walk -max_len=8192 -max_total_time=$(FUZZ_SECONDS) \

@@ -47,6 +47,29 @@ bool locate_path(const struct module *module, char path[PATH_MAX])
     return deleted;
 }
 
+/* Whether the living process's file is no longer the one of that path. Only asked where there is no
+ * build id to tell. */
+static bool locate_replaced(const struct module *module)
+{
+    const struct mapping *mapping = module->nqueries ? module->queries[0].mapping : NULL;
+    char name[64], *line = NULL;
+    size_t cap = 0;
+    bool replaced = false;
+    ssize_t len;
+
+    if (module->pid <= 0 || module->build_id[0] || !mapping)
+        return false;
+    snprintf(name, sizeof name, "/proc/%d/maps", (int)module->pid);
+    FILE *in = fopen(name, "re");
+    while (in && (len = getline(&line, &cap, in)) > 0)
+        if (strtoull(line, NULL, 16) == mapping->start)
+            replaced = len > 11 && strcmp(line + len - 11, " (deleted)\n") == 0;
+    free(line);
+    if (in)
+        fclose(in);
+    return replaced;
+}
+
 /* Opens `path` if it is an ELF file that fits. */
 static int locate_try(const struct module *module, const char *path, bool need_id)
 {
@@ -143,7 +166,7 @@ int locate_each_folder(int (*f)(void *arg, const char *folder), void *arg)
 int locate_open(const struct module *module)
 {
     char path[PATH_MAX];
-    bool deleted = locate_path(module, path);
+    bool deleted = locate_path(module, path) || locate_replaced(module);
     const char *slash = strrchr(path, '/');
     struct folder_search search = {.module = module, .base = slash ? slash + 1 : path};
     int fd;
