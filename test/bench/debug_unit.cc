@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * One of the units that scripts/bench-symbolize makes its large binary of: templates, inlined calls,
- * some 280 KB of debug information for 11 KB of code. Each copy has another number for 0000.
+ * One of the units that scripts/bench-symbolize makes its large binary of: templates, inlined
+ * calls, some 280 KB of debug information for 11 KB of code. Each copy has another number for 0000.
  */
 #include <algorithm>
 #include <numeric>
@@ -29,9 +29,8 @@ template <int N> struct shelf {
         std::sort(items.begin(), items.end());
         std::stable_sort(items.begin(), items.end(),
                          [](const item<N> &a, const item<N> &b) { return b < a; });
-        return std::accumulate(items.begin(), items.end(), n, [](long s, const item<N> &it) {
-            return s * N + it.weight[0];
-        });
+        return std::accumulate(items.begin(), items.end(), n,
+                               [](long s, const item<N> &it) { return s * N + it.weight[0]; });
     }
 };
 

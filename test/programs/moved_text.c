@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A program that moves its own code to anonymous memory, as those do that want it on huge pages, and
- * allocates from there: 1,000 times 100 bytes. Run by e2e/names_layouts.py.
+ * A program that moves its own code to anonymous memory, as those do that want it on huge pages,
+ * and allocates from there: 1,000 times 100 bytes. Run by e2e/names_layouts.py.
  */
 #include "site.h"
 #include <link.h>

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * A program that loads and unloads plugins: each argument is "PATH:FUNCTION:TIMES[:stay]". It loads
- * PATH, calls FUNCTION once (plugins allocate and keep 1,000 bytes a call), unloads it unless it is to stay,
- * and so TIMES times; prints where the function was, and at the end the time that all took. An argument
- * "cd:FOLDER" changes the folder. Run by e2e/unloads.py.
- * flags: -ldl
+ * PATH, calls FUNCTION once (plugins allocate and keep 1,000 bytes a call), unloads it unless it is
+ * to stay, and so TIMES times; prints where the function was, and at the end the time that all
+ * took. An argument "cd:FOLDER" changes the folder. Run by e2e/unloads.py. flags: -ldl
  */
 #include "site.h"
 #include <dlfcn.h>
@@ -42,6 +41,7 @@ int main(int argc, char **argv)
         use(path, name, atoi(times), stay != NULL);
     }
     clock_gettime(CLOCK_MONOTONIC, &to);
-    printf("seconds %.6f\n", (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9);
+    printf("seconds %.6f\n",
+           (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9);
     return 0;
 }

@@ -92,6 +92,28 @@ def check_package():
            (len(differ), differ[:3]))
 
 
+def check_dwz():
+    """Debug information that two files share, in a third one by dwz."""
+    if not shutil.which("dwz"):
+        return
+    folder = path("dwz")
+    os.makedirs(folder)
+    one = build(folder, "one", CXX_SOURCE, "g++", "-g", "-O2")
+    build(folder, "two", CXX_SOURCE, "g++", "-g", "-O2")
+    whole = shutil.copy(one, one + ".whole")
+    run("dwz", "-m", "shared.dwz", "-M", os.path.join(folder, "shared.dwz"), "one", "two", cwd=folder)
+    binary = Binary(one)
+    addresses = function_addresses(binary, 3)
+    file = profile_of(binary, addresses, "dwz")
+    symbolize(file)
+    d = Decoded(file)
+    differ = compare(d, binary, addresses, places, whole)
+    names = {f["name"] for f in d.functions.values()}
+    ok(os.path.exists(os.path.join(folder, "shared.dwz")) and not differ and
+       "shop::(anonymous namespace)::secret" in names,
+       "dwz: %d addresses, the shared part elsewhere" % len(addresses), (len(differ), differ[:3]))
+
+
 def check_whole_mapping():
     """One mapping over all segments of a library, as some profilers write it."""
     for name in ("c-dwarf5", "c-lld"):
