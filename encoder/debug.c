@@ -113,7 +113,7 @@ static void put_stack(struct debug_out *out, const struct stack *s)
     debug_put(out, "@");
     for (uint32_t i = 0; i < s->depth; i++) {
         debug_put(out, " ");
-        debug_put_hex(out, s->pc[i]);
+        debug_put_hex(out, pc_address(s->pc[i]));
     }
     debug_put(out, "\n");
 }
@@ -134,7 +134,7 @@ static void put_frames(struct debug_out *out, const struct stack *s)
     for (uint32_t i = 0; i < s->depth; i++) {
         const char *name = s->pc[i] < PSEUDO_PC_LIMIT ? pseudo_name(s->pc[i]) : NULL;
         debug_put(out, "#\t");
-        debug_put_hex(out, s->pc[i] - 1);
+        debug_put_hex(out, pc_address(s->pc[i]) - 1);
         debug_put(out, name ? "\t" : "");
         debug_put(out, name ? name : "");
         debug_put(out, "\n");

@@ -29,11 +29,11 @@ static void put_frame(struct debug_out *out, const struct maps *maps, uintptr_t 
 static uintptr_t creator(const struct stack *s, const struct maps *maps)
 {
     for (uint32_t i = 0; i < s->depth; i++) {
-        if (s->pc[i] >= PSEUDO_PC_LIMIT && maps_find(maps, s->pc[i] - 1) == 1) {
-            return s->pc[i];
+        if (s->pc[i] >= PSEUDO_PC_LIMIT && maps_find(maps, pc_address(s->pc[i]) - 1) == 1) {
+            return pc_address(s->pc[i]);
         }
     }
-    return s->pc[0];
+    return pc_address(s->pc[0]);
 }
 
 static void put_thread(struct debug_out *out, const struct maps *maps,
@@ -52,7 +52,7 @@ static void put_thread(struct debug_out *out, const struct maps *maps,
     }
     debug_put(out, "]:\n");
     for (uint32_t i = 0; i < t->stack->depth; i++) {
-        put_frame(out, maps, t->stack->pc[i]);
+        put_frame(out, maps, pc_address(t->stack->pc[i]));
     }
     if (t->created) {
         debug_put(out, "created by ");

@@ -30,7 +30,7 @@ LAYOUTS = {
 
 def build(name: str, flags: list[str]) -> str:
     out, source = HERE / name, str(ROOT / f"test/programs/{name}.c")
-    done = subprocess.run(["gcc", "-O2", "-g", "-pthread", *flags, source, "-o", str(out)],
+    done = subprocess.run(["gcc", "-O2", "-g", "-D_GNU_SOURCE", f"-I{ROOT}", "-pthread", *flags, source, "-o", str(out)],
                           capture_output=True, text=True)  # fmt: skip
     if done.returncode:
         raise Failure(done.stderr)
