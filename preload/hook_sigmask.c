@@ -44,8 +44,27 @@ void hook_sigmask_thread_begin(void)
     uint64_t prof = PROF_BIT;
     uint64_t inherited = 0;
     if (LOAD(&active)) { /* the creator's attributes may have asked for any mask */
-        sys_call4(SYS_rt_sigprocmask, SIG_UNBLOCK, &prof, &inherited, sizeof prof);
-        self.prof_blocked |= (inherited & PROF_BIT) != 0;
+        sys_call4(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &inherited, sizeof inherited);
+        self.prof_blocked |= (inherited & PROF_BIT) != 0; /* before what waits for it comes */
+        sys_call4(SYS_rt_sigprocmask, SIG_UNBLOCK, &prof, NULL, sizeof prof);
+    }
+}
+
+bool hook_sigmask_create_begins(void)
+{
+    uint64_t prof = PROF_BIT;
+    bool begins = is_active() && self.prof_blocked && !self.prof_real;
+    if (begins) {
+        sys_call4(SYS_rt_sigprocmask, SIG_BLOCK, &prof, NULL, sizeof prof);
+    }
+    return begins;
+}
+
+void hook_sigmask_create_ends(bool begun)
+{
+    uint64_t prof = PROF_BIT;
+    if (begun && !self.prof_real) {
+        sys_call4(SYS_rt_sigprocmask, SIG_UNBLOCK, &prof, NULL, sizeof prof);
     }
 }
 

@@ -149,8 +149,10 @@ EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(
         t->start = start;
         t->start_arg = arg;
     }
+    bool masked = hook_sigmask_create_begins();
     int err = t ? real_other.pthread_create(thread, attr, thread_main, t)
                 : real_other.pthread_create(thread, attr, start, arg);
+    hook_sigmask_create_ends(masked);
     if (err == 0 && LOAD(&active)) {
         threadcreate_made(created);
     }
@@ -168,8 +170,10 @@ EXPORT int thrd_create(thrd_t *thread, thrd_start_t start, void *arg)
         t->start_c11 = start;
         t->start_arg = arg;
     }
+    bool masked = hook_sigmask_create_begins();
     int err = t ? real_other.thrd_create(thread, thread_main_c11, t)
                 : real_other.thrd_create(thread, start, arg);
+    hook_sigmask_create_ends(masked);
     if (err == thrd_success && LOAD(&active)) {
         threadcreate_made(created);
     }

@@ -46,6 +46,10 @@ uint64_t hook_signal_mask(void);
 void hook_sigmask_start(void);
 /* In a new thread. */
 void hook_sigmask_thread_begin(void);
+/* Around the creation of a thread: where the creator believes that it blocks SIGPROF, the new one
+ * is born with it blocked, for it does not know yet what to believe. */
+bool hook_sigmask_create_begins(void);
+void hook_sigmask_create_ends(bool begun);
 /* In a forked child, whose thread has a new timer. */
 void hook_sigmask_fork_child(void);
 /* In the handler, which a SIGPROF of the program's own has reached in a thread that believes it

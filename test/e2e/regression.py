@@ -240,6 +240,7 @@ CASES: dict[str, tuple[Callable[[str], str], Callable[[str, str], None]]] = {
     "handler_stack": (build_plain, as_bare),
     "scribe_zombies": (build_plain, zombies),
     "split_stack": (build_split, segments),
+    "thread_born_masked": (build_plain, as_bare),
     "thread_keys": (build_plain, as_bare),
 }
 
