@@ -26,18 +26,6 @@ static struct timespec after(clockid_t clock, int64_t ns)
     return (struct timespec){at / 1000000000, at % 1000000000};
 }
 
-static struct timespec far(clockid_t clock)
-{
-    return after(clock, FAR_S * 1000000000LL);
-}
-
-static void sleep_ns(int64_t ns)
-{
-    struct timespec t = {ns / 1000000000, ns % 1000000000};
-    while (nanosleep(&t, &t) != 0) {
-    }
-}
-
 /* One case: its threads, its objects, its books. */
 struct box {
     const struct test *test;
@@ -202,15 +190,12 @@ static void make_cond(struct box *b)
 }
 
 /* The mutex is gone as soon as it is released. */
-struct page {
-    pthread_mutex_t mutex;
-};
-static struct page *page;
+static pthread_mutex_t *page;
 SITE void wait_mutex_unmapped(struct box *b)
 {
     (void)b;
-    must(pthread_mutex_lock(&page->mutex) == 0, "lock");
-    must(pthread_mutex_unlock(&page->mutex) == 0, "unlock");
+    must(pthread_mutex_lock(page) == 0, "lock");
+    must(pthread_mutex_unlock(page) == 0, "unlock");
     munmap(page, 4096);
 }
 static void make_page(struct box *b)
@@ -221,12 +206,12 @@ static void make_page(struct box *b)
 static void hold_page(struct box *b)
 {
     (void)b;
-    pthread_mutex_lock(&page->mutex);
+    pthread_mutex_lock(page);
 }
 SITE void release_mutex_unmapped(struct box *b)
 {
     (void)b;
-    must(pthread_mutex_unlock(&page->mutex) == 0, "unlock");
+    must(pthread_mutex_unlock(page) == 0, "unlock");
 }
 
 /* ---- read-write locks ---- */
@@ -412,14 +397,12 @@ static void make_flag(struct box *b)
 }
 static void *run_once(void *arg)
 {
-    struct box *b = arg;
-    pthread_once(&b->once, once_routine);
+    pthread_once(&((struct box *)arg)->once, once_routine);
     return NULL;
 }
 static void *run_flag(void *arg)
 {
-    struct box *b = arg;
-    call_once(&b->flag, flag_routine);
+    call_once(&((struct box *)arg)->flag, flag_routine);
     return NULL;
 }
 static void begin_in_thread(struct box *b, void *(*run)(void *))
@@ -589,8 +572,8 @@ static void *holder(void *arg)
 int main(void)
 {
     static struct box boxes[TESTS];
-    scratch = far(CLOCK_REALTIME);
-    scratch_monotonic = far(CLOCK_MONOTONIC);
+    scratch = after(CLOCK_REALTIME, FAR_S * 1000000000LL);
+    scratch_monotonic = after(CLOCK_MONOTONIC, FAR_S * 1000000000LL);
     for (int i = 0; i < TESTS; i++) {
         struct box *b = &boxes[i];
         b->test = &tests[i];
