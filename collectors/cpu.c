@@ -14,6 +14,7 @@
 #include "collectors/base/self.h"
 #include "collectors/cpu_itimer.h"
 #include "collectors/cpu_table.h"
+#include "collectors/cpu_timer.h"
 #include "collectors/labels.h"
 #include "collectors/sampler.h"
 #include "collectors/stack.h"
@@ -29,24 +30,22 @@ enum {
 
 static void find_threads(bool at_dump);
 
-static int64_t period;       /* ns, of new timers; 0 = off */
 static int64_t rate_set;     /* of the profile that goes on from the start, 1/s; 0 = off */
 static int64_t period_set;   /* its period, or the last one it had; 0 = it was never on */
 static bool session;         /* there is one */
 static struct lock changing; /* of the rate */
-static bool stopped; /* for good */
+static bool stopped;         /* for good */
 static int signal_used;
 static uint32_t signals_seen;
 static uint32_t found_count;
-static uint64_t random_state; /* shared: drawn by fetch-and-add, mixed by sampler_seed */
-static uint64_t random_seed;
+static uint64_t seed_given;
 static int64_t started;         /* CLOCK_MONOTONIC */
 static int64_t process_base;    /* the process's CPU clock when sampling began */
 static int64_t covered_by_dead; /* CPU ns of timed threads that have ended */
 
 static bool is_off(void)
 {
-    return period == 0 || LOAD(&stopped);
+    return cpu_timer_period() == 0 || LOAD(&stopped);
 }
 
 /* ---- the sampled instant ---- */
@@ -132,80 +131,12 @@ bool cpu_signal(const void *siginfo, const void *ucontext)
 
 /* ---- timers ---- */
 
-/* Takes a row in one state to be changed; false if it is not in that state. */
-static bool row_hold(struct thread *t, uint32_t state)
-{
-    return CAS(&t->state, &state, THREAD_CHANGING);
-}
-
-/* Waits until nobody changes the row. */
-static void row_settle(const struct thread *t)
-{
-    while (LOAD_ACQUIRE(&t->state) == THREAD_CHANGING) {
-        sys_call0(SYS_sched_yield);
-    }
-}
-
-static void timer_set(const struct thread *t, int64_t first, int flags)
-{
-    int64_t length = (int64_t)t->period;
-    struct itimerspec when = {{length / NSEC_PER_SEC, length % NSEC_PER_SEC},
-                              {first / NSEC_PER_SEC, first % NSEC_PER_SEC}};
-    sys_call4(SYS_timer_settime, t->timer, flags, &when, NULL);
-}
-
-/* A timer for a row that is held, its expiries beginning within a period of CPU time `from`. The row
- * is TIMED then, or, where the thread has ended or the kernel refuses and nothing else
- * helps, TAKEN, and this is false. */
-static bool timer_arm(struct thread *t, int64_t from)
-{
-    int64_t length = LOAD(&period);
-    struct sigevent event = {0};
-    event.sigev_notify = SIGEV_THREAD_ID;
-    event.sigev_signo = signal_used;
-    event.sigev_value.sival_ptr = t;
-    event._sigev_un._tid = t->tid;
-    int timer;
-    clockid_t clock = sys_thread_cpu_clock(t->tid);
-    if (sys_call3(SYS_timer_create, clock, &event, &timer) != 0) {
-        int64_t now;
-        timer = -1; /* which is none: the process's looks after the thread */
-        if (!sys_clock_read(clock, &now) || !cpu_itimer_start(length)) {
-            STORE_RELEASE(&t->state, THREAD_TAKEN);
-            return false;
-        }
-    }
-    uint64_t draw = sampler_seed(random_seed, ADD(&random_state, 1));
-    ADD(&t->changes, 1);
-    __atomic_thread_fence(__ATOMIC_RELEASE);
-    t->timer = timer;
-    STORE(&t->period, (uint32_t)length);
-    STORE(&t->first, from + 1 + (int64_t)(draw % (uint64_t)length));
-    STORE_RELEASE(&t->changes, t->changes + 1);
-    STORE_RELEASE(&t->state, THREAD_TIMED);
-    timer_set(t, t->first, TIMER_ABSTIME);
-    return true;
-}
-
-/* The calling thread's own. */
-static void timer_begin(struct thread *t, int64_t from)
-{
-    while (LOAD(&period) != 0 && LOAD(&t->state) != THREAD_TIMED) {
-        row_settle(t);
-        if (row_hold(t, THREAD_TAKEN)) {
-            t->clock_base = from;
-            timer_arm(t, from);
-            return;
-        }
-    }
-}
-
 void cpu_pause_thread(void)
 {
     struct thread *t = self.thread;
     cpu_itimer_pause();
     if (t && LOAD(&t->state) == THREAD_TIMED) {
-        timer_set(t, 0, 0); /* disarmed; what was pending comes as this call returns */
+        cpu_timer_set(t, 0, 0); /* disarmed; what was pending comes as this call returns */
     }
 }
 
@@ -214,7 +145,7 @@ void cpu_resume_thread(void)
     struct thread *t = self.thread;
     cpu_itimer_resume();
     if (t && LOAD(&t->state) == THREAD_TIMED) {
-        timer_set(t, t->period, 0);
+        cpu_timer_set(t, t->period, 0);
     }
 }
 
@@ -231,18 +162,15 @@ static void interrupt_running(struct thread *t, void *cookie)
 
 void cpu_interrupt_others(const void *cookie)
 {
-    if (period != 0) {
+    if (!is_off()) {
         threads_each(interrupt_running, (void *)(uintptr_t)cookie);
     }
 }
 
 static void disarm(struct thread *t, void *arg)
 {
-    uint32_t seen = THREAD_TIMED;
     (void)arg;
-    if (CAS(&t->state, &seen, THREAD_TAKEN)) {
-        sys_call1(SYS_timer_delete, t->timer);
-    }
+    cpu_timer_drop(t);
 }
 
 void cpu_stop(void)
@@ -255,13 +183,11 @@ void cpu_stop(void)
 /* Takes a row out of use; of those who try, one does it and is told so. */
 static bool timer_retire(struct thread *t)
 {
-    uint32_t seen = THREAD_TIMED;
-    if (!CAS(&t->state, &seen, THREAD_TAKEN)) {
-        return false;
+    bool dropped = cpu_timer_drop(t);
+    if (dropped) {
+        threads_give_back(t);
     }
-    sys_call1(SYS_timer_delete, t->timer);
-    threads_give_back(t);
-    return true;
+    return dropped;
 }
 
 void cpu_thread_begin(struct thread *t)
@@ -274,7 +200,7 @@ void cpu_thread_begin(struct thread *t)
     if (twin && twin->foreign) { /* found by a scan before it got here */
         timer_retire(twin);
     }
-    timer_begin(t, 0); /* this thread's clock began with it */
+    cpu_timer_begin(t, 0); /* this thread's clock began with it */
 }
 
 /* Credits what a thread owes, above its start routine. */
@@ -294,10 +220,8 @@ static void credit_debt(struct thread *t, int64_t clock)
 
 void cpu_thread_end(struct thread *t)
 {
-    uint32_t seen = THREAD_TIMED;
-    row_settle(t);
-    if (CAS(&t->state, &seen, THREAD_TAKEN)) {
-        sys_call1(SYS_timer_delete, t->timer);
+    cpu_timer_settle(t);
+    if (cpu_timer_drop(t)) {
         int64_t clock = sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
         credit_debt(t, clock);
         ADD(&covered_by_dead, clock - t->clock_base);
@@ -340,7 +264,7 @@ void cpu_thread_found(int tid)
     STORE_RELEASE(&t->tid, tid);
     int64_t clock = sys_clock_ns(sys_thread_cpu_clock(tid));
     t->clock_base = clock;
-    if (threads_twin(t) || !row_hold(t, THREAD_TAKEN) || !timer_arm(t, clock)) {
+    if (threads_twin(t) || !cpu_timer_hold(t, THREAD_TAKEN) || !cpu_timer_arm(t, clock)) {
         threads_give_back(t);
     } else if (threads_twin(t)) {
         timer_retire(t); /* its own row got there meanwhile */
@@ -402,6 +326,7 @@ void cpu_before_dump(bool at_end)
         return;
     }
     struct survey s = {at_end, 0};
+    int64_t period = cpu_timer_period();
     int64_t process = sys_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - process_base;
     find_threads(true);
     threads_each(survey_thread, &s);
@@ -426,9 +351,9 @@ static void change_timer(struct thread *t, void *arg)
     (void)arg;
     int tid = LOAD_ACQUIRE(&t->tid);
     int64_t clock;
-    row_settle(t);
-    bool timed = row_hold(t, THREAD_TIMED);
-    if (tid == 0 || (!timed && !row_hold(t, THREAD_TAKEN))) {
+    cpu_timer_settle(t);
+    bool timed = cpu_timer_hold(t, THREAD_TIMED);
+    if (tid == 0 || (!timed && !cpu_timer_hold(t, THREAD_TAKEN))) {
         if (timed) {
             STORE_RELEASE(&t->state, THREAD_TIMED);
         }
@@ -449,8 +374,8 @@ static void change_timer(struct thread *t, void *arg)
     } else {
         t->clock_base = clock;
     }
-    if (LOAD(&period) != 0) {
-        timer_arm(t, clock);
+    if (cpu_timer_period() != 0) {
+        cpu_timer_arm(t, clock);
     } else {
         STORE_RELEASE(&t->state, THREAD_TAKEN);
     }
@@ -460,14 +385,14 @@ static void apply_rate(void)
 {
     int64_t rate = rate_set ? rate_set : session ? SESSION_RATE : 0;
     int64_t wanted = rate ? NSEC_PER_SEC / rate : 0;
-    if (wanted == LOAD(&period) || LOAD(&stopped)) {
+    if (wanted == cpu_timer_period() || LOAD(&stopped)) {
         return;
     }
-    if (LOAD(&period) == 0) {
+    if (cpu_timer_period() == 0) {
         process_base = sys_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
         covered_by_dead = 0;
     }
-    STORE(&period, wanted);
+    cpu_timer_set_period(wanted);
     cpu_itimer_change(wanted);
     threads_each(change_timer, NULL);
     if (wanted != 0) {
@@ -507,7 +432,7 @@ bool cpu_session_begin(void)
 
 int64_t cpu_session_period(void)
 {
-    return LOAD(&period);
+    return cpu_timer_period();
 }
 
 void cpu_session_end(void)
@@ -526,13 +451,15 @@ void cpu_session_end(void)
  * probability of the fraction, which is to be right in the mean. */
 static void credit_start(int64_t clock)
 {
-    uint64_t draw = sampler_seed(random_seed, ADD(&random_state, 1));
-    cpu_table_started(period, (clock + (int64_t)(draw % (uint64_t)period)) / period);
+    int64_t period = cpu_timer_period();
+    if (period != 0) {
+        cpu_table_started(period, (clock + cpu_timer_phase()) / period);
+    }
 }
 
 void cpu_start_is_known(void)
 {
-    cpu_table_started(period, 0);
+    cpu_table_started(cpu_timer_period(), 0);
 }
 
 int64_t cpu_period(void)
@@ -559,23 +486,23 @@ static void enter_this_thread(void)
     t->stack_lo = self.stack_lo;
     t->stack_hi = self.stack_hi;
     STORE_RELEASE(&t->tid, sys_gettid());
-    timer_begin(t, sys_clock_ns(CLOCK_THREAD_CPUTIME_ID));
+    cpu_timer_begin(t, sys_clock_ns(CLOCK_THREAD_CPUTIME_ID));
 }
 
 void cpu_start(uint64_t rate, int signal, uint64_t seed)
 {
     cpu_table_start();
     started = sys_clock_ns(CLOCK_MONOTONIC);
-    random_seed = seed ? seed : (uint64_t)started;
+    seed_given = seed ? seed : (uint64_t)started;
     signal_used = signal;
     rate_set = (int64_t)rate;
-    period = period_set = rate ? NSEC_PER_SEC / (int64_t)rate : 0;
+    period_set = rate ? NSEC_PER_SEC / (int64_t)rate : 0;
+    cpu_timer_start(signal, seed_given);
+    cpu_timer_set_period(period_set);
     process_base = sys_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-    if (period != 0) {
-        credit_start(process_base);
-    }
+    credit_start(process_base);
     enter_this_thread();
-    if (period != 0 && !__libc_single_threaded) { /* a library's constructor was faster than ours */
+    if (rate != 0 && !__libc_single_threaded) { /* a library's constructor was faster than ours */
         threads_of_process(found, NULL);
     }
 }
@@ -585,20 +512,18 @@ void cpu_fork_child(uint64_t nth)
     threads_fork_child(self.thread);
     started = sys_clock_ns(CLOCK_MONOTONIC);
     covered_by_dead = 0;
-    cpu_table_unsampled(period, 0);
-    cpu_table_started(period, 0);
+    cpu_table_unsampled(period_set, 0);
+    cpu_table_started(period_set, 0);
     if (LOAD(&stopped)) {
         return;
     }
     lock_drop(&changing);
     session = false; /* its parent's */
-    period = rate_set ? NSEC_PER_SEC / rate_set : 0;
     cpu_itimer_fork_child();
-    random_seed = sampler_seed(random_seed, nth);
-    random_state = 0;
+    seed_given = sampler_seed(seed_given, nth);
+    cpu_timer_start(signal_used, seed_given);
+    cpu_timer_set_period(rate_set ? NSEC_PER_SEC / rate_set : 0);
     process_base = sys_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-    if (period != 0) {
-        credit_start(process_base);
-    }
+    credit_start(process_base);
     enter_this_thread();
 }
