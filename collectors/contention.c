@@ -169,7 +169,7 @@ void contention_release_ends(struct contention_hold *h, const void *lock, bool r
         waiters_released(lock);
     }
     if (h->waited && released) {
-        count_mutex(ticks_to_ns(h->waited, ticks_now()));
+        count_mutex(ticks_known_ns(h->waited)); /* the waiter's end measures the rate */
     }
     self.waits_busy = false;
 }

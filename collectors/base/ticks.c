@@ -100,13 +100,19 @@ void ticks_fork_child(void)
     lock_drop(&measuring); /* its holder is not here */
 }
 
-uint64_t ticks_to_ns(uint64_t span, uint64_t now)
+uint64_t ticks_known_ns(uint64_t span)
 {
     if (LOAD(&ticks_source) != TICKS_COUNTER) {
         return span;
     }
-    if (UNLIKELY(now - LOAD(&measured_at) > LOAD(&measure_next))) {
+    return (uint64_t)((unsigned __int128)span * LOAD(&ns_per_tick) >> 32);
+}
+
+uint64_t ticks_to_ns(uint64_t span, uint64_t now)
+{
+    if (LOAD(&ticks_source) == TICKS_COUNTER &&
+        UNLIKELY(now - LOAD(&measured_at) > LOAD(&measure_next))) {
         measure();
     }
-    return (uint64_t)((unsigned __int128)span * LOAD(&ns_per_tick) >> 32);
+    return ticks_known_ns(span);
 }

@@ -29,6 +29,8 @@ static inline uint64_t ticks_now(void)
 /* Nanoseconds of a span of ticks that ended at `now`, a value of ticks_now() just taken. */
 SIGNAL_SAFE uint64_t ticks_to_ns(uint64_t span, uint64_t now);
 
+/* The same by the rate known so far: for who knows that somebody calls the other now and then. */
+SIGNAL_SAFE uint64_t ticks_known_ns(uint64_t span);
 /* In a forked child. */
 void ticks_fork_child(void);
 
