@@ -28,18 +28,30 @@ struct who {
         must(pthread_mutex_lock(m) == 0, "lock");                                                  \
     }
 WAITER(1)
-WAITER(2) WAITER(3) WAITER(4) WAITER(5) WAITER(a) WAITER(b) WAITER(c) WAITER(d) WAITER(e)
+WAITER(2)
+WAITER(3)
+WAITER(4)
+WAITER(5)
+WAITER(a)
+WAITER(b)
+WAITER(c)
+WAITER(d)
+WAITER(e)
 #define HOLDER(n)                                                                                  \
     SITE void holder_##n(pthread_mutex_t *m)                                                       \
     {                                                                                              \
         must(pthread_mutex_unlock(m) == 0, "unlock");                                              \
     }
-    HOLDER(1) HOLDER(2) HOLDER(3) HOLDER(4) HOLDER(5) HOLDER(x)
+HOLDER(1)
+HOLDER(2)
+HOLDER(3)
+HOLDER(4)
+HOLDER(5)
+HOLDER(x)
 
-        static struct who waiters[] = {
-            {0, 0, waiter_a}, {0, 1, waiter_b}, {0, 2, waiter_c}, {0, 3, waiter_d},
-            {0, 4, waiter_e}, {1, 0, waiter_1}, {2, 0, waiter_2}, {3, 0, waiter_3},
-            {4, 0, waiter_4}, {5, 0, waiter_5},
+static struct who waiters[] = {
+    {0, 0, waiter_a}, {0, 1, waiter_b}, {0, 2, waiter_c}, {0, 3, waiter_d}, {0, 4, waiter_e},
+    {1, 0, waiter_1}, {2, 0, waiter_2}, {3, 0, waiter_3}, {4, 0, waiter_4}, {5, 0, waiter_5},
 };
 static struct who holders[LOCKS] = {
     {0, 5, holder_x}, {1, 1, holder_1}, {2, 1, holder_2},
