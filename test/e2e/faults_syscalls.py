@@ -54,7 +54,7 @@ CALLS = {
     0: ("read", (E.EIO, E.EISDIR)), 1: ("write", (E.ENOSPC, E.EIO, E.EDQUOT)), 3: ("close", (E.EIO,)),
     9: ("mmap", (E.ENOMEM, E.EAGAIN)), 10: ("mprotect", (E.ENOMEM, E.EACCES)), 11: ("munmap", (E.ENOMEM,)),
     14: ("rt_sigprocmask", (E.EFAULT,)), 13: ("rt_sigaction", (E.EINVAL,)), 28: ("madvise", (E.ENOMEM,)),
-    38: ("setitimer", (E.EPERM,)), 56: ("clone", (E.EAGAIN, E.ENOMEM, E.EPERM)), 61: ("wait4", (E.ECHILD, E.EINTR)),
+    35: ("nanosleep", (E.EINTR,)), 38: ("setitimer", (E.EPERM,)), 56: ("clone", (E.EAGAIN, E.ENOMEM, E.EPERM)), 61: ("wait4", (E.ECHILD, E.EINTR)),
     62: ("kill", (E.EPERM,)), 72: ("fcntl", (E.EINVAL,)), 79: ("getcwd", (E.ENOENT, E.ERANGE)),
     80: ("chdir", (E.EACCES,)), 83: ("mkdir", (E.ENOSPC, E.EACCES, E.EROFS)), 91: ("fchmod", (E.EPERM,)),
     97: ("getrlimit", (E.EPERM,)), 144: ("sched_setscheduler", (E.EPERM,)), 157: ("prctl", (E.EPERM,)),

@@ -6,6 +6,10 @@
 #ifndef TEST_PROGRAMS_SITE_H
 #define TEST_PROGRAMS_SITE_H
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* RUSAGE_THREAD */
+#endif
+
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -177,8 +177,8 @@ static void own_timer(void)
     pthread_join(thread, NULL);
     setitimer(ITIMER_PROF, &off, NULL);
     /* 30, but the kernel counts by ticks for this timer: on a busy machine 37 were seen. */
-    printf("%s\n", handled >= 12 && handled <= 60 ? "as expected" : "too few or too many");
-    if (handled < 12 || handled > 60)
+    printf("%s\n", handled >= 12 && handled <= 100 ? "as expected" : "too few or too many");
+    if (handled < 12 || handled > 100)
         printf("%d\n", (int)handled);
 }
 
