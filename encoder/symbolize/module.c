@@ -160,13 +160,16 @@ static const struct symbol *module_entry_symbol(struct reading *r, Dwarf_Die *di
     return symbol && symbol->start == entry + r->dwarf_bias ? symbol : NULL;
 }
 
-/* A wrapper that its author wants to be taken for part of its caller: attribute artificial. */
-static bool module_is_artificial(Dwarf_Die *die)
+/* A wrapper of pprofinject.h, which is to be taken for part of its caller: attribute artificial.
+ * Other such functions are shown, as addr2line does: implicit destructors are artificial too. */
+static bool module_is_wrapper(Dwarf_Die *die)
 {
     Dwarf_Attribute attribute;
+    const char *name = dwarf_formstring(dwarf_attr_integrate(die, DW_AT_name, &attribute));
     bool artificial = false;
 
-    return dwarf_formflag(dwarf_attr_integrate(die, DW_AT_artificial, &attribute), &artificial) ==
+    return name && strncmp(name, "pprof", 5) == 0 &&
+           dwarf_formflag(dwarf_attr_integrate(die, DW_AT_artificial, &attribute), &artificial) ==
                0 &&
            artificial;
 }
@@ -187,7 +190,7 @@ static int module_put_chain(struct reading *r, const struct spot *spot,
         line = (uint64_t)row_line;
     for (size_t i = chain->n; i-- > 0;) {
         Dwarf_Die *die = &chain->dies[i];
-        if (i > 0 && module_is_artificial(die)) {
+        if (i > 0 && module_is_wrapper(die)) {
             module_call_site(die, tree, &file, &line);
             continue;
         }
