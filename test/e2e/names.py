@@ -66,7 +66,7 @@ def exports_alone() -> None:
     """Stripped but exporting, as redis-server is: functions without files."""
     out = folder() / "exporting"
     source = str(ROOT / "test/programs/heap_sites.c")
-    argv = ["gcc", "-O2", "-s", "-rdynamic", "-pthread", source, "-o", str(out)]
+    argv = ["gcc", "-O2", "-s", "-D_GNU_SOURCE", "-rdynamic", "-pthread", source, "-o", str(out)]
     done = subprocess.run(argv, capture_output=True, text=True)
     if done.returncode:
         raise Failure(done.stderr)
