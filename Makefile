@@ -31,7 +31,7 @@ PROGRAM_BIN := $(patsubst test/programs/%.c,$(BUILD)/test/programs/%,$(wildcard 
     $(patsubst test/programs/%.cc,$(BUILD)/test/programs/%,$(wildcard test/programs/*.cc))
 
 .PHONY: all check check-long lint demo fuzz fuzz-unwind fuzz-symbolize install clean test-programs deps-demo deps-check deps-long \
-    bench bench-malloc bench-locks bench-programs bench-unwind bench-symbolize
+    bench bench-malloc bench-locks bench-programs bench-unwind bench-symbolize bench-labels
 all: libpprofinject.so pprof-symbolize
 
 libpprofinject.so: $(LIB_OBJ) preload/exports.map
@@ -186,7 +186,9 @@ demo: deps-demo
 lint: $(PROTO).h
 	$(Q)scripts/lint
 
-bench: bench-malloc bench-locks bench-programs bench-unwind bench-symbolize
+bench: bench-malloc bench-locks bench-programs bench-unwind bench-symbolize bench-labels
+bench-labels: all
+	$(Q)scripts/bench-labels
 bench-malloc: all
 	$(Q)scripts/bench-malloc
 bench-locks: all
@@ -208,9 +210,12 @@ deps-long:
 # The symboliser lies beside the library, which looks for it nowhere else.
 install: all
 	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/bin \
-	    $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man7
+	    $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/share/man/man1 \
+	    $(DESTDIR)$(PREFIX)/share/man/man3 $(DESTDIR)$(PREFIX)/share/man/man7
 	install -m 755 libpprofinject.so pprof-symbolize $(DESTDIR)$(PREFIX)/lib/
 	ln -sf ../lib/pprof-symbolize $(DESTDIR)$(PREFIX)/bin/pprof-symbolize
+	install -m 644 preload/pprofinject.h $(DESTDIR)$(PREFIX)/include/
+	install -m 644 man/pprofinject.3 $(DESTDIR)$(PREFIX)/share/man/man3/
 	install -m 644 man/pprof-symbolize.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	install -m 644 man/libpprofinject.so.7 $(DESTDIR)$(PREFIX)/share/man/man7/
 	printf '%s\n' 'prefix=$(PREFIX)' 'preload=$${prefix}/lib/libpprofinject.so' '' 'Name: pprofinject' \

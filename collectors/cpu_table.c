@@ -21,7 +21,7 @@ static struct table table;
 static struct bucket lost_bucket;
 static struct bucket unsampled_bucket;
 static struct bucket start_bucket; /* before the library could look: exec, the dynamic linker */
-static uint64_t one_period; /* the only one there ever was; 0 = none yet, MANY = several */
+static uint64_t one_period;        /* the only one there ever was; 0 = none yet, MANY = several */
 #define MANY UINT64_MAX
 
 static void rebase_bucket(void *node, void *arg)

@@ -20,10 +20,10 @@ struct self {
      * thread: its first allocation goes the slow way, which draws the first gap and asks again. 0
      * for good where every allocation is sampled. */
     uint64_t heap_left;
-    uint64_t heap_rate; /* by which heap_left was drawn; sampled objects count by it */
+    uint64_t heap_rate;         /* by which heap_left was drawn; sampled objects count by it */
     uint64_t heap_rate_sampled; /* by which the object at hand was sampled */
-    uint64_t random;    /* state of the thread's generator; 0 = not yet seeded */
-    uintptr_t stack_lo; /* the thread's own stack; 0 = unknown */
+    uint64_t random;            /* state of the thread's generator; 0 = not yet seeded */
+    uintptr_t stack_lo;         /* the thread's own stack; 0 = unknown */
     uintptr_t stack_hi;
     struct thread *thread;       /* its row in the registry; NULL = not registered */
     uint64_t probe_left;         /* heap_left as it was when probe_armed was set */

@@ -171,8 +171,8 @@ static inline void sys_restore_signals(uint64_t old)
 /* In a process of our own: the signal interrupts a sleep and does nothing else; is ignored. */
 void sys_wake_by(int signal);
 void sys_ignore(int signal);
-/* In a process of our own that shares the program's memory: a fault ends it without a core file, the
- * making of which would take the program down too on kernels before 5.16. */
+/* In a process of our own that shares the program's memory: a fault ends it without a core file,
+ * the making of which would take the program down too on kernels before 5.16. */
 void sys_end_quietly(void);
 
 /* Sleep while *word == seen, at most timeout_ns (negative: without end); wake all sleepers.
