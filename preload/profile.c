@@ -34,12 +34,14 @@ static bool list_one(const struct kind *k, void *arg)
 
 const struct kind **profile_list(size_t *n)
 {
-    struct listing l;
+    struct listing l = {NULL, 0, false};
     do {
         size_t customs = 0;
         custom_each(count_one, &customs);
         *n = KIND_COUNT + customs;
-        l = (struct listing){sys_map(*n * sizeof *l.list), *n, false};
+        l.list = sys_map(*n * sizeof *l.list);
+        l.from = *n;
+        l.full = false;
         if (!l.list) {
             *n = 0;
             return NULL;

@@ -62,14 +62,13 @@ static inline uint64_t sys_counter(void)
  * not write it, which is why the processor is not asked to lock it. */
 static inline void *sys_swap_own(void **word, const void *value)
 {
-    void *before = *word;
-    bool done;
-    do {
-        __asm__ volatile("cmpxchg %3, %1"
-                         : "+a"(before), "+m"(*word), "=@ccz"(done)
-                         : "r"(value)
-                         : "memory");
-    } while (!done);
+    void *before; /* in rax, with which cmpxchg compares, and where it puts what it has found */
+    __asm__ volatile("mov %1, %0\n"
+                     "1: cmpxchg %2, %1\n"
+                     "jne 1b\n"
+                     : "=&a"(before), "+m"(*word)
+                     : "r"(value)
+                     : "cc", "memory");
     return before;
 }
 
