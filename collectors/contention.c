@@ -97,6 +97,7 @@ void contention_wait_begins(struct contention_wait *w, const void *lock)
 {
     w->lock = NULL;
     w->began = 0;
+    w->unheld = false;
     if (!contention_on || self.waits_busy) {
         return;
     }
@@ -114,6 +115,8 @@ void contention_wait_begins(struct contention_wait *w, const void *lock)
         if (waiters_enter(lock, w->began)) {
             w->lock = self.waiting = lock;
             self.waiting_since = w->began;
+        } else {
+            w->unheld = true;
         }
         self.waits_busy = false;
     }
@@ -132,6 +135,10 @@ void contention_wait_ends(struct contention_wait *w, bool waited)
     if (waited) {
         uint64_t ns = now > w->began ? ticks_to_ns(now - w->began, now) : 0;
         count_block(ns ? ns : 1);
+        if (w->unheld) {
+            ADD(&mutex.lost.value[COUNT], ONE);
+            ADD(&mutex.lost.value[DELAY], ns);
+        }
     }
     self.waits_busy = false;
 }

@@ -39,6 +39,7 @@ int64_t contention_set_mutex_fraction(int64_t n);
 struct contention_wait {
     uint64_t began;   /* ticks; 0 = not timed */
     const void *lock; /* that it is registered for, or NULL */
+    bool unheld;      /* it could not be registered: whoever it waits for is not charged */
 };
 
 /* The calling thread is about to wait: for a lock, whose holder is to be charged, or for something

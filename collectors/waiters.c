@@ -3,8 +3,8 @@
  * See waiters.h. Entries of a bucket form a list that only grows; one whose waiters have all left
  * is used for the next address. Lock: the bucket's. It may be orphaned: a thread can be cancelled
  * asynchronously, or a handler of the program jump out, between any two instructions. Whoever has
- * waited for it in vain for a tenth of a second gives the bucket up for good, and the waits that
- * hash there are charged to nobody from then on.
+ * waited for it in vain for half a second gives the bucket up for good, and the waits that
+ * hash there are shown as lost from then on.
  */
 #include "collectors/waiters.h"
 
@@ -12,8 +12,9 @@
 #include "collectors/base/lock.h"
 #include "collectors/base/ticks.h"
 
-/* 4,096 yielding spins and some 100 ms of naps. */
-enum { PATIENCE = 4096 + 64 * 1000 };
+/* 4,096 yielding spins and some 0.5 s of naps: a holder whose container has used up its share of the
+ * processors is away for a tenth of a second. */
+enum { PATIENCE = 4096 + 64 * 5000 };
 
 struct entry {
     uintptr_t lock;   /* 0 = free */

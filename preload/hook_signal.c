@@ -144,9 +144,9 @@ static BELOW_PROGRAM void call_program(struct disposition *d, int sig, siginfo_t
     }
 }
 
-/* Where a user's signals that wait are limited (RLIMIT_SIGPENDING), the kernel delivers without what
- * was sent along, as from nobody: it may be one that asks a thread where it is. Nobody is to die of
- * that; one that root has sent from outside of the pid namespace looks the same. */
+/* Where a user's signals that wait are limited (RLIMIT_SIGPENDING), the kernel delivers without
+ * what was sent along, as from nobody: it may be one that asks a thread where it is. Nobody is to
+ * die of that; one that root has sent from outside of the pid namespace looks the same. */
 static bool came_without_word(const siginfo_t *info)
 {
     return info->si_code == SI_USER && info->si_pid == 0 && info->si_uid == 0;

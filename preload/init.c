@@ -23,6 +23,7 @@
 #include "preload/control.h"
 #include "preload/hooks.h"
 #include "preload/real.h"
+#include "preload/real_lock.h"
 #include "preload/sanitizer.h"
 #include "preload/scribe.h"
 #include "preload/seccomp.h"
@@ -74,6 +75,9 @@ static void start_profiles(void)
     hook_process_start();
     threadcreate_start(kinds[KIND_THREADCREATE].enabled, kinds[KIND_GOROUTINE].enabled);
     hook_thread_start();
+    if (!config.is_child) { /* which may live for less than the look-ups take, and wait for nobody */
+        real_lock_start();
+    }
     start_heap();
     contention_start(kinds[KIND_BLOCK].enabled, config.block_rate, kinds[KIND_MUTEX].enabled,
                      config.mutex_fraction, (uint64_t)config.seed);
