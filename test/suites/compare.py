@@ -40,6 +40,7 @@ class Job:
     argv: list[str]
     env: dict[str, str] = field(default_factory=dict)
     preload: list[Path] = field(default_factory=list)  # the test's own, behind the library
+    given: list[Path] = field(default_factory=list)  # files that it finds in its working folder
     tap: bool = False
     no_files: str = ""  # why a run of it leaves no file of its own
     numbers: str = ""  # why its stdout is compared without numbers
@@ -92,6 +93,8 @@ def run_once(job: Job, env: dict[str, str], timeout: float, out: Path | None = N
     """Its own folder to work in; stdout goes to a file, for a child left behind may hold it open."""
     home = base / f"run.{next(counter)}"
     home.mkdir()
+    for path in job.given:
+        (home / path.name).symlink_to(path)
     env = env | {"TMPDIR": str(home)} | job.env
     with open(home / ".stdout", "wb") as stdout, open(home / ".stderr", "wb") as stderr:
         began = time.monotonic()
