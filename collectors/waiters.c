@@ -12,8 +12,8 @@
 #include "collectors/base/lock.h"
 #include "collectors/base/ticks.h"
 
-/* 4,096 yielding spins and some 0.5 s of naps: a holder whose container has used up its share of the
- * processors is away for a tenth of a second. */
+/* 4,096 yielding spins and some 0.5 s of naps: a holder whose container has used up its share of
+ * the processors is away for a tenth of a second. */
 enum { PATIENCE = 4096 + 64 * 5000 };
 
 struct entry {

@@ -73,7 +73,7 @@ static bool add_past_mapping(struct maps *maps, const struct past_code *code)
 {
     struct mapping m = {.start = code->start, .limit = code->limit, .offset = code->offset};
     char id[2 * PAST_ID_MAX];
-    for (uint32_t i = 0; i < code->build_id_bytes && i < PAST_ID_MAX; i++) {
+    for (size_t i = 0; i < code->build_id_bytes && i < PAST_ID_MAX; i++) {
         id[2 * i] = "0123456789abcdef"[code->build_id[i] >> 4];
         id[2 * i + 1] = "0123456789abcdef"[code->build_id[i] & 15];
     }

@@ -75,7 +75,8 @@ static void start_profiles(void)
     hook_process_start();
     threadcreate_start(kinds[KIND_THREADCREATE].enabled, kinds[KIND_GOROUTINE].enabled);
     hook_thread_start();
-    if (!config.is_child) { /* which may live for less than the look-ups take, and wait for nobody */
+    if (!config
+             .is_child) { /* which may live for less than the look-ups take, and wait for nobody */
         real_lock_start();
     }
     start_heap();
