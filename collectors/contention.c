@@ -52,13 +52,26 @@ static uint64_t draw(void)
     return sampler_random(&self.wait_random);
 }
 
-static void count(struct profile *p, uint64_t contentions, uint64_t ns)
+static struct bucket *bucket_of(struct profile *p, struct wait_memo *last)
+{
+    const struct stack *stack = stack_of_caller_again(&last->stack);
+    if (stack && stack == last->of) {
+        return last->bucket;
+    }
+    struct bucket *b = stack ? table_bucket(&p->table, stack, 0, 0) : NULL;
+    if (!b) {
+        return &p->lost;
+    }
+    last->of = stack;
+    last->bucket = b;
+    return b;
+}
+
+static void count(struct profile *p, struct wait_memo *last, uint64_t contentions, uint64_t ns)
 {
     recorded_event();
     self.depth++;
-    const struct stack *stack = stack_of_caller();
-    struct bucket *b = stack ? table_bucket(&p->table, stack, 0, 0) : NULL;
-    b = b ? b : &p->lost;
+    struct bucket *b = bucket_of(p, last);
     ADD(&b->value[COUNT], contentions);
     ADD(&b->value[DELAY], ns);
     self.depth--;
@@ -70,10 +83,10 @@ static void count_block(uint64_t ns)
     uint64_t rate = (uint64_t)LOAD(&block.rate);
     if (ns >= rate) {
         if (rate > 0) {
-            count(&block, ONE, ns);
+            count(&block, &self.last_block, ONE, ns);
         }
     } else if (draw() % rate < ns) {
-        count(&block, rate * ONE / ns, rate);
+        count(&block, &self.last_block, rate * ONE / ns, rate);
     }
 }
 
@@ -81,7 +94,7 @@ static void count_mutex(uint64_t ns)
 {
     uint64_t n = (uint64_t)LOAD(&mutex.rate);
     if (n == 1 || (n > 1 && draw() % n == 0)) {
-        count(&mutex, n * ONE, n * ns);
+        count(&mutex, &self.last_mutex, n * ONE, n * ns);
     }
 }
 

@@ -270,6 +270,21 @@ const struct stack *stack_of_caller(void)
     return walk_and_keep(&regs, &bounds, keep_caller);
 }
 
+const struct stack *stack_of_caller_again(struct stack_memo *memo)
+{
+    struct regs regs;
+    regs_capture(&regs);
+    struct stack_bounds bounds = stack_own_bounds();
+    bounds.trail = &memo->trail;
+    if (memo->kept && unwind_finds_the_same(&regs, &bounds, memo->uses)) {
+        return memo->kept;
+    }
+    const struct stack *s = walk_and_keep(&regs, &bounds, keep_caller);
+    memo->kept = memo->trail ? s : NULL;
+    memo->uses = memo->trail ? trail_uses(memo->trail) : 0;
+    return s;
+}
+
 static const struct stack *keep_thread(uintptr_t *pcs, int n)
 {
     int kept = 0;

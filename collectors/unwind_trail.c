@@ -153,6 +153,28 @@ void trail_begin(struct trail_walk *tw, uint32_t *number, uint32_t generation, u
     tw->broken = 0;
 }
 
+bool trail_still_holds(uint32_t number, uint32_t uses, uint32_t generation, uintptr_t top,
+                       const struct trail_frame *f)
+{
+    struct trail *t = &trails[number - 1];
+    if (__atomic_exchange_n(&t->taken, 1, __ATOMIC_ACQUIRE)) {
+        return false;
+    }
+    const uint32_t at = t->first;
+    const uint32_t last = TRAIL_FRAMES - 1;
+    bool holds = t->walks == uses && t->generation == generation && t->top == top && t->whole &&
+                 at <= last && t->pc[at] == f->pc && (t->sp[at] ^ f->sp) <= 1 &&
+                 (t->bp[at] == 0 || t->top - t->bp[at] * TRAIL_WORD == f->bp) &&
+                 proven(t, at, last) == last;
+    STORE_RELEASE(&t->taken, 0);
+    return holds;
+}
+
+uint32_t trail_uses(uint32_t number)
+{
+    return LOAD(&trails[number - 1].walks);
+}
+
 void trail_finish(struct trail_walk *tw, bool whole)
 {
     keep(tw, TRAIL_FRAMES, whole);

@@ -144,6 +144,13 @@ static inline void trail_bp_restored(struct trail_walk *tw, uintptr_t slot)
     tw->broken = slot == 0;
 }
 
+/* Would a walk from the frame f find once more all that the uses-th walk of this trail found? Only
+ * if that one reached the outermost frame. Two comparisons a frame, and nothing copied. */
+bool trail_still_holds(uint32_t number, uint32_t uses, uint32_t generation, uintptr_t top,
+                       const struct trail_frame *f);
+/* How many walks have used it. */
+uint32_t trail_uses(uint32_t number);
+
 /* The walk is over, or leaves what a trail can describe: keeps the frames recorded, and releases
  * the trail. whole: the last one is the outermost, by its rule. */
 void trail_finish(struct trail_walk *tw, bool whole);

@@ -21,6 +21,15 @@
 #include <errno.h>
 
 static int sem_wait_slow(sem_t *s);
+
+static bool cancels; /* the program has cancelled a thread */
+
+static inline void act_on_cancellation(void)
+{
+    if (UNLIKELY(LOAD(&cancels))) {
+        real_lock.testcancel();
+    }
+}
 static int sem_wait_first(sem_t *s);
 
 /* A semaphore's wait acts upon a cancellation that is pending even where it need not wait, and
@@ -32,12 +41,18 @@ EXPORT HOT int sem_wait(sem_t *s)
         return sem_wait_first(s);
     }
     int program = *at;
-    real_lock.testcancel();
+    act_on_cancellation();
     if (LIKELY(real_lock.sem_trywait(s) == 0)) {
         return 0;
     }
     *at = program;
     return sem_wait_slow(s);
+}
+
+EXPORT int pthread_cancel(pthread_t thread)
+{
+    STORE(&cancels, true);
+    return real_lock.cancel(thread);
 }
 
 EXPORT int sem_trywait(sem_t *s)
@@ -77,7 +92,7 @@ static COLD int sem_wait_slow(sem_t *s)
 static bool sem_taken(sem_t *s)
 {
     int program = errno;
-    real_lock.testcancel();
+    act_on_cancellation();
     if (real_lock.sem_trywait(s) == 0) {
         return true;
     }

@@ -13,6 +13,21 @@
 struct thread;
 struct labels;
 struct hook_once;
+struct stack;
+struct bucket;
+
+/* What a capture of the thread's found last; see stack_of_caller_again(). */
+struct stack_memo {
+    uint32_t trail, uses;
+    const struct stack *kept;
+};
+
+/* What the thread counted last in a profile of waits: mostly it is what it counts next. */
+struct wait_memo {
+    struct stack_memo stack;
+    const struct stack *of;
+    struct bucket *bucket;
+};
 struct api_call;
 
 struct self {
@@ -38,6 +53,7 @@ struct self {
     uint64_t waiting_since;      /* ticks */
     int *errno_at;               /* &errno; NULL = not yet asked for */
     struct hook_once *once;      /* the innermost pthread_once that it is in, or NULL */
+    struct wait_memo last_block, last_mutex;
     bool waits_busy;   /* inside collectors/contention.c: what it does there is not counted again */
     bool probe_armed;  /* "does this operator new come back through malloc?" is being asked */
     bool probe_hit;    /* it does */

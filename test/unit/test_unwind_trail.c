@@ -147,7 +147,7 @@ static void test_changing_stacks(void **state)
 
 /* ---- a word that changes ---- */
 
-static int changed, noticed;
+static int changed, noticed, known, held;
 
 static NOINLINE WITH_FP void leaf_changes_words(void)
 {
@@ -161,6 +161,14 @@ static NOINLINE WITH_FP void leaf_changes_words(void)
         compare_walks(false);
         regs_capture(&r);
         plain_walk(&r, &before, MAX);
+        static uint32_t number;
+        static uintptr_t pcs[MAX];
+        struct stack_bounds again = bounds;
+        again.trail = &number;
+        unwind(&r, &again, pcs, MAX);
+        /* Of a stack with a frame that no trail can prove it is never known. */
+        known += unwind_finds_the_same(&r, &again, trail_uses(number));
+        assert_false(unwind_finds_the_same(&r, &again, trail_uses(number) - 1));
         uintptr_t was = frame[i];
         uintptr_t values[] = {
             was + 8,
@@ -176,9 +184,12 @@ static NOINLINE WITH_FP void leaf_changes_words(void)
         for (size_t v = 0; v < ARRAY_LEN(values); v++) {
             *(volatile uintptr_t *)&frame[i] = values[v];
             plain_walk(&r, &after, MAX);
+            bool holds = unwind_finds_the_same(&r, &again, trail_uses(number));
+            assert_true(!holds || same(&before, &after));
             compare_walks(false);
             *(volatile uintptr_t *)&frame[i] = was;
             changed++;
+            held += holds;
             noticed += !same(&before, &after);
         }
         compare_walks(false);
@@ -191,8 +202,10 @@ static void test_changed_words(void **state)
     for (int i = 0; i < 20; i++) {
         down(30, leaf_changes_words);
     }
-    print_message("%d changes, %d of them to another stack\n", changed, noticed);
-    assert_true(noticed > changed / 20 && noticed < changed);
+    print_message(
+        "%d changes, %d to another stack; %d stacks known again, %d with a word changed\n", changed,
+        noticed, known, held);
+    assert_true(noticed > changed / 20 && noticed < changed && known > 100 && held > 100);
 }
 
 /* ---- deep ones ---- */
