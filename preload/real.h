@@ -90,6 +90,8 @@ void *real_find(const char *name);
 /* The definition of a name that code at `caller` would see if we were not there, found without the
  * dynamic linker's lock; NULL if there is none. */
 void *real_find_from(const void *caller, const char *name);
+/* The same for real_find(): by its default version, and the program's dlerror() stays as it is. */
+void *real_find_after_us(const char *name);
 
 /* Memory for the instants in which the next malloc is being looked up and the look-up itself
  * allocates: never freed, recognised by real_is_bootstrap(). */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * A look-up without the dynamic linker: dlsym takes its lock, and whoever asks for an operator new
- * for the first time may be a thread that another thread, inside dlopen, is waiting for. Called by
- * hook_cxx.c and hook_mallocx.c at first uses, in any thread, under any lock of the program's.
+ * for the first time may be a thread that another thread, inside dlopen, is waiting for; and dlsym
+ * forgets what the program's next dlerror() is to tell. Called by hook_cxx.c, hook_mallocx.c and
+ * real_lock.c at first uses, in any thread, under any lock of the program's.
  *
  * The list of loaded objects is read as it is: dlopen appends to it, and an object that is being
  * closed is not calling us.
@@ -20,8 +21,10 @@ extern __typeof(_dl_find_object) _dl_find_object __attribute__((weak));
 struct symbols {
     const ElfW(Sym) * table;
     const char *strings;
-    const uint32_t *hash; /* DT_GNU_HASH */
+    const uint32_t *hash;    /* DT_GNU_HASH */
+    const uint16_t *version; /* DT_VERSYM, or NULL; HIDDEN_VERSION: not a name's default one */
 };
+enum { HIDDEN_VERSION = 0x8000 };
 
 /* glibc relocates these pointers in place, except where the section cannot be written. */
 static uintptr_t absolute(const struct link_map *m, uintptr_t p)
@@ -31,7 +34,7 @@ static uintptr_t absolute(const struct link_map *m, uintptr_t p)
 
 static bool symbols_of(const struct link_map *m, struct symbols *out)
 {
-    *out = (struct symbols){NULL, NULL, NULL};
+    *out = (struct symbols){NULL, NULL, NULL, NULL};
     for (const ElfW(Dyn) *d = m->l_ld; d && d->d_tag != DT_NULL; d++) {
         const void *at = (const void *)absolute(m, d->d_un.d_ptr); /* NOLINT: an address */
         switch (d->d_tag) {
@@ -43,6 +46,9 @@ static bool symbols_of(const struct link_map *m, struct symbols *out)
             break;
         case DT_GNU_HASH:
             out->hash = at;
+            break;
+        case DT_VERSYM:
+            out->version = at;
             break;
         default:
             break;
@@ -74,6 +80,7 @@ static void *symbol_in(const struct link_map *m, const char *name)
         const ElfW(Sym) *symbol = &s.table[i];
         if ((entry | 1) == (h | 1) && symbol->st_shndx != SHN_UNDEF &&
             ELF64_ST_TYPE(symbol->st_info) == STT_FUNC &&
+            !(s.version && s.version[i] & HIDDEN_VERSION) &&
             strcmp(s.strings + symbol->st_name, name) == 0) {
             return (void *)(m->l_addr + symbol->st_value); /* NOLINT: an address */
         }
@@ -81,6 +88,19 @@ static void *symbol_in(const struct link_map *m, const char *name)
             return NULL;
         }
     }
+}
+
+void *real_find_after_us(const char *name)
+{
+    struct dl_find_object ours;
+    void *p = NULL;
+    if (!_dl_find_object || _dl_find_object((void *)&real_find_after_us, &ours) != 0) {
+        return NULL;
+    }
+    for (struct link_map *m = ours.dlfo_link_map->l_next; m && !p; m = m->l_next) {
+        p = symbol_in(m, name);
+    }
+    return p;
 }
 
 void *real_find_from(const void *caller, const char *name)
