@@ -38,6 +38,7 @@ static struct profile {
 } block, mutex;
 
 bool contention_on;
+static bool stopped; /* the kernel may be out of bounds: not even the time is asked for */
 static uint64_t seed_given;
 static uint64_t threads_seeded;
 
@@ -137,7 +138,7 @@ void contention_wait_begins(struct contention_wait *w, const void *lock)
 
 void contention_wait_ends(struct contention_wait *w, bool waited)
 {
-    if (w->began == 0 || self.waits_busy) {
+    if (w->began == 0 || self.waits_busy || LOAD(&stopped)) {
         return;
     }
     uint64_t now = ticks_now();
@@ -158,7 +159,7 @@ void contention_wait_ends(struct contention_wait *w, bool waited)
 
 void contention_thread_end(void)
 {
-    if (self.waiting && !self.waits_busy) {
+    if (self.waiting && !self.waits_busy && !LOAD(&stopped)) {
         self.waits_busy = true;
         unregister(self.waiting, self.waiting_since);
         self.waits_busy = false;
@@ -172,7 +173,7 @@ void contention_release_begins(struct contention_hold *h, const void *lock,
 {
     h->waited = 0;
     h->others = false;
-    if (!self.waits_busy) {
+    if (!self.waits_busy && !LOAD(&stopped)) {
         self.waits_busy = true;
         h->waited = waiters_claim(lock, holders, &h->others);
         self.waits_busy = false;
@@ -181,7 +182,7 @@ void contention_release_begins(struct contention_hold *h, const void *lock,
 
 void contention_release_ends(struct contention_hold *h, const void *lock, bool released)
 {
-    if (self.waits_busy || (!h->waited && !h->others)) {
+    if (self.waits_busy || (!h->waited && !h->others) || LOAD(&stopped)) {
         return;
     }
     self.waits_busy = true;
@@ -297,6 +298,7 @@ void contention_start(bool block_wanted, int64_t block_rate, bool mutex_wanted,
 
 void contention_stop(void)
 {
+    STORE(&stopped, true);
     block.wanted = mutex.wanted = false;
     STORE(&block.rate, 0);
     STORE(&mutex.rate, 0);

@@ -231,6 +231,7 @@ CASES: dict[str, tuple[Callable[[str], str], Callable[[str, str], None]]] = {
     "malloc_debug": (build_plain, below_debug),
     "first_new": (build_cxx, first_new),
     "first_lock": (build_plain, as_bare),
+    "filter_meets_waits": (build_plain, as_bare),
     "frames_below_hooks": (build_with_plugin, frames),
     "fork_masks": (build_plain, as_bare),
     "fork_meets_sigaction": (build_plain, as_bare),
