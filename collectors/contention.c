@@ -143,8 +143,8 @@ void contention_wait_ends(struct contention_wait *w, bool waited)
     }
     uint64_t now = ticks_now();
     self.waits_busy = true;
-    if (w->lock) {
-        unregister(w->lock, w->began);
+    if (w->lock && self.waiting == w->lock && self.waiting_since == w->began) {
+        unregister(w->lock, w->began); /* else: done, by a wait of a handler or in a forked child */
     }
     if (waited) {
         uint64_t ns = now > w->began ? ticks_to_ns(now - w->began, now) : 0;

@@ -37,9 +37,10 @@ static bool used; /* there has been a waiter */
 static struct wait_bucket *bucket_lock(const void *lock)
 {
     struct wait_bucket *b = &buckets[waiters_bucket(lock)];
-    if (LIKELY(lock_try(&b->lock))) {
+    if (LIKELY(!LOAD(&b->lost) && lock_try(&b->lock))) {
         return b;
     }
+    /* Given up for good: should its holder come back, waits are registered in it that have ended. */
     if (LOAD(&b->lost) || !lock_try_for(&b->lock, PATIENCE)) {
         STORE(&b->lost, 1);
         STORE(&waiters_count[b - buckets], 1);
@@ -93,6 +94,9 @@ static void entry_drop(struct entry *e)
 
 bool waiters_enter(const void *lock, uint64_t now)
 {
+    if (UNLIKELY(!LOAD(&used))) {
+        STORE(&used, true); /* before the lock: a fork may meet it held */
+    }
     struct wait_bucket *b = bucket_lock(lock);
     if (!b) {
         return false;
@@ -103,7 +107,6 @@ bool waiters_enter(const void *lock, uint64_t now)
         e->n++;
         e->since += now;
         count_add(b, WAITER);
-        STORE(&used, true);
     }
     lock_drop(&b->lock);
     return e != NULL;

@@ -224,6 +224,55 @@ static void test_abandoned(void **state)
     assert_false(waiters_maybe(&first));
 }
 
+/* A handler that interrupts a wait, and waits for a lock itself, leaves the other waiters alone. */
+static void test_nested(void **state)
+{
+    (void)state;
+    static int first;
+    static int second;
+    struct contention_wait outer;
+    struct contention_wait inner;
+    assert_true(waiters_enter(&first, 1));
+    contention_wait_begins(&outer, &first);
+    contention_wait_begins(&inner, &second);
+    contention_wait_ends(&inner, true);
+    contention_wait_ends(&outer, true);
+    assert_true(waiters_maybe(&first));
+    waiters_leave(&first, 1);
+    assert_false(waiters_maybe(&first));
+    assert_false(waiters_maybe(&second));
+}
+
+/* A bucket whose holder was away for too long stays given up when it comes back. */
+static int held_up;
+static void *enter(void *arg)
+{
+    *(bool *)arg = waiters_enter(&held_up, ticks_now());
+    return NULL;
+}
+
+static uint32_t held_up_holders(const void *lock)
+{
+    bool entered = true;
+    pthread_t thread;
+    (void)lock;
+    assert_int_equal(pthread_create(&thread, NULL, enter, &entered), 0);
+    pthread_join(thread, NULL);
+    assert_false(entered);
+    return 2;
+}
+
+static void test_given_up(void **state)
+{
+    (void)state;
+    bool others;
+    assert_true(waiters_enter(&held_up, ticks_now()));
+    waiters_claim(&held_up, held_up_holders, &others);
+    waiters_leave(&held_up, ticks_now());
+    assert_false(waiters_enter(&held_up, ticks_now()));
+    assert_false(waiters_maybe(&held_up));
+}
+
 /* Threads that wait for our own locks are counted. */
 static struct lock own;
 static void *take_often(void *arg)
@@ -298,7 +347,8 @@ int main(void)
         cmocka_unit_test(test_rates_change), cmocka_unit_test(test_waiters),
         cmocka_unit_test(test_readers),      cmocka_unit_test(test_collisions),
         cmocka_unit_test(test_fraction),     cmocka_unit_test(test_abandoned),
-        cmocka_unit_test(test_own_locks),    cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_nested),       cmocka_unit_test(test_own_locks),
+        cmocka_unit_test(test_threads),      cmocka_unit_test(test_given_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
