@@ -2,8 +2,10 @@
  *
  * The program is about to put itself behind a filter on system calls. If that would kill it for
  * what the library does, or keep the library from writing, the library makes its last dump and is
- * silent from then on: no timer, no sample, no call to the kernel. If not, all goes on.
+ * silent from then on: no timer, no sample, no call to the kernel. If not, all goes on. It may
+ * forbid itself the time stamp counter too, which then the library does not read any more.
  */
+#include "collectors/base/ticks.h"
 #include "preload/config.h"
 #include "preload/control.h"
 #include "preload/hooks.h"
@@ -29,15 +31,24 @@ static void hook_seccomp_ahead(unsigned long mode, const void *filter)
     }
 }
 
+/* What a program may forbid itself by prctl. */
+static void hook_prctl_ahead(int option, unsigned long a, unsigned long b)
+{
+    if (option == PR_SET_SECCOMP) {
+        hook_seccomp_ahead(a, (const void *)b); /* NOLINT: the kernel's integers */
+    } else if (option == PR_SET_TSC && a == PR_TSC_SIGSEGV) {
+        ticks_forbid_counter();
+    }
+}
+
 /* The same through libc's syscall(), as libseccomp does it. */
 long hook_seccomp_call(long nr, long a, long b, long c, long d, long e, long f);
 long hook_seccomp_call(long nr, long a, long b, long c, long d, long e, long f)
 {
     long (*next)(long, ...) = (long (*)(long, ...))real_syscall;
-    bool by_prctl = nr == SYS_prctl && a == PR_SET_SECCOMP;
     bool strict = nr == SYS_seccomp && a == SECCOMP_SET_MODE_STRICT && b == 0 && c == 0;
-    if (by_prctl) {
-        hook_seccomp_ahead((unsigned long)b, (const void *)c); /* NOLINT: the kernel's integers */
+    if (nr == SYS_prctl) {
+        hook_prctl_ahead((int)a, (unsigned long)b, (unsigned long)c);
     } else if (strict || (nr == SYS_seccomp && a == SECCOMP_SET_MODE_FILTER)) {
         hook_seccomp_ahead(strict ? SECCOMP_MODE_STRICT : SECCOMP_MODE_FILTER,
                            (const void *)c); /* NOLINT: the same */
@@ -54,8 +65,6 @@ EXPORT int prctl(int option, ...)
         more[i] = va_arg(list, unsigned long);
     }
     va_end(list);
-    if (option == PR_SET_SECCOMP) {
-        hook_seccomp_ahead(more[0], (const void *)more[1]); /* NOLINT: the kernel's integers */
-    }
+    hook_prctl_ahead(option, more[0], more[1]);
     return real_other.prctl(option, more[0], more[1], more[2], more[3]);
 }

@@ -23,6 +23,7 @@ uint32_t ticks_source;
 static uint64_t ns_per_tick; /* 32.32 fixed point; 0 = not yet known */
 static uint64_t measured_at; /* ticks */
 static uint64_t measure_next;
+static uint64_t stand_in_offset, stand_in_rate; /* of TICKS_STAND_IN */
 static struct lock measuring; /* what follows */
 static struct moment base, last;
 
@@ -33,9 +34,17 @@ static struct moment moment_now(void)
     return (struct moment){before + (sys_counter() - before) / 2, ns};
 }
 
+/* The clock's time in ticks of that rate, from a beginning of its own. */
+static uint64_t clock_ticks(uint64_t ns, uint64_t rate)
+{
+    return (uint64_t)(((unsigned __int128)ns << 32) / rate);
+}
+
 void ticks_start(void)
 {
-    base = last = moment_now();
+    if (LOAD(&ticks_source) == TICKS_UNKNOWN) { /* else a constructor before ours has forbidden it */
+        base = last = moment_now();
+    }
 }
 
 /* Does the kernel trust the counter: is it constant, and the same on all processors? */
@@ -64,9 +73,25 @@ static void note_rate(struct moment now)
     STORE(&measure_next, ns < SECOND_NS ? ticks : ticks / (ns / SECOND_NS));
 }
 
+void ticks_forbid_counter(void)
+{
+    uint32_t seen = TICKS_UNKNOWN;
+    if (!CAS(&ticks_source, &seen, TICKS_CLOCK) && seen == TICKS_COUNTER) {
+        struct moment now = moment_now();
+        uint64_t rate = LOAD(&ns_per_tick);
+        STORE(&stand_in_offset, now.ticks - clock_ticks(now.ns, rate));
+        STORE(&stand_in_rate, rate);
+        CAS(&ticks_source, &seen, TICKS_STAND_IN);
+    }
+}
+
 uint64_t ticks_first(void)
 {
     uint32_t seen = LOAD_ACQUIRE(&ticks_source);
+    if (seen == TICKS_STAND_IN) {
+        uint64_t ns = (uint64_t)sys_clock_ns(CLOCK_MONOTONIC);
+        return clock_ticks(ns, LOAD(&stand_in_rate)) + LOAD(&stand_in_offset);
+    }
     if (seen == TICKS_UNKNOWN) {
         bool trusted = base.ns && counter_is_trusted();
         if (trusted) {
@@ -102,10 +127,12 @@ void ticks_fork_child(void)
 
 uint64_t ticks_known_ns(uint64_t span)
 {
-    if (LOAD(&ticks_source) != TICKS_COUNTER) {
+    uint32_t source = LOAD_ACQUIRE(&ticks_source);
+    if (source == TICKS_CLOCK) {
         return span;
     }
-    return (uint64_t)((unsigned __int128)span * LOAD(&ns_per_tick) >> 32);
+    uint64_t rate = source == TICKS_STAND_IN ? LOAD(&stand_in_rate) : LOAD(&ns_per_tick);
+    return (uint64_t)((unsigned __int128)span * rate >> 32);
 }
 
 uint64_t ticks_to_ns(uint64_t span, uint64_t now)

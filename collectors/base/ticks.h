@@ -13,7 +13,7 @@
 
 #include "collectors/base/sys.h"
 
-enum ticks_source { TICKS_UNKNOWN, TICKS_COUNTER, TICKS_CLOCK };
+enum ticks_source { TICKS_UNKNOWN, TICKS_COUNTER, TICKS_CLOCK, TICKS_STAND_IN };
 extern HIDDEN uint32_t ticks_source; /* private to ticks_now(): enum ticks_source */
 
 /* Notes what time it is, so that the first wait can be converted. Constructor only. */
@@ -31,6 +31,8 @@ SIGNAL_SAFE uint64_t ticks_to_ns(uint64_t span, uint64_t now);
 
 /* The same by the rate known so far: for who knows that somebody calls the other now and then. */
 SIGNAL_SAFE uint64_t ticks_known_ns(uint64_t span);
+/* The counter must not be read any more, for good: the clock stands in for it, in the same ticks. */
+SIGNAL_SAFE void ticks_forbid_counter(void);
 /* In a forked child. */
 void ticks_fork_child(void);
 

@@ -27,6 +27,7 @@ from truth import SIGMAS, truth
 TIMEOUT = 20.0  # s; each takes less than 3 s on two loaded cores
 DUMP_TIMEOUT = 5.0  # s for one dump of a small program, which takes a few ms
 EXACT = {"PPROF_MEM_RATE": "1"}
+EXACT_WAITS = {"PPROF_BLOCK_RATE": "1"}
 SOURCES = ROOT / "test" / "regression"
 OUTPUT = BUILD / "test" / "regression"
 FLAGS = ["-O2", "-g", "-pthread", "-Wall", "-Wextra", f"-I{ROOT}"]
@@ -220,6 +221,16 @@ def with_plugin(name: str, path: str) -> None:
     as_bare(name, path, str(OUTPUT / name / "plugin.so"))
 
 
+def no_counter(name: str, path: str) -> None:
+    """Ten waits of 20 ms each, or eleven, the first of them by the counter."""
+    for args, waits in ((["prctl"], 10), (["syscall", "before"], 11)):
+        plain, result = bare([path, *args], timeout=TIMEOUT), inject([path, *args], EXACT_WAITS, timeout=TIMEOUT)
+        ok(f"{name}: {args[0]}, as bare", result.stdout == plain.stdout, result.stdout.strip())
+        delay = result.dump()["block"].cumulative("delay", elf.name)["site_wait"] / 1e6
+        # Less than the process has lived, which no figure of two clocks that were mixed up would be.
+        ok(f"{name}: {args[0]}, its waits", 20 * waits * 0.9 <= delay <= 1e3 * TIMEOUT, f"{delay:.0f} ms")
+
+
 CASES: dict[str, tuple[Callable[[str], str], Callable[[str, str], None]]] = {
     "cpu_survey": (build_survey, survey),
     "fork_handler_allocates": (build_handlers, fork_handlers),
@@ -232,6 +243,7 @@ CASES: dict[str, tuple[Callable[[str], str], Callable[[str, str], None]]] = {
     "first_new": (build_cxx, first_new),
     "first_lock": (build_plain, as_bare),
     "filter_meets_waits": (build_plain, as_bare),
+    "no_counter": (build_plain, no_counter),
     "frames_below_hooks": (build_with_plugin, frames),
     "fork_masks": (build_plain, as_bare),
     "fork_meets_sigaction": (build_plain, as_bare),
