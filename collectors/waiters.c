@@ -40,7 +40,7 @@ static struct wait_bucket *bucket_lock(const void *lock)
     if (LIKELY(!LOAD(&b->lost) && lock_try(&b->lock))) {
         return b;
     }
-    /* Given up for good: should its holder come back, waits are registered in it that have ended. */
+    /* Given up for good: its holder may come back, but waits have ended unseen meanwhile. */
     if (LOAD(&b->lost) || !lock_try_for(&b->lock, PATIENCE)) {
         STORE(&b->lost, 1);
         STORE(&waiters_count[b - buckets], 1);

@@ -44,9 +44,10 @@ static __attribute__((naked)) void boot_syscall(void)
 
 void (*real_syscall)(void) = boot_syscall;
 
-/* Without the dynamic linker if that can be: in a child process this may be anywhere in the program,
- * which may be about to ask for dlerror(). Else by version where there is one, and by name alone
- * where that finds nothing: before glibc 2.36 a name alone led to the oldest of its versions. */
+/* Without the dynamic linker if that can be: in a child process this may be anywhere in the
+ * program, which may be about to ask for dlerror(). Else by version where there is one, and by name
+ * alone where that finds nothing: before glibc 2.36 a name alone led to the oldest of its versions.
+ */
 static void look_up(void *field, const char *name, const char *version)
 {
     void *found = real_find_after_us(name);

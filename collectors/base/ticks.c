@@ -5,6 +5,8 @@
  * NTP does to the clock, and a machine that was suspended or moved, are followed. A reading of both
  * is uncertain by the duration of one system call (some 0.3 µs), so a span measured since the
  * start is wrong by no more than that, and the rate by less than a millionth after a second.
+ * Where the two part by more than that can be, a machine was suspended in between, and that stretch
+ * is left out.
  */
 #include "collectors/base/ticks.h"
 
@@ -13,7 +15,7 @@
 #include <string.h>
 
 #define SECOND_NS 1000000000ULL
-enum { WINDOW_S = 16 };
+enum { WINDOW_S = 16, RESTART_NS = 10000000, JUMP_NS = 10000000, JUMP_PART = 64, READINGS = 4 };
 
 struct moment {
     uint64_t ticks, ns;
@@ -24,14 +26,26 @@ static uint64_t ns_per_tick; /* 32.32 fixed point; 0 = not yet known */
 static uint64_t measured_at; /* ticks */
 static uint64_t measure_next;
 static uint64_t stand_in_offset, stand_in_rate; /* of TICKS_STAND_IN */
-static struct lock measuring; /* what follows */
+static struct lock measuring;                   /* what follows */
 static struct moment base, last;
+static bool jumped; /* between the last two moments */
 
+/* The closest of a few readings: a thread may lose its processor in the middle of one. */
 static struct moment moment_now(void)
 {
-    uint64_t before = sys_counter();
-    uint64_t ns = (uint64_t)sys_clock_ns(CLOCK_MONOTONIC);
-    return (struct moment){before + (sys_counter() - before) / 2, ns};
+    enum { CLOSE = 10000 }; /* ticks */
+    struct moment best = {0, 0};
+    uint64_t took = UINT64_MAX;
+    for (int i = 0; i < READINGS && took > CLOSE; i++) {
+        uint64_t before = sys_counter();
+        uint64_t ns = (uint64_t)sys_clock_ns(CLOCK_MONOTONIC);
+        uint64_t ticks = sys_counter() - before;
+        if (ticks < took) {
+            best = (struct moment){before + ticks / 2, ns};
+            took = ticks;
+        }
+    }
+    return best;
 }
 
 /* The clock's time in ticks of that rate, from a beginning of its own. */
@@ -42,7 +56,8 @@ static uint64_t clock_ticks(uint64_t ns, uint64_t rate)
 
 void ticks_start(void)
 {
-    if (LOAD(&ticks_source) == TICKS_UNKNOWN) { /* else a constructor before ours has forbidden it */
+    if (LOAD(&ticks_source) ==
+        TICKS_UNKNOWN) { /* else a constructor before ours has forbidden it */
         base = last = moment_now();
     }
 }
@@ -71,6 +86,24 @@ static void note_rate(struct moment now)
     }
     STORE(&measured_at, now.ticks);
     STORE(&measure_next, ns < SECOND_NS ? ticks : ticks / (ns / SECOND_NS));
+}
+
+/* Since the last moment, did one of the two stand while the other went on, as it does where a
+ * machine is suspended? Or is this another machine? NTP corrects by less than a thousandth. */
+static bool has_jumped(struct moment now)
+{
+    uint64_t by_clock = now.ns - last.ns;
+    uint64_t by_counter = ticks_known_ns(now.ticks - last.ticks);
+    uint64_t apart = by_clock > by_counter ? by_clock - by_counter : by_counter - by_clock;
+    return apart > JUMP_NS + by_clock / JUMP_PART;
+}
+
+/* Measures from `now` on; until there is enough of that, by the rate known so far. */
+static void begin_anew(struct moment now)
+{
+    base = now;
+    STORE(&measured_at, now.ticks);
+    STORE(&measure_next, ((uint64_t)RESTART_NS << 32) / LOAD(&ns_per_tick));
 }
 
 void ticks_forbid_counter(void)
@@ -109,12 +142,15 @@ static COLD void measure(void)
         return; /* somebody is at it; the rate known so far does */
     }
     struct moment now = moment_now();
-    if (now.ticks < last.ticks || now.ns < last.ns) { /* nobody's clock does that: begin anew */
-        base = now;
-    }
-    note_rate(now);
-    if (now.ns - base.ns > WINDOW_S * SECOND_NS) {
-        base = last;
+    bool backwards = now.ticks < last.ticks || now.ns < last.ns;
+    jumped = backwards || (!jumped && has_jumped(now)); /* twice: the rate is what has changed */
+    if (jumped) {
+        begin_anew(now);
+    } else {
+        note_rate(now);
+        if (now.ns - base.ns > WINDOW_S * SECOND_NS) {
+            base = last;
+        }
     }
     last = now;
     lock_drop(&measuring);

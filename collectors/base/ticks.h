@@ -31,7 +31,8 @@ SIGNAL_SAFE uint64_t ticks_to_ns(uint64_t span, uint64_t now);
 
 /* The same by the rate known so far: for who knows that somebody calls the other now and then. */
 SIGNAL_SAFE uint64_t ticks_known_ns(uint64_t span);
-/* The counter must not be read any more, for good: the clock stands in for it, in the same ticks. */
+/* The counter must not be read any more, for good: the clock stands in for it, in the same ticks.
+ */
 SIGNAL_SAFE void ticks_forbid_counter(void);
 /* In a forked child. */
 void ticks_fork_child(void);
