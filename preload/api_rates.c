@@ -10,7 +10,9 @@
 #include "preload/api.h"
 #include "preload/real.h"
 
-enum { CPU_RATE_MAX = 10000 };
+/* As config.c has them: beyond, what one sample stands for has no room. */
+enum { CPU_RATE_MAX = 10000, MUTEX_FRACTION_MAX = 1 << 30 };
+#define BLOCK_RATE_MAX (1L << 40)
 
 long api_set_mem_rate(long rate)
 {
@@ -24,11 +26,13 @@ long api_set_mem_rate(long rate)
 
 long api_set_block_rate(long rate)
 {
+    rate = rate > BLOCK_RATE_MAX ? BLOCK_RATE_MAX : rate;
     return (long)contention_set_block_rate(kinds[KIND_BLOCK].enabled ? rate : -1);
 }
 
 long api_set_mutex_fraction(long rate)
 {
+    rate = rate > MUTEX_FRACTION_MAX ? MUTEX_FRACTION_MAX : rate;
     return (long)contention_set_mutex_fraction(kinds[KIND_MUTEX].enabled ? rate : -1);
 }
 
