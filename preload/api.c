@@ -338,6 +338,11 @@ void api_start(void)
     STORE_RELEASE(&active, 1);
 }
 
+void api_stop(void)
+{
+    STORE_RELEASE(&active, 0);
+}
+
 EXPORT extern const struct pprofinject_api pprofinject_api_v1;
 const struct pprofinject_api pprofinject_api_v1 = {
     .size = sizeof pprofinject_api_v1,

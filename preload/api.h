@@ -9,6 +9,8 @@
 
 /* From now on the program finds the library active. Constructor only. */
 void api_start(void);
+/* The library stands down: from now on as if it were not there. Calls that are under way end. */
+void api_stop(void);
 
 /* api_cpu.c: sessions of the cpu profile. */
 int api_start_cpu_profile(int fd);

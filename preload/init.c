@@ -131,6 +131,7 @@ __attribute__((constructor)) static void library_start(int argc, char **argv, ch
 
 void init_stand_down(const char *why)
 {
+    api_stop(); /* a call of the program's would be what it has just forbidden */
     control_stand_down();
     heap_stop();
     contention_stop();
