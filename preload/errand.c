@@ -22,6 +22,7 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 enum {
@@ -190,9 +191,14 @@ static void worker_main(void *arg)
     struct trip *t = arg;
     const struct sched_param none = {0};
     const uint64_t by_default[4] = {0}; /* as the kernel has an action */
+    struct rlimit files;
     sys_call4(SYS_rt_sigaction, SIGCHLD, by_default, NULL,
               8); /* how the helper ended matters here */
     sys_call3(SYS_sched_setscheduler, 0, SCHED_OTHER, &none); /* not with a real-time program's */
+    if (sys_call2(SYS_getrlimit, RLIMIT_NOFILE, &files) == 0) { /* its own: it is a process */
+        files.rlim_cur = files.rlim_max;
+        sys_call2(SYS_setrlimit, RLIMIT_NOFILE, &files);
+    }
     sys_call2(SYS_prctl, PR_SET_NAME, "pprof-scribe");
     work(t->errand, true);
     leave();
