@@ -117,11 +117,12 @@ static void be_humble(const struct job *job)
         uint64_t by_default[4] = {0};
         sys_call4(SYS_rt_sigaction, sig, by_default, NULL, 8);
     }
+    /* Above the three that are about to get another meaning: this table may have been empty. */
     int null = sys_open("/dev/null", O_RDWR, 0);
+    null = null >= 3 ? null : (int)sys_call3(SYS_fcntl, null, F_DUPFD_CLOEXEC, 3);
     sys_call2(SYS_dup2, job->in >= 0 ? job->in : null, 0);
     sys_call2(SYS_dup2, job->out >= 0 ? job->out : null, 1);
     sys_call2(SYS_dup2, null, 2);
-    sys_call3(SYS_fcntl, null, F_SETFD, null < 3 ? 0 : FD_CLOEXEC);
     sys_restore_signals(0);
 }
 
