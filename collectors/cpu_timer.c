@@ -64,6 +64,20 @@ void cpu_timer_set(const struct thread *t, int64_t first, int flags)
     sys_call4(SYS_timer_settime, t->timer, flags, &when, NULL);
 }
 
+/* CPU time that was due by the row's last timer and is not credited: the kernel looks at timers by
+ * its tick only. As time, because the next timer may count by another period. */
+static int64_t take_due(struct thread *t)
+{
+    int64_t due = LOAD(&t->before);
+    int64_t seen = LOAD(&t->credited);
+    while (due > seen) {
+        if (CAS(&t->credited, &seen, due)) {
+            return (due - seen) * (int64_t)t->period;
+        }
+    }
+    return 0;
+}
+
 bool cpu_timer_arm(struct thread *t, int64_t from)
 {
     int64_t length = LOAD(&period);
@@ -86,6 +100,7 @@ bool cpu_timer_arm(struct thread *t, int64_t from)
             return false;
         }
     }
+    from -= take_due(t);
     ADD(&t->changes, 1);
     __atomic_thread_fence(__ATOMIC_RELEASE);
     t->timer = timer;
