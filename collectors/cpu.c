@@ -220,13 +220,20 @@ static void credit_debt(struct thread *t, int64_t clock)
 
 void cpu_thread_end(struct thread *t)
 {
-    cpu_timer_settle(t);
-    if (cpu_timer_drop(t)) {
+    uint64_t mask = sys_block_signals(); /* see cpu_timer_begin */
+    bool timed;
+    /* Held to the end: who sets another rate would give a row that is about to go a timer. */
+    while (!(timed = cpu_timer_hold(t, THREAD_TIMED)) && !cpu_timer_hold(t, THREAD_TAKEN)) {
+        cpu_timer_settle(t);
+    }
+    if (timed) {
+        sys_call1(SYS_timer_delete, t->timer);
         int64_t clock = sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
         credit_debt(t, clock);
         ADD(&covered_by_dead, clock - t->clock_base);
     }
     threads_give_back(t);
+    sys_restore_signals(mask);
 }
 
 /* Rows of threads that ended without a word (a bare exit): what they were credited is what we know.
@@ -264,11 +271,13 @@ void cpu_thread_found(int tid)
     STORE_RELEASE(&t->tid, tid);
     int64_t clock = sys_clock_ns(sys_thread_cpu_clock(tid));
     t->clock_base = clock;
+    uint64_t mask = sys_block_signals(); /* see cpu_timer_begin */
     if (threads_twin(t) || !cpu_timer_hold(t, THREAD_TAKEN) || !cpu_timer_arm(t, clock)) {
         threads_give_back(t);
     } else if (threads_twin(t)) {
         timer_retire(t); /* its own row got there meanwhile */
     }
+    sys_restore_signals(mask);
 }
 
 static void found(int tid, void *arg)
@@ -359,7 +368,13 @@ static void change_timer(struct thread *t, void *arg)
         }
         return; /* it begins with the new rate by itself, or has ended */
     }
-    if (!sys_clock_read(sys_thread_cpu_clock(tid), &clock) || LOAD(&t->tid) != tid) {
+    bool alive = sys_clock_read(sys_thread_cpu_clock(tid), &clock);
+    if (!alive && !timed && LOAD(&t->tid) == tid) { /* it ended without a word while all was off */
+        labels_unref(t->labels);
+        threads_give_back(t);
+        return;
+    }
+    if (!alive || LOAD(&t->tid) != tid) { /* retire_if_dead() knows what it is owed */
         STORE_RELEASE(&t->state, timed ? THREAD_TIMED : THREAD_TAKEN);
         return;
     }

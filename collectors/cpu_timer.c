@@ -114,14 +114,17 @@ bool cpu_timer_arm(struct thread *t, int64_t from)
 
 void cpu_timer_begin(struct thread *t, int64_t from)
 {
-    while (LOAD(&period) != 0 && LOAD(&t->state) != THREAD_TIMED) {
+    uint64_t mask = sys_block_signals(); /* a handler that sets another rate waits for the holder */
+    bool held = false;
+    while (!held && LOAD(&period) != 0 && LOAD(&t->state) != THREAD_TIMED) {
         cpu_timer_settle(t);
-        if (cpu_timer_hold(t, THREAD_TAKEN)) {
+        held = cpu_timer_hold(t, THREAD_TAKEN);
+        if (held) {
             t->clock_base = from;
             cpu_timer_arm(t, from);
-            return;
         }
     }
+    sys_restore_signals(mask);
 }
 
 bool cpu_timer_drop(struct thread *t)
