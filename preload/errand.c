@@ -156,8 +156,10 @@ static void work(struct errand *e, bool names)
 
 /* ---- the processes ---- */
 
+/* In the processes' own memory, not on the caller's stack: a handler of the program's may leave the
+ * wait for them by a longjmp. */
 struct trip {
-    struct errand *errand;
+    struct errand errand;
     char *memory;
     uint32_t tid; /* cleared by the kernel when the keeper is gone */
 };
@@ -192,6 +194,7 @@ static void worker_main(void *arg)
     const struct sched_param none = {0};
     const uint64_t by_default[4] = {0}; /* as the kernel has an action */
     struct rlimit files;
+    sys_end_quietly();
     sys_call4(SYS_rt_sigaction, SIGCHLD, by_default, NULL,
               8); /* how the helper ended matters here */
     sys_call3(SYS_sched_setscheduler, 0, SCHED_OTHER, &none); /* not with a real-time program's */
@@ -200,19 +203,20 @@ static void worker_main(void *arg)
         sys_call2(SYS_setrlimit, RLIMIT_NOFILE, &files);
     }
     sys_call2(SYS_prctl, PR_SET_NAME, "pprof-scribe");
-    work(t->errand, true);
+    work(&t->errand, true);
     leave();
 }
 
 static void keeper_main(void *arg)
 {
     struct trip *t = arg;
-    keep_only(t->errand->fd);
+    keep_only(t->errand.fd);
+    sys_end_quietly();
     sys_ignore(SIGCHLD);
     sys_call2(SYS_prctl, PR_SET_NAME, "pprof-scribe");
     int worker = sys_clone_child(worker_main, t, t->memory + scribe_stack_bytes() - KEEPER_BYTES);
     if (worker <= 0) {
-        work(t->errand, false);
+        work(&t->errand, false);
         leave();
     }
     while (sys_call4(SYS_wait4, worker, NULL, 0, NULL) == -EINTR) {
@@ -221,15 +225,18 @@ static void keeper_main(void *arg)
 }
 
 /* False: no process to be had. */
-static bool send(struct trip *t)
+static bool send(struct errand *e)
 {
-    t->memory = sys_map(scribe_block_bytes());
-    if (!t->memory) {
+    size_t bytes = scribe_block_bytes() + sizeof(struct trip);
+    char *memory = sys_map(bytes);
+    if (!memory) {
         return false;
     }
+    struct trip *t = (struct trip *)(void *)(memory + scribe_block_bytes());
+    *t = (struct trip){*e, memory, 1};
     uint64_t mask = sys_block_signals(); /* the processes are born with all of them blocked */
-    int child = sys_clone_process(keeper_main, t, t->memory + scribe_stack_bytes(),
-                                  scribe_block(t->memory), &t->tid);
+    int child = sys_clone_process(keeper_main, t, memory + scribe_stack_bytes(),
+                                  scribe_block(memory), &t->tid);
     sys_restore_signals(mask);
     uint32_t tid;
     while (child > 0 && (tid = LOAD_ACQUIRE(&t->tid)) != 0) {
@@ -237,7 +244,8 @@ static bool send(struct trip *t)
     }
     while (child > 0 && sys_call4(SYS_wait4, child, NULL, (int)__WCLONE, NULL) == -EINTR) {
     }
-    sys_unmap(t->memory, scribe_block_bytes());
+    e->result = t->errand.result;
+    sys_unmap(memory, bytes);
     return child > 0;
 }
 
@@ -280,9 +288,8 @@ int errand_run(struct errand *e)
     if (flags < 0) {
         return (int)flags;
     }
-    struct trip t = {.errand = e, .tid = 1};
     e->result = -EIO; /* of one that was killed */
-    if (config.in_place || !send(&t)) {
+    if (config.in_place || !send(e)) {
         do_it_here(e);
     }
     return e->result;
