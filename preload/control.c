@@ -15,6 +15,7 @@
 #include "preload/config.h"
 #include "preload/dump.h"
 #include "preload/scribe.h"
+#include "preload/symbolizer.h"
 
 #include <errno.h>
 
@@ -188,6 +189,7 @@ void control_end(void)
         }
         return;
     }
+    symbolizer_is_awaited();
     scribe_dismiss();
     last_dump();
     scribe_wait_idle(config.exit_wait * NSEC_PER_SEC);

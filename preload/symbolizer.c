@@ -101,15 +101,25 @@ static void write_file(const char *path, const char *text)
     }
 }
 
-/* Last in line for the processor, first for the out-of-memory killer, no core files, a bound on its
- * memory (it shares the service's control group), deaf to the terminal, signals as at a login. */
+static bool awaited; /* by the end of the program */
+
+void symbolizer_is_awaited(void)
+{
+    STORE(&awaited, true);
+}
+
+/* Last in line for the processor unless somebody waits, first for the out-of-memory killer, no core
+ * files, a bound on its memory (it shares the service's control group), deaf to the terminal,
+ * signals as at a login. */
 static void be_humble(const struct job *job)
 {
     struct sched_param none = {0};
     struct rlimit no_core = {0, 0};
     struct rlimit memory = {4UL << 30, 4UL << 30};
     sys_call2(SYS_setpgid, 0, 0);
-    sys_call3(SYS_sched_setscheduler, 0, SCHED_IDLE, &none);
+    if (!LOAD(&awaited) && job->in < 0) {
+        sys_call3(SYS_sched_setscheduler, 0, SCHED_IDLE, &none);
+    }
     sys_call2(SYS_setrlimit, RLIMIT_CORE, &no_core);
     sys_call2(SYS_setrlimit, RLIMIT_AS, &memory);
     write_file("/proc/self/oom_score_adj", "1000");
@@ -192,6 +202,7 @@ enum symbolizer_state symbolizer_tend(void)
 
 void symbolizer_fork_child(void)
 {
+    awaited = false;
     for (; head != tail; head++) {
         sys_unmap(jobs[head % WAITING], jobs[head % WAITING]->bytes);
     }

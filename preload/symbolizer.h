@@ -25,6 +25,10 @@ enum symbolizer_state { SYMBOLIZER_IDLE, SYMBOLIZER_STARTED, SYMBOLIZER_BUSY };
 /* Starts the next run if none is going on, or looks whether it has ended. */
 enum symbolizer_state symbolizer_tend(void);
 
+/* The end of the program will wait for what is started from now on, which is therefore not the last
+ * in line any more. From the program's side. */
+void symbolizer_is_awaited(void);
+
 /* In a forked child: nothing is queued, nothing runs. */
 void symbolizer_fork_child(void);
 

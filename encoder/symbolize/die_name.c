@@ -168,8 +168,8 @@ static void die_names_read(struct die_name *name, Dwarf_Die *die, const struct s
     if (symbol && !(linkage && demangle_is_mangled(linkage)) &&
         (symbol->global || demangle_is_mangled(symbol->name) || (!linkage && !bare)))
         linkage = symbol->name;
+    bool ada = language == DW_LANG_Ada83 || language == DW_LANG_Ada95;
     if (linkage && *linkage) {
-        bool ada = language == DW_LANG_Ada83 || language == DW_LANG_Ada95;
         name->system_name = strndup(linkage, 1 + strcspn(linkage + 1, "@"));
         name->name = demangle_name(linkage, ada);
     } else if (bare) {
@@ -179,7 +179,9 @@ static void die_names_read(struct die_name *name, Dwarf_Die *die, const struct s
                 !die_follow(&decl, DW_AT_specification))
                 break;
         name->system_name = strdup(bare);
-        name->name = die_has_scopes(language) ? die_qualify(&decl, bare) : strdup(bare);
+        name->name = die_has_scopes(language) ? die_qualify(&decl, bare)
+                     : ada                    ? demangle_name(bare, true) /* encoded in the name */
+                                              : strdup(bare);
     }
 }
 

@@ -118,7 +118,41 @@ def cpu() -> None:
         ok(f"cpu: {name} has its name", sums.get(name, 0) > 0, sums.get(name))
 
 
-for part in (debug_info, demangled, exports_alone, nothing, while_running, raw, cpu):
+ADA = """with Ada.Text_IO;
+procedure Burner is
+   package Work is
+      function Spin (N : Integer) return Long_Float;
+   end Work;
+   package body Work is
+      function Spin (N : Integer) return Long_Float is
+         S : Long_Float := 0.0;
+      begin
+         for I in 1 .. N loop
+            S := S + 1.0 / Long_Float (I);
+         end loop;
+         return S;
+      end Spin;
+   end Work;
+begin
+   Ada.Text_IO.Put_Line (Long_Float'Image (Work.Spin (30_000_000)));
+end Burner;
+"""
+
+
+def ada() -> None:
+    """GNAT's encoded names, of what is nested too; where there is a GNAT."""
+    if not shutil.which("gnatmake"):
+        print("# ada: no gnatmake here")
+        return
+    place = folder()
+    (place / "burner.adb").write_text(ADA)
+    subprocess.run(["gnatmake", "-g", "burner.adb"], cwd=place, check=True, capture_output=True)
+    profile = inject([str(place / "burner")], {"PPROF_CPU_RATE": "1000"}, symbolize=True).dump()["cpu"]
+    sums = profile.cumulative("cpu")
+    ok("ada: as its source names it", sums.get("burner.work.spin", 0) > 0, [n for n in sums if "spin" in n])
+
+
+for part in (ada, debug_info, demangled, exports_alone, nothing, while_running, raw, cpu):
     with case(part.__name__):
         part()
 finish()
