@@ -197,7 +197,7 @@ static void worker_main(void *arg)
     sys_end_quietly();
     sys_call4(SYS_rt_sigaction, SIGCHLD, by_default, NULL,
               8); /* how the helper ended matters here */
-    sys_call3(SYS_sched_setscheduler, 0, SCHED_OTHER, &none); /* not with a real-time program's */
+    sys_call3(SYS_sched_setscheduler, 0, SCHED_OTHER, &none);   /* not with a real-time program's */
     if (sys_call2(SYS_getrlimit, RLIMIT_NOFILE, &files) == 0) { /* its own: it is a process */
         files.rlim_cur = files.rlim_max;
         sys_call2(SYS_setrlimit, RLIMIT_NOFILE, &files);

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+// The kernel looks at CPU timers by its tick, so a thread may owe several periods of a high rate
+// when a lower one is set. They were credited as so many of the new, longer ones.
+#include "preload/pprofinject.h"
+#include "test/programs/site.h"
+
+enum { TURNS = 40, BURN_NS = 30000000 };
+
+static void burn(void)
+{
+    int64_t until = thread_cpu_ns() + BURN_NS;
+    while (thread_cpu_ns() < until) {
+        spin_a_little();
+    }
+}
+
+int main(void)
+{
+    for (int i = 0; i < TURNS; i++) {
+        pprof_set_cpu_profile_rate(1000);
+        burn();
+        pprof_set_cpu_profile_rate(100);
+        burn();
+    }
+    printf("{\"burnt\": %lld}\n", (long long)clock_ns(CLOCK_PROCESS_CPUTIME_ID));
+    return 0;
+}
