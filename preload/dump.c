@@ -38,21 +38,20 @@ static void add_program(struct text *t, const struct maps *maps)
     text_add_n(t, base, strnlen(base, MOST));
 }
 
-/* A profile's name: bytes that may stand in a file's name as they are, the others as %XX. One that
- * would be too long is cut, and its hash (FNV-1a) makes it its own. */
+/* A profile's name: bytes that may stand in a file's name as they are, the others as %XX. One for
+ * which a file's name has no room is cut, and its hash (FNV-1a) makes it its own. */
 static void add_profile(struct text *t, const char *name)
 {
-    enum { MOST = 48 };
+    enum { BEHIND = 2 + 17 + 11 }; /* an escape's rest, the hash, the longest ending */
     static const char hex[] = "0123456789ABCDEF";
     uint64_t hash = 0xcbf29ce484222325ULL;
-    size_t from = t->len;
     for (const char *p = name; *p; p++) {
         unsigned char c = (unsigned char)*p;
         bool plain = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
                      c == '.' || c == '_' || c == '-';
         const char escape[3] = {'%', hex[c >> 4], hex[c & 15]};
         hash = (hash ^ c) * 0x100000001b3ULL;
-        if (t->len - from < MOST) {
+        if (t->len < FILE_NAME_MAX - BEHIND) {
             text_add_n(t, plain ? p : escape, plain ? 1 : 3);
         } else if (p[1] == '\0') {
             text_add(t, "~");

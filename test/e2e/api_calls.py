@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import rules
@@ -50,6 +51,8 @@ def whole() -> None:
     ok("every call, injected", result.stdout == '{"done": true}\n', result.stdout)
     dump = result.files()
     names = {f.path.name.split(".", 3)[3] for f in dump}
+    long = "a name as long as a sentence, which still has room in a file's"
+    ok("a long name in full", quote(long, safe="") + ".pb.gz" in names, names)
     ok("a custom profile in every dump", "my%2Ffiles%20%C3%A9.pb.gz" in names, names)
     custom = load(place / "custom.pb.gz")
     kind = "my/files \u00e9"

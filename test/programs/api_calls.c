@@ -88,6 +88,8 @@ static void custom(void)
         errno = 0;
         must(!pprof_new_profile(taken[i]) && errno == EEXIST, taken[i]);
     }
+    must(pprof_new_profile("a name as long as a sentence, which still has room in a file's") != NULL,
+         "a long name");
     pprof_profile *p = pprof_new_profile("my/files \xc3\xa9");
     must(p != NULL, "new");
     errno = 0;
@@ -132,7 +134,7 @@ static void predefined(void)
     must(!pprof_lookup(NULL) && errno == EINVAL, "lookup NULL");
     pprof_profile *all[32] = {NULL};
     size_t n = pprof_profiles(all, 32);
-    must(n == 7 && n < 32 && pprof_profiles(NULL, 0) == n, "profiles");
+    must(n == 8 && n < 32 && pprof_profiles(NULL, 0) == n, "profiles");
     for (size_t i = 1; i < n; i++)
         must(strcmp(pprof_profile_name(all[i - 1]), pprof_profile_name(all[i])) < 0, "by name");
     pprof_profile *first[2] = {NULL, NULL};
