@@ -88,7 +88,8 @@ static void custom(void)
         errno = 0;
         must(!pprof_new_profile(taken[i]) && errno == EEXIST, taken[i]);
     }
-    must(pprof_new_profile("a name as long as a sentence, which still has room in a file's") != NULL,
+    must(pprof_new_profile("a name as long as a sentence, which still has room in a file's") !=
+             NULL,
          "a long name");
     pprof_profile *p = pprof_new_profile("my/files \xc3\xa9");
     must(p != NULL, "new");
