@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """e2e/life.py for 30 minutes, with a seed of its own that is printed."""
 
-# timeout: 2400
+# timeout: 3600
 # alone
 
 from __future__ import annotations
