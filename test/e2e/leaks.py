@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""No leak by LeakSanitizer: the C API called in every way, right and wrong, by programs that are built
+with it. The library stands down beside a sanitizer; here runs a build of it that does not, for it.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+from harness import BUILD, LIBRARY, ROOT, bare, case, environment, files_in, finish, folder, ok
+
+LEAK = r"""
+#include "pprofinject.h"
+#include <stdlib.h>
+int main(void)
+{
+    void *volatile lost = malloc(4321);
+    lost = NULL;
+    return pprof_active() ? 0 : 1;
+}
+"""
+REPORT = re.compile(r"SUMMARY: LeakSanitizer: (\d+) byte")
+
+place = folder()
+
+
+def built_beside() -> Path:
+    """The library again, with one file of it compiled to stay."""
+    tree = place / "tree"
+    for name in ("collectors", "encoder", "preload"):
+        shutil.copytree(ROOT / name, tree / name)
+    shutil.copy2(ROOT / "Makefile", tree / "Makefile")
+    shutil.copytree(BUILD / "lib", tree / "build" / "lib")
+    shutil.copytree(BUILD / "encoder", tree / "build" / "encoder")
+    (tree / "preload/sanitizer.c").touch()
+    argv = ["make", "BUILD=build", "CFLAGS=-DBESIDE_SANITIZER=true", "libpprofinject.so"]
+    done = subprocess.run(argv, cwd=tree, capture_output=True, text=True, env=environment())
+    ok("builds", done.returncode == 0, "", done.stderr[-400:])
+    return tree / "libpprofinject.so"
+
+
+def with_leaks(name: str, source: Path) -> str:
+    exe = place / name
+    compiler = ["g++"] if source.suffix == ".cc" else ["gcc", "-std=gnu11", "-D_GNU_SOURCE"]
+    argv = [*compiler, "-O2", "-g", "-pthread", "-fsanitize=leak", f"-I{ROOT}/preload", "-o", str(exe), str(source)]
+    subprocess.run(argv, check=True, cwd=ROOT)
+    return str(exe)
+
+
+def judged_by_it(library: Path, name: str, argv: list[str], leaked: int = 0, heap: int = 1) -> None:
+    out = folder() / "out"
+    env = {"LD_PRELOAD": str(library), "PPROF_OUT": str(out), "PPROF_MEM_RATE": str(heap), "PPROF_CPU_RATE": "1000"}
+    done = bare(argv, env)
+    found = sum(int(n) for n in REPORT.findall(done.stderr))
+    ok(f"{name}: {leaked} bytes leaked", found == leaked and (done.status == 0) == (leaked == 0),
+       f"{found}, status {done.status}", done.stderr[-600:])  # fmt: skip
+    ok(f"{name}: was profiled", bool(files_in(out)))
+
+
+with case("LeakSanitizer"):
+    library = built_beside() if LIBRARY == ROOT / "libpprofinject.so" else LIBRARY
+    (place / "leak.c").write_text(LEAK)
+    judged_by_it(library, "one that does leak", [with_leaks("leak", place / "leak.c")], 4321)
+    source = ROOT / "test/programs"
+    judged_by_it(library, "every call", [with_leaks("api_calls", source / "api_calls.c"), str(place)])
+    labels = with_leaks("api_labels", source / "api_labels.c")
+    for what in ("server", "million"):
+        judged_by_it(library, f"labels, {what}", [labels, what])
+    # The end of a thread loads a library. LeakSanitizer forgives the dynamic linker what it never
+    # frees by its callers, among which a sampled allocation would be one of ours.
+    judged_by_it(library, "labels, exits", [labels, "exits"], heap=0)
+    judged_by_it(library, "do, exception", [with_leaks("api_do", source / "api_do.cc")])
+    judged_by_it(library, "entries", [with_leaks("api_entries", source / "api_entries.c")])
+finish()
