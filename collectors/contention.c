@@ -15,6 +15,7 @@
 #include "collectors/base/ticks.h"
 #include "collectors/recorded.h"
 #include "collectors/sampler.h"
+#include "collectors/sleepers.h"
 #include "collectors/stack.h"
 #include "collectors/table.h"
 #include "collectors/waiters.h"
@@ -109,7 +110,7 @@ static void unregister(const void *lock, uint64_t began)
 
 void contention_wait_begins(struct contention_wait *w, const void *lock)
 {
-    w->lock = NULL;
+    w->lock = w->cond = NULL;
     w->began = 0;
     w->unheld = false;
     if (!contention_on || self.waits_busy) {
@@ -157,11 +158,64 @@ void contention_wait_ends(struct contention_wait *w, bool waited)
     self.waits_busy = false;
 }
 
+/* ---- conditions ---- */
+
+static void wake(bool by_time)
+{
+    const void *cond = self.asleep_on;
+    self.asleep_on = NULL;
+    sleepers_leave(cond, self.asleep_for, by_time);
+}
+
+void contention_condition_begins(struct contention_wait *w, const void *cond, const void *lock)
+{
+    contention_wait_begins(w, NULL);
+    if (w->began == 0 || LOAD(&mutex.rate) == 0) {
+        return;
+    }
+    self.waits_busy = true;
+    if (self.asleep_on) { /* it was cancelled or jumped out of */
+        wake(true);
+    }
+    if (sleepers_enter(cond, lock)) {
+        w->cond = self.asleep_on = cond;
+        self.asleep_for = lock;
+        self.asleep_in = w;
+    }
+    self.waits_busy = false;
+}
+
+void contention_condition_ends(struct contention_wait *w, bool waited, bool by_time)
+{
+    if (w->cond && !self.waits_busy && !LOAD(&stopped)) {
+        self.waits_busy = true;
+        if (self.asleep_on && self.asleep_in == w) { /* else: as in contention_wait_ends() */
+            wake(by_time);
+        }
+        self.waits_busy = false;
+    }
+    contention_wait_ends(w, waited);
+}
+
+void contention_wakes(const void *cond, uint32_t inside, uint32_t most)
+{
+    if (!self.waits_busy && !LOAD(&stopped)) {
+        self.waits_busy = true;
+        sleepers_wake(cond, inside, most, ticks_now());
+        self.waits_busy = false;
+    }
+}
+
 void contention_thread_end(void)
 {
-    if (self.waiting && !self.waits_busy && !LOAD(&stopped)) {
+    if (!self.waits_busy && !LOAD(&stopped)) {
         self.waits_busy = true;
-        unregister(self.waiting, self.waiting_since);
+        if (self.waiting) {
+            unregister(self.waiting, self.waiting_since);
+        }
+        if (self.asleep_on) {
+            wake(true);
+        }
         self.waits_busy = false;
     }
 }
@@ -169,13 +223,13 @@ void contention_thread_end(void)
 /* ---- the thread that made others wait ---- */
 
 void contention_release_begins(struct contention_hold *h, const void *lock,
-                               uint32_t (*holders)(const void *lock))
+                               const struct waiters_asked *asked)
 {
     h->waited = 0;
     h->others = false;
     if (!self.waits_busy && !LOAD(&stopped)) {
         self.waits_busy = true;
-        h->waited = waiters_claim(lock, holders, &h->others);
+        h->waited = waiters_claim(lock, asked, &h->others);
         self.waits_busy = false;
     }
 }
@@ -313,5 +367,7 @@ void contention_fork_child(uint64_t nth)
     self.waiting = NULL;
     self.waits_busy = false;
     ticks_fork_child();
+    self.asleep_on = NULL;
     waiters_fork_child();
+    sleepers_fork_child();
 }

@@ -39,6 +39,7 @@ int64_t contention_set_mutex_fraction(int64_t n);
 struct contention_wait {
     uint64_t began;   /* ticks; 0 = not timed */
     const void *lock; /* that it is registered for, or NULL */
+    const void *cond; /* that it is registered as asleep on, or NULL */
     bool unheld;      /* it could not be registered: whoever it waits for is not charged */
 };
 
@@ -49,16 +50,25 @@ COLD void contention_wait_begins(struct contention_wait *w, const void *lock);
 /* It is over. waited: it was a wait indeed, and no error. */
 COLD void contention_wait_ends(struct contention_wait *w, bool waited);
 
+/* The same for a condition, with the mutex that the wait releases and takes again. by_time: the
+ * wait ended because its time was up. */
+void contention_condition_begins(struct contention_wait *w, const void *cond, const void *lock);
+void contention_condition_ends(struct contention_wait *w, bool waited, bool by_time);
+/* The calling thread is about to wake waiters of a condition: `most` at most, of which it counts
+ * `inside` itself. To be called where sleepers_maybe(). */
+COLD void contention_wakes(const void *cond, uint32_t inside, uint32_t most);
+
 /* ---- the thread that made others wait ---- */
 
 /* Before it releases a lock, for which waiters_maybe() is true: the ticks that others have waited,
- * which are to be charged to it once it is released; 0 = none. holders: see waiters_claim(). */
+ * which are to be charged to it once it is released; 0 = none. asked: see waiters_claim(). */
+struct waiters_asked;
 struct contention_hold {
     uint64_t waited; /* ticks */
     bool others;     /* hold it too */
 };
 COLD void contention_release_begins(struct contention_hold *h, const void *lock,
-                                    uint32_t (*holders)(const void *lock));
+                                    const struct waiters_asked *asked);
 /* After: charges it to the stack that called into this library, if it was released indeed. */
 COLD void contention_release_ends(struct contention_hold *h, const void *lock, bool released);
 

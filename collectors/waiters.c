@@ -17,11 +17,13 @@
 enum { PATIENCE = 4096 + 64 * 5000 };
 
 struct entry {
-    uintptr_t lock;   /* 0 = free */
-    uint64_t since;   /* Σt0 */
-    uint64_t last;    /* ticks of the last claim, 0 = none: where each of those waits begins now */
-    uint32_t n;       /* waiters */
-    uint32_t leaving; /* readers about to release it, who may still be counted as holding it */
+    uintptr_t lock; /* 0 = free */
+    uint64_t since; /* Σt0 */
+    uint64_t last;  /* ticks of the last claim, 0 = none: where each of those waits begins now */
+    uint32_t n;     /* waiters */
+    uint32_t woken; /* those of them that were asleep on a condition */
+    uint64_t woken_since; /* and their part of Σt0 */
+    uint32_t leaving;     /* readers about to release it, who may still be counted as holding it */
     struct entry *next;
 };
 
@@ -80,19 +82,20 @@ static struct entry *entry_new(struct wait_bucket *b, const void *lock)
         b->first = e;
     }
     e->lock = (uintptr_t)lock;
-    e->since = e->last = 0;
+    e->since = e->last = e->woken_since = 0;
+    e->woken = 0;
     return e;
 }
 
 static void entry_drop(struct entry *e)
 {
     if (e->n == 0) {
-        e->since = e->last = 0;
+        e->since = e->last = e->woken_since = 0;
         e->lock = e->leaving ? e->lock : 0;
     }
 }
 
-bool waiters_enter(const void *lock, uint64_t now)
+static bool enter(const void *lock, uint32_t n, bool woken, uint64_t now)
 {
     if (UNLIKELY(!LOAD(&used))) {
         STORE(&used, true); /* before the lock: a fork may meet it held */
@@ -104,12 +107,26 @@ bool waiters_enter(const void *lock, uint64_t now)
     struct entry *e = entry_of(b, lock);
     e = e ? e : entry_new(b, lock);
     if (e) {
-        e->n++;
-        e->since += now;
-        count_add(b, WAITER);
+        e->n += n;
+        e->since += n * now;
+        if (woken) {
+            e->woken += n;
+            e->woken_since += n * now;
+        }
+        count_add(b, (int)n * WAITER);
     }
     lock_drop(&b->lock);
     return e != NULL;
+}
+
+bool waiters_enter(const void *lock, uint64_t now)
+{
+    return enter(lock, 1, false, now);
+}
+
+bool waiters_enter_woken(const void *lock, uint32_t n, uint64_t now)
+{
+    return enter(lock, n, true, now);
 }
 
 void waiters_leave(const void *lock, uint64_t began)
@@ -128,7 +145,27 @@ void waiters_leave(const void *lock, uint64_t began)
     lock_drop(&b->lock);
 }
 
-uint64_t waiters_claim(const void *lock, uint32_t (*holders)(const void *lock), bool *others)
+/* Any of them: what all of them together have waited comes out the same. */
+void waiters_leave_woken(const void *lock)
+{
+    struct wait_bucket *b = bucket_lock(lock);
+    if (!b) {
+        return;
+    }
+    struct entry *e = entry_of(b, lock);
+    if (e && e->woken > 0) {
+        uint64_t since = e->woken_since / e->woken;
+        e->woken--;
+        e->woken_since -= since;
+        e->n--;
+        e->since -= since;
+        count_add(b, -WAITER);
+        entry_drop(e);
+    }
+    lock_drop(&b->lock);
+}
+
+uint64_t waiters_claim(const void *lock, const struct waiters_asked *asked, bool *others)
 {
     uint64_t waited = 0;
     struct wait_bucket *b = bucket_lock(lock);
@@ -140,14 +177,18 @@ uint64_t waiters_claim(const void *lock, uint32_t (*holders)(const void *lock), 
     if (e && e->n > 0) {
         /* Readers that leave at the same moment: the last of them claims. Should one be taken for
          * the last too early, the true last one claims the rest. */
-        if (holders && holders(lock) > e->leaving + 1) {
+        if (asked && asked->holders && asked->holders(lock) > e->leaving + 1) {
             e->leaving++;
             *others = true;
         } else {
             uint64_t now = ticks_now(); /* after every t0 there is */
-            waited = e->n * now - e->since;
-            waited = (int64_t)waited > 0 ? waited : 1; /* two processors' counters, a hair apart */
+            /* Those that are merely on their way have not waited for this holder. */
+            if (e->n > e->woken || !asked || !asked->blocked || asked->blocked(lock)) {
+                waited = e->n * now - e->since;
+                waited = (int64_t)waited > 0 ? waited : 1; /* two processors' counters */
+            }
             e->since = e->n * now;
+            e->woken_since = e->woken * now;
             e->last = now;
         }
     }

@@ -53,10 +53,21 @@ bool waiters_enter(const void *lock, uint64_t now);
 /* It is over, or was given up; began is what waiters_enter() was told. */
 void waiters_leave(const void *lock, uint64_t began);
 
+/* Threads that were asleep on a condition have been woken, and want `lock` again. When they get
+ * that far is not known, so a release is charged with such alone only if it is blocked on. */
+bool waiters_enter_woken(const void *lock, uint32_t n, uint64_t now);
+void waiters_leave_woken(const void *lock);
+
+/* What the lock itself tells of who is at it; NULL: nothing. */
+struct waiters_asked {
+    uint32_t (*holders)(const void *lock); /* hold it now; NULL: one */
+    bool (*blocked)(const void *lock);     /* does the kernel have a waiter? NULL: yes */
+};
+
 /* The calling thread is about to release `lock`: what is waiting for it has waited so many ticks
- * that nobody has been charged with; 0 = nobody waits. holders (NULL: one) tells how many hold it
- * now; where others do, nothing is claimed, and waiters_released() is to be called afterwards. */
-uint64_t waiters_claim(const void *lock, uint32_t (*holders)(const void *lock), bool *others);
+ * that nobody has been charged with; 0 = nobody waits. Where others hold it too, nothing is
+ * claimed, and waiters_released() is to be called afterwards. */
+uint64_t waiters_claim(const void *lock, const struct waiters_asked *asked, bool *others);
 void waiters_released(const void *lock);
 
 /* In a forked child nobody waits. */

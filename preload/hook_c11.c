@@ -7,6 +7,7 @@
  */
 #include "collectors/base/self.h"
 #include "collectors/contention.h"
+#include "collectors/sleepers.h"
 #include "collectors/stack.h"
 #include "collectors/waiters.h"
 #include "preload/hook_wait.h"
@@ -15,6 +16,7 @@
 #include <errno.h>
 
 _Static_assert(sizeof(mtx_t) == sizeof(pthread_mutex_t), "one is the other");
+_Static_assert(sizeof(cnd_t) == sizeof(pthread_cond_t), "one is the other");
 
 static int mtx_lock_slow(mtx_t *m);
 static int mtx_unlock_slow(mtx_t *m);
@@ -43,6 +45,11 @@ EXPORT int mtx_trylock(mtx_t *m)
     return real_lock.mtx_trylock(m);
 }
 
+static const pthread_cond_t *cond_of(const cnd_t *c)
+{
+    return (const pthread_cond_t *)(const void *)c;
+}
+
 /* ---- the waits ---- */
 
 static bool has_waited(int result)
@@ -65,7 +72,7 @@ static COLD int mtx_unlock_slow(mtx_t *m)
         return real_lock.mtx_unlock(m);
     }
     struct contention_hold h;
-    contention_release_begins(&h, m, NULL);
+    contention_release_begins(&h, m, &hook_mutex_asked);
     int result = real_lock.mtx_unlock(m);
     contention_release_ends(&h, m, result == thrd_success);
     return result;
@@ -90,9 +97,9 @@ EXPORT int mtx_timedlock(mtx_t *restrict m, const struct timespec *restrict unti
 EXPORT int cnd_wait(cnd_t *c, mtx_t *m)
 {
     struct contention_wait w;
-    hook_condition_begins(&w, mutex_of(m));
+    hook_condition_begins(&w, cond_of(c), mutex_of(m));
     int result = real_lock.cnd_wait(c, m);
-    contention_wait_ends(&w, has_waited(result));
+    contention_condition_ends(&w, has_waited(result), result == thrd_timedout);
     return result;
 }
 
@@ -103,19 +110,25 @@ EXPORT int cnd_timedwait(cnd_t *restrict c, mtx_t *restrict m,
         return real_lock.cnd_timedwait(c, m, until);
     }
     struct contention_wait w;
-    hook_condition_begins(&w, mutex_of(m));
+    hook_condition_begins(&w, cond_of(c), mutex_of(m));
     int result = real_lock.cnd_timedwait(c, m, until);
-    contention_wait_ends(&w, has_waited(result));
+    contention_condition_ends(&w, has_waited(result), result == thrd_timedout);
     return result;
 }
 
 EXPORT int cnd_signal(cnd_t *c)
 {
+    if (sleepers_maybe(c)) {
+        hook_condition_wakes(cond_of(c), 1);
+    }
     return real_lock.cnd_signal(c);
 }
 
 EXPORT int cnd_broadcast(cnd_t *c)
 {
+    if (sleepers_maybe(c)) {
+        hook_condition_wakes(cond_of(c), UINT32_MAX);
+    }
     return real_lock.cnd_broadcast(c);
 }
 

@@ -3,17 +3,19 @@
  * Waits for something that no thread holds: condition variables, semaphores, barriers, the end of
  * a thread, a pthread_once that another thread is at. Where there is a call that tries without
  * waiting, it comes first, and only what has to wait is timed. A condition wait releases its mutex,
- * which is charged as any other release; that it takes the mutex again at its end is part of the
- * wait, from which glibc does not tell it apart.
+ * which is charged as any other release. That it takes the mutex again at its end is part of the
+ * wait, from which glibc does not tell it apart; whoever holds it then is charged from the signal
+ * on (collectors/sleepers.h), or not at all if the wait ended by its time.
  *
  * Most of these are cancellation points: nothing is registered or held while the real function
- * runs, so an unwinding thread leaves nothing behind. sem_post and the signals of condition
- * variables wait for nothing and are passed on; sem_post stays fit for signal handlers.
+ * runs, so an unwinding thread leaves nothing behind but, at most, its name among the sleepers,
+ * which it takes out at its next wait or its end. sem_post stays fit for signal handlers.
  */
 #include "preload/hook_wait.h"
 
 #include "collectors/base/self.h"
 #include "collectors/contention.h"
+#include "collectors/sleepers.h"
 #include "collectors/stack.h"
 #include "collectors/waiters.h"
 #include "preload/real_lock.h"
@@ -132,14 +134,22 @@ EXPORT int sem_clockwait(sem_t *s, clockid_t clock, const struct timespec *until
 
 /* ---- condition variables ---- */
 
-void hook_condition_begins(struct contention_wait *w, const pthread_mutex_t *m)
+void hook_condition_begins(struct contention_wait *w, const pthread_cond_t *c,
+                           const pthread_mutex_t *m)
 {
     if (waiters_maybe(m) && hook_mutex_is_released(m)) {
         struct contention_hold h;
-        contention_release_begins(&h, m, NULL);
+        contention_release_begins(&h, m, &hook_mutex_asked);
         contention_release_ends(&h, m, true); /* now: the wait may be long, or be cancelled */
     }
-    contention_wait_begins(w, NULL);
+    contention_condition_begins(w, c, m);
+}
+
+/* glibc counts who is inside a wait above three bits of state. */
+COLD void hook_condition_wakes(const pthread_cond_t *c, uint32_t most)
+{
+    enum { WAITER_SHIFT = 3 };
+    contention_wakes(c, LOAD(&c->__data.__wrefs) >> WAITER_SHIFT, most);
 }
 
 static bool has_waited(int err)
@@ -150,9 +160,9 @@ static bool has_waited(int err)
 EXPORT int pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *m)
 {
     struct contention_wait w;
-    hook_condition_begins(&w, m);
+    hook_condition_begins(&w, c, m);
     int err = real_lock.cond_wait(c, m);
-    contention_wait_ends(&w, has_waited(err));
+    contention_condition_ends(&w, has_waited(err), err == ETIMEDOUT);
     return err;
 }
 
@@ -163,9 +173,9 @@ EXPORT int pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m,
         return real_lock.cond_timedwait(c, m, until);
     }
     struct contention_wait w;
-    hook_condition_begins(&w, m);
+    hook_condition_begins(&w, c, m);
     int err = real_lock.cond_timedwait(c, m, until);
-    contention_wait_ends(&w, has_waited(err));
+    contention_condition_ends(&w, has_waited(err), err == ETIMEDOUT);
     return err;
 }
 
@@ -176,19 +186,25 @@ EXPORT int pthread_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clockid
         return real_lock.cond_clockwait(c, m, clock, until);
     }
     struct contention_wait w;
-    hook_condition_begins(&w, m);
+    hook_condition_begins(&w, c, m);
     int err = real_lock.cond_clockwait(c, m, clock, until);
-    contention_wait_ends(&w, has_waited(err));
+    contention_condition_ends(&w, has_waited(err), err == ETIMEDOUT);
     return err;
 }
 
 EXPORT int pthread_cond_signal(pthread_cond_t *c)
 {
+    if (sleepers_maybe(c)) {
+        hook_condition_wakes(c, 1);
+    }
     return real_lock.cond_signal(c);
 }
 
 EXPORT int pthread_cond_broadcast(pthread_cond_t *c)
 {
+    if (sleepers_maybe(c)) {
+        hook_condition_wakes(c, UINT32_MAX);
+    }
     return real_lock.cond_broadcast(c);
 }
 

@@ -21,9 +21,14 @@ static inline bool hook_wait_is_valid(clockid_t clock, const struct timespec *un
 /* hook_lock.c: does unlocking this mutex now release it? Only the caller's own locked mutex. */
 bool hook_mutex_is_released(const pthread_mutex_t *m);
 
-/* hook_wait.c: a condition wait that releases m begins. */
+/* hook_lock.c: what is asked of a mutex at its release. */
+extern HIDDEN const struct waiters_asked hook_mutex_asked;
+
+/* hook_wait.c: a wait for c that releases m begins; a signal to c wakes `most` at most. */
 struct contention_wait;
-void hook_condition_begins(struct contention_wait *w, const pthread_mutex_t *m);
+void hook_condition_begins(struct contention_wait *w, const pthread_cond_t *c,
+                           const pthread_mutex_t *m);
+void hook_condition_wakes(const pthread_cond_t *c, uint32_t most);
 
 /* A pthread_once or call_once of the calling thread, and the routine that we give to libc. */
 struct hook_once {

@@ -4,12 +4,13 @@
  * here spins: its critical sections are tens of nanoseconds long and are entered with the
  * program's signals either blocked or unable to want the same lock.
  *
- * There is no order between them to keep, as no two are ever held together:
+ * No two are ever held together, but sleepers and, within it, waiters:
  *   rules      the miss path of the unwinder (signals blocked, bounded wait)
  *   live       256 shards of the table of sampled live memory
  *   remembering  what a dlclose has unloaded (never in a handler)
  *   writers    of a signal's disposition (signals blocked)
  *   waiters    1,024 buckets of who waits for which lock (bounded wait: they can be orphaned)
+ *   sleepers   256 buckets of who sleeps on which condition (likewise)
  *   measuring  of the tick's length (nobody waits for it)
  *
  * None is held over a fork; the child mends or makes anew what they guard.

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See sleepers.h. Laid out as waiters.c is, and given up in the same way when a bucket's lock has
+ * been orphaned. Lock: the bucket's, and within it, in sleepers_wake() alone, one of waiters.c's:
+ * a sleeper that comes back must find itself there.
+ */
+#include "collectors/sleepers.h"
+
+#include "collectors/base/arena.h"
+#include "collectors/base/lock.h"
+#include "collectors/waiters.h"
+
+enum { PATIENCE = 4096 + 64 * 5000 }; /* as in waiters.c, and a little over half a second */
+
+struct entry {
+    const void *cond; /* NULL = free */
+    const void *mutex;
+    uint32_t asleep;
+    uint32_t woken; /* and not yet back */
+    struct entry *next;
+};
+
+static struct sleeper_bucket {
+    struct lock lock;
+    uint32_t lost; /* given up */
+    struct entry *first;
+} buckets[1 << SLEEPERS_BITS];
+
+uint32_t sleepers_count[1 << SLEEPERS_BITS] __attribute__((aligned(CACHE_LINE)));
+static bool used;
+
+static struct sleeper_bucket *bucket_lock(const void *cond)
+{
+    struct sleeper_bucket *b = &buckets[sleepers_bucket(cond)];
+    if (LIKELY(!LOAD(&b->lost) && lock_try(&b->lock))) {
+        return b;
+    }
+    if (LOAD(&b->lost) || !lock_try_for(&b->lock, PATIENCE)) {
+        STORE(&b->lost, 1);
+        STORE(&sleepers_count[b - buckets], 0);
+        return NULL;
+    }
+    return b;
+}
+
+/* Under the lock. */
+static void count_add(const struct sleeper_bucket *b, int sleepers)
+{
+    uint32_t *count = &sleepers_count[b - buckets];
+    STORE(count, LOAD(count) + (uint32_t)sleepers);
+}
+
+static struct entry *entry_of(const struct sleeper_bucket *b, const void *cond, const void *mutex)
+{
+    struct entry *e = b->first;
+    while (e && (e->cond != cond || e->mutex != mutex)) {
+        e = e->next;
+    }
+    return e;
+}
+
+static struct entry *entry_new(struct sleeper_bucket *b, const void *cond, const void *mutex)
+{
+    struct entry *e = b->first;
+    while (e && e->cond) {
+        e = e->next;
+    }
+    if (!e) {
+        e = arena_alloc(sizeof *e);
+        if (!e) {
+            return NULL;
+        }
+        e->next = b->first;
+        b->first = e;
+    }
+    e->cond = cond;
+    e->mutex = mutex;
+    return e;
+}
+
+bool sleepers_enter(const void *cond, const void *mutex)
+{
+    if (UNLIKELY(!LOAD(&used))) {
+        STORE(&used, true); /* before the lock: a fork may meet it held */
+    }
+    struct sleeper_bucket *b = bucket_lock(cond);
+    if (!b) {
+        return false;
+    }
+    struct entry *e = entry_of(b, cond, mutex);
+    e = e ? e : entry_new(b, cond, mutex);
+    if (e) {
+        e->asleep++;
+        count_add(b, 1);
+    }
+    lock_drop(&b->lock);
+    return e != NULL;
+}
+
+void sleepers_leave(const void *cond, const void *mutex, bool by_time)
+{
+    bool woken = false;
+    struct sleeper_bucket *b = bucket_lock(cond);
+    if (!b) {
+        return;
+    }
+    struct entry *e = entry_of(b, cond, mutex);
+    if (e) {
+        woken = e->woken > 0 && !(by_time && e->asleep > 0);
+        if (woken) {
+            e->woken--;
+        } else if (e->asleep > 0) { /* a spurious wake-up, or by a signal unseen */
+            e->asleep--;
+            count_add(b, -1);
+        }
+        if (e->asleep + e->woken == 0) {
+            e->cond = NULL;
+        }
+    }
+    lock_drop(&b->lock);
+    if (woken) {
+        waiters_leave_woken(mutex);
+    }
+}
+
+void sleepers_wake(const void *cond, uint32_t inside, uint32_t most, uint64_t now)
+{
+    uint32_t asleep = 0, woken = 0;
+    struct entry *found = NULL;
+    struct sleeper_bucket *b = bucket_lock(cond);
+    if (!b) {
+        return;
+    }
+    for (struct entry *e = b->first; e; e = e->next) {
+        if (e->cond == cond) {
+            asleep += e->asleep;
+            woken += e->woken;
+            found = e->asleep ? e : found;
+        }
+    }
+    /* Known ones that are not inside yet cannot be woken by this signal. */
+    if (found && inside > woken && inside <= asleep + woken) {
+        uint32_t n = inside - woken;
+        n = n < most ? n : most;
+        n = n < found->asleep ? n : found->asleep; /* of one mutex: two are an error of theirs */
+        if (waiters_enter_woken(found->mutex, n, now)) {
+            found->asleep -= n;
+            found->woken += n;
+            count_add(b, -(int)n);
+        }
+    }
+    lock_drop(&b->lock);
+}
+
+void sleepers_fork_child(void)
+{
+    if (!used) {
+        return;
+    }
+    used = false;
+    for (int i = 0; i < 1 << SLEEPERS_BITS; i++) {
+        buckets[i] = (struct sleeper_bucket){0}; /* its entries may be half changed */
+        sleepers_count[i] = 0;
+    }
+}

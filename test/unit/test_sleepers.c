@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Sleepers on conditions, their signals, and what the holder of their mutex is charged with:
+ * sleepers.c and its part of waiters.c, with times made up.
+ */
+#include "collectors/base/ticks.h"
+#include "collectors/contention.h"
+#include "collectors/sleepers.h"
+#include "collectors/waiters.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define S 1000000000ULL
+
+static int cond;
+static int mutex;
+static bool blocked_on;
+
+static bool ask_blocked(const void *lock)
+{
+    (void)lock;
+    return blocked_on;
+}
+
+static const struct waiters_asked asked = {NULL, ask_blocked};
+
+static uint64_t claim(void)
+{
+    bool others;
+    return waiters_claim(&mutex, &asked, &others);
+}
+
+/* In whole seconds: the rest is what the test itself takes. */
+static uint64_t claim_seconds(void)
+{
+    return claim() / S;
+}
+
+static void nobody_left(void)
+{
+    assert_false(sleepers_maybe(&cond));
+    assert_false(waiters_maybe(&mutex));
+}
+
+static void test_signal(void **state)
+{
+    (void)state;
+    uint64_t now = ticks_now();
+    assert_true(sleepers_enter(&cond, &mutex));
+    assert_true(sleepers_maybe(&cond));
+    assert_false(waiters_maybe(&mutex));
+    sleepers_wake(&cond, 1, 1, now - 3 * S);
+    assert_false(sleepers_maybe(&cond));
+    assert_true(waiters_maybe(&mutex));
+    blocked_on = false;
+    assert_int_equal(claim(), 0); /* on its way: the holder of those 3 s is charged with nothing */
+    blocked_on = true;
+    assert_int_equal(claim_seconds(), 0);
+    sleepers_leave(&cond, &mutex, false);
+    nobody_left();
+}
+
+static void test_broadcast(void **state)
+{
+    (void)state;
+    uint64_t now = ticks_now();
+    blocked_on = true;
+    for (int i = 0; i < 3; i++) {
+        assert_true(sleepers_enter(&cond, &mutex));
+    }
+    sleepers_wake(&cond, 3, 1, now - 9 * S);
+    sleepers_wake(&cond, 3, UINT32_MAX, now - 2 * S);
+    assert_true(waiters_enter(&mutex, now - 1 * S)); /* one that locks it as usual */
+    sleepers_leave(&cond, &mutex, false);            /* any of the three: (9 + 2 + 2) / 3 s */
+    uint64_t left = claim();
+    assert_true(left >= 2 * 13 * S / 3 + S - 2 && left < 2 * 13 * S / 3 + 2 * S);
+    assert_int_equal(claim_seconds(), 0);
+    sleepers_leave(&cond, &mutex, false);
+    sleepers_leave(&cond, &mutex, false);
+    waiters_leave(&mutex, now - 1 * S);
+    nobody_left();
+}
+
+/* Signals that wake none of those that are known. */
+static void test_nobody_woken(void **state)
+{
+    (void)state;
+    assert_true(sleepers_enter(&cond, &mutex));
+    sleepers_wake(&cond, 0, 1, ticks_now()); /* it is not inside yet */
+    assert_true(sleepers_maybe(&cond));
+    assert_false(waiters_maybe(&mutex));
+    sleepers_wake(&cond, 2, 1, ticks_now()); /* a stranger is, too: which of the two? */
+    assert_false(waiters_maybe(&mutex));
+    sleepers_leave(&cond, &mutex, false); /* by a signal unseen */
+    nobody_left();
+    sleepers_leave(&cond, &mutex, false); /* it began in the parent of a fork */
+    nobody_left();
+}
+
+/* Of two, one is signalled, and the other's time is up first. */
+static void test_by_time(void **state)
+{
+    (void)state;
+    assert_true(sleepers_enter(&cond, &mutex));
+    assert_true(sleepers_enter(&cond, &mutex));
+    sleepers_wake(&cond, 2, 1, ticks_now() - S);
+    sleepers_leave(&cond, &mutex, true);
+    assert_true(waiters_maybe(&mutex));
+    assert_false(sleepers_maybe(&cond));
+    sleepers_leave(&cond, &mutex, true); /* signalled and out of time at the same moment */
+    nobody_left();
+}
+
+/* A wait that was cancelled is taken out at the thread's next one, or its end. */
+static void test_abandoned(void **state)
+{
+    (void)state;
+    static int other;
+    struct contention_wait w;
+    contention_condition_begins(&w, &cond, &mutex);
+    assert_true(sleepers_maybe(&cond));
+    contention_wakes(&cond, 1, 1);
+    assert_true(waiters_maybe(&mutex));
+    contention_condition_begins(&w, &other, &mutex);
+    nobody_left();
+    contention_condition_ends(&w, true, false);
+    assert_false(sleepers_maybe(&other));
+    contention_condition_begins(&w, &cond, &mutex);
+    contention_thread_end();
+    nobody_left();
+}
+
+/* Many conditions at once, from several threads; each wake is matched by its sleeper's return. */
+enum { THREADS = 4, ROUNDS = 20000, CONDS = 64 };
+static char conds[CONDS];
+static char mutexes[CONDS];
+static void *sleep_and_wake(void *arg)
+{
+    bool others;
+    for (uint32_t i = 0; i < ROUNDS; i++) {
+        uint32_t at = (i * 7 + (uint32_t)(uintptr_t)arg) % CONDS;
+        sleepers_enter(&conds[at], &mutexes[at]);
+        sleepers_wake(&conds[at], 1 + i % 2, i % 3 ? 1 : UINT32_MAX, ticks_now());
+        waiters_claim(&mutexes[at], &asked, &others);
+        sleepers_leave(&conds[at], &mutexes[at], i % 5 == 0);
+    }
+    return NULL;
+}
+
+static void test_threads(void **state)
+{
+    (void)state;
+    pthread_t threads[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        pthread_create(&threads[i], NULL, sleep_and_wake, (void *)(uintptr_t)i);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    for (int i = 0; i < CONDS; i++) {
+        assert_false(sleepers_maybe(&conds[i]));
+        assert_false(waiters_maybe(&mutexes[i]));
+    }
+}
+
+int main(void)
+{
+    contention_start(true, 1, true, 1, 42);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_signal),       cmocka_unit_test(test_broadcast),
+        cmocka_unit_test(test_nobody_woken), cmocka_unit_test(test_by_time),
+        cmocka_unit_test(test_abandoned),    cmocka_unit_test(test_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
