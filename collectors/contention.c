@@ -10,6 +10,7 @@
  */
 #include "collectors/contention.h"
 
+#include "collectors/allocator.h"
 #include "collectors/base/lock.h"
 #include "collectors/base/self.h"
 #include "collectors/base/ticks.h"
@@ -33,6 +34,7 @@ static struct profile {
     struct table table;
     struct bucket lost; /* no memory for a bucket */
     struct bucket own;  /* contention on the library's own locks, which have no stack to tell */
+    struct bucket allocator; /* and inside the program's allocator: allocator.h */
     bool wanted;
     int64_t rate_set;
     int64_t rate; /* in force: 0 where the profile is not wanted */
@@ -60,7 +62,10 @@ static struct bucket *bucket_of(struct profile *p, struct wait_memo *last)
     if (stack && stack == last->of) {
         return last->bucket;
     }
-    struct bucket *b = stack ? table_bucket(&p->table, stack, 0, 0) : NULL;
+    struct bucket *b = NULL;
+    if (stack) {
+        b = allocator_has(stack->pc[0]) ? &p->allocator : table_bucket(&p->table, stack, 0, 0);
+    }
     if (!b) {
         return &p->lost;
     }
@@ -101,6 +106,24 @@ static void count_mutex(uint64_t ns)
 }
 
 /* ---- the waiting thread ---- */
+
+void contention_in_allocator(uint64_t ns, double weight)
+{
+    uint64_t rate = (uint64_t)LOAD(&block.rate);
+    uint64_t n = (uint64_t)LOAD(&mutex.rate);
+    if (LOAD(&stopped)) {
+        return;
+    }
+    if (rate > 0 && (ns >= rate || draw() % rate < ns)) {
+        double longer = ns >= rate ? 1 : (double)rate / (double)ns; /* as in count_block() */
+        ADD(&block.allocator.value[COUNT], (uint64_t)(weight * longer * (double)ONE + 0.5));
+        ADD(&block.allocator.value[DELAY], (uint64_t)(weight * longer * (double)ns + 0.5));
+    }
+    if (n > 0 && draw() % n == 0) {
+        ADD(&mutex.allocator.value[COUNT], (uint64_t)(weight * (double)(n * ONE) + 0.5));
+        ADD(&mutex.allocator.value[DELAY], (uint64_t)(weight * (double)(n * ns) + 0.5));
+    }
+}
 
 static void unregister(const void *lock, uint64_t began)
 {
@@ -269,7 +292,7 @@ static bool bucket_sample(const struct bucket *b, struct snapshot_sample *out)
 
 static size_t snapshot(struct profile *p, struct snapshot_sample **out, size_t *bytes)
 {
-    struct bucket *const more[] = {&p->lost, &p->own};
+    struct bucket *const more[] = {&p->lost, &p->own, &p->allocator};
     struct lock_waits own = lock_waits();
     p->own.value[COUNT] = p->rate > 0 ? own.count * ONE : p->own.value[BASE_COUNT];
     p->own.value[DELAY] = p->rate > 0 ? own.ns : p->own.value[BASE_DELAY];
@@ -301,6 +324,7 @@ static void rebase_profile(struct profile *p)
     struct lock_waits own = lock_waits();
     hashset_each(&p->table.set, rebase_bucket, NULL);
     rebase_bucket(&p->lost, NULL);
+    rebase_bucket(&p->allocator, NULL);
     p->own.value[BASE_COUNT] = own.count * ONE;
     p->own.value[BASE_DELAY] = own.ns;
 }
@@ -336,6 +360,7 @@ static void profile_start(struct profile *p, bool wanted, int64_t rate)
 {
     p->lost.stack = stack_pseudo(PSEUDO_LOST_MEMORY);
     p->own.stack = stack_pseudo(PSEUDO_LOST_LOCK);
+    p->allocator.stack = stack_pseudo(PSEUDO_ALLOCATOR_LOCK);
     p->wanted = wanted;
     set_rate(p, rate);
 }

@@ -58,6 +58,10 @@ void contention_condition_ends(struct contention_wait *w, bool waited, bool by_t
  * `inside` itself. To be called where sleepers_maybe(). */
 COLD void contention_wakes(const void *cond, uint32_t inside, uint32_t most);
 
+/* A wait inside the allocator, which stands for `weight` of its kind, found by sampling: it counts
+ * under the allocator's name in both profiles. Between sys_float_enter() and _leave(). */
+COLD void contention_in_allocator(uint64_t ns, double weight);
+
 /* ---- the thread that made others wait ---- */
 
 /* Before it releases a lock, for which waiters_maybe() is true: the ticks that others have waited,

@@ -197,9 +197,12 @@ static void watch_count(uint64_t size, uint64_t rate, int sign)
 
 void heap_allocated(void *p, size_t n)
 {
-    heap_enter();
+    self.depth++;
     recorded_event();
     uint64_t rate = self.heap_rate_sampled;
+    if (allocator_timed) {
+        allocator_count(n, rate);
+    }
     const struct stack *stack = stack_of_caller();
     struct bucket *b = stack ? bucket_for(stack, n, rate) : NULL;
     if (!b) {
@@ -218,7 +221,7 @@ void heap_allocated(void *p, size_t n)
         }
         watch_count(n, rate, 1);
     }
-    heap_leave();
+    self.depth--;
 }
 
 bool heap_freed(void *p, struct live_object *object)
@@ -226,25 +229,25 @@ bool heap_freed(void *p, struct live_object *object)
     if (!live_maybe_far(p)) {
         return false;
     }
-    heap_enter();
+    self.depth++;
     bool found = live_remove(p, object, self.depth > 1);
     if (found) {
         bucket_count(object->bucket, FREED, object->size, 1);
         watch_count(object->size, object->bucket->key[1], -1);
     }
-    heap_leave();
+    self.depth--;
     return found;
 }
 
 void heap_unfreed(const struct live_object *object)
 {
     struct live_object stale;
-    heap_enter();
+    self.depth++;
     if (live_insert(object, &stale, self.depth > 1)) {
         bucket_count(object->bucket, FREED, object->size, (uint64_t)-1);
         watch_count(object->size, object->bucket->key[1], 1);
     }
-    heap_leave();
+    self.depth--;
 }
 
 /* ---- reading ---- */

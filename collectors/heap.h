@@ -7,9 +7,11 @@
 #ifndef COLLECTORS_HEAP_H
 #define COLLECTORS_HEAP_H
 
+#include "collectors/allocator.h"
 #include "collectors/base/self.h"
 #include "collectors/live.h"
 #include "collectors/snapshot.h"
+#include "collectors/table.h"
 
 /* ---- the unsampled path: a countdown, and a bit ---- */
 
@@ -46,13 +48,19 @@ void heap_set_rate(uint64_t rate);
  * next gap also where the answer is no because the profiler itself allocates. */
 COLD bool heap_wants(size_t n);
 
-/* The calls around the real allocation function: nothing it calls meanwhile is sampled again. */
+/* The calls around the real function: nothing it calls meanwhile is sampled again. */
 static inline void heap_enter(void)
 {
     self.depth++;
+    if (allocator_timed) {
+        allocator_enter();
+    }
 }
 static inline void heap_leave(void)
 {
+    if (allocator_timed) {
+        allocator_leave();
+    }
     self.depth--;
 }
 
@@ -63,6 +71,14 @@ COLD void heap_allocated(void *p, size_t n);
 /* Before the real free or realloc of p, for which live_maybe(p) is true: takes its record out, if
  * it has one. True: *object is what left. */
 COLD bool heap_freed(void *p, struct live_object *object);
+
+/* After heap_leave(), where heap_freed() said true and the real call is a free: had it to wait? */
+static inline void heap_free_ends(const struct live_object *object)
+{
+    if (allocator_timed) {
+        allocator_count(object->size, object->bucket->key[1]);
+    }
+}
 
 /* The real realloc failed: what heap_freed() took out is live after all. */
 COLD void heap_unfreed(const struct live_object *object);

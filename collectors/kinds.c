@@ -157,6 +157,7 @@ const char *pseudo_name(uintptr_t pc)
         [PSEUDO_PROCESS_START] = "[process start]",
         [PSEUDO_LOST_UNSAMPLED] = "[lost: not sampled]",
         [PSEUDO_LOST_LOCK] = "[lost: profiler lock]",
+        [PSEUDO_ALLOCATOR_LOCK] = "[allocator lock]",
         [PSEUDO_NO_RESPONSE] = "[no response]",
         [PSEUDO_SKIPPED] = "[skip beyond the stack]",
     };

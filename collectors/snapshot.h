@@ -52,6 +52,7 @@ enum pseudo_pc {
     PSEUDO_LOST_UNSAMPLED, /* CPU of the process that no timer covered */
     PSEUDO_PROCESS_START,  /* CPU of the process before the library could look */
     PSEUDO_LOST_LOCK,      /* waits for a lock of the profiler's own */
+    PSEUDO_ALLOCATOR_LOCK, /* waits inside the program's allocator */
     PSEUDO_NO_RESPONSE,    /* a thread whose stack could not be had */
     PSEUDO_SKIPPED,        /* an entry whose skip is larger than its stack */
     PSEUDO_PC_LIMIT = 64,

@@ -63,8 +63,14 @@ static COLD void free_slow(void *p)
     if (real_is_bootstrap(p)) {
         return;
     }
-    heap_freed(p, &object);
+    if (!heap_freed(p, &object)) {
+        real_alloc.free(p);
+        return;
+    }
+    heap_enter();
     real_alloc.free(p);
+    heap_leave();
+    heap_free_ends(&object);
 }
 
 static COLD void *calloc_slow(size_t count, size_t size, size_t n)

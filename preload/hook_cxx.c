@@ -175,10 +175,14 @@ static COLD void delete_slow(struct destroyer *d, void *p, uintptr_t a, uintptr_
     if (real_is_bootstrap(p)) {
         return;
     }
-    if (live_maybe(p)) {
-        heap_freed(p, &object);
+    if (!live_maybe(p) || !heap_freed(p, &object)) {
+        d->next(p, a, b);
+        return;
     }
+    heap_enter();
     d->next(p, a, b);
+    heap_leave();
+    heap_free_ends(&object);
 }
 
 static inline __attribute__((always_inline)) void delete_through(struct destroyer *d, void *p,

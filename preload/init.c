@@ -5,6 +5,7 @@
  * hooks have been called by then and merely forwarded.
  */
 #include "preload/init.h"
+#include "collectors/allocator.h"
 #include "collectors/allthreads.h"
 #include "collectors/base/log.h"
 #include "collectors/base/self.h"
@@ -51,6 +52,12 @@ static void start_heap(void)
     if (wanted && !real_heap_is_ours()) {
         log_line("another malloc comes before this library: the heap is not seen");
         wanted = false;
+    }
+    uintptr_t lo = 0;
+    uintptr_t hi = 0;
+    bool seen = real_allocator_extent(&lo, &hi);
+    if (wanted || seen) {
+        allocator_start(lo, hi);
     }
     heap_watch(config.heap_growth, control_heap_grown);
     heap_start(wanted ? (uint64_t)config.mem_rate : 0, (uint64_t)config.seed);
@@ -134,6 +141,7 @@ void init_stand_down(const char *why)
     api_stop(); /* a call of the program's would be what it has just forbidden */
     control_stand_down();
     heap_stop();
+    allocator_stop();
     contention_stop();
     hook_thread_stop();
     cpu_stop();

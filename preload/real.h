@@ -101,6 +101,9 @@ size_t real_bootstrap_size(const void *p);
 /* [*lo, *hi) of the function that starts at p, as its symbol says; false if unknown. */
 bool real_extent(const void *p, uintptr_t *lo, uintptr_t *hi);
 
+/* [*lo, *hi) of the object that the real malloc is in, all of it; false: libc, or unknown. */
+bool real_allocator_extent(uintptr_t *lo, uintptr_t *hi);
+
 /* Whether the program's own references to malloc and free come to us. */
 bool real_heap_is_ours(void);
 

@@ -12,6 +12,7 @@
 
 #include <dlfcn.h>
 #include <elf.h>
+#include <gnu/libc-version.h>
 #include <link.h>
 #include <string.h>
 
@@ -127,4 +128,18 @@ void *real_find_from(const void *caller, const char *name)
         }
     } while (m && !(around && m == from));
     return NULL;
+}
+
+bool real_allocator_extent(uintptr_t *lo, uintptr_t *hi)
+{
+    struct dl_find_object of_malloc;
+    struct dl_find_object of_libc;
+    if (!_dl_find_object || _dl_find_object((void *)(uintptr_t)real_alloc.malloc, &of_malloc) ||
+        _dl_find_object((void *)&gnu_get_libc_version, &of_libc) ||
+        of_malloc.dlfo_link_map == of_libc.dlfo_link_map) {
+        return false;
+    }
+    *lo = (uintptr_t)of_malloc.dlfo_map_start;
+    *hi = (uintptr_t)of_malloc.dlfo_map_end;
+    return true;
 }

@@ -55,6 +55,7 @@ static void try_thread(int pid)
     sys_clock_read(CLOCK_THREAD_CPUTIME_ID, &ns);
     sys_clock_read(sys_thread_cpu_clock(pid), &ns);
     sys_readable((uintptr_t)&word);
+    sys_call2(SYS_getrusage, RUSAGE_THREAD, NULL);
     sys_call4(SYS_rt_sigprocmask, SIG_UNBLOCK, &mask, NULL, sizeof mask);
     sys_call4(SYS_rt_sigtimedwait, &mask, NULL, &none, sizeof mask);
     sys_call4(SYS_rt_sigaction, SIGPROF, NULL, NULL, sizeof mask);

@@ -54,6 +54,9 @@ struct self {
     const void *asleep_on;       /* the condition that it is registered as asleep on, or NULL */
     const void *asleep_for;      /* the mutex that it wants again then */
     const void *asleep_in;       /* the call: only to be compared */
+    uint64_t alloc_began;        /* ticks, of the sampled call that it is in; 0 = not timed */
+    uint64_t alloc_waited;       /* ns, in the one that it was in; 0 = it did not wait */
+    long alloc_sleeps;           /* of this thread, when it began */
     int *errno_at;               /* &errno; NULL = not yet asked for */
     struct hook_once *once;      /* the innermost pthread_once that it is in, or NULL */
     struct wait_memo last_block, last_mutex;

@@ -13,7 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 from harness import ROOT, case, environment, finish, folder, ok
 
-TESTS = ("test_contention", "test_tables", "test_sampler")
+TESTS = ("test_contention", "test_sleepers", "test_tables", "test_sampler", "test_ticks")
 
 build = folder()
 targets = [str(build / "test" / "unit" / name) for name in TESTS]

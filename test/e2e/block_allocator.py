@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Contention inside the allocator is at one named place, in block and in mutex: glibc's by the sampled
+calls that had to sleep, that of allocators which lock through libc by where they wait.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+import elf
+from harness import ALLOCATORS, Run, case, finish, inject, ok, program
+from truth import SIGMAS
+
+NAME = "[allocator lock]"
+TRIES = 4
+EXACT = {"PPROF_BLOCK_RATE": "1", "PPROF_MUTEX_FRACTION": "1"}
+ONE_ARENA = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_CONF": "narenas:1,tcache:false",
+    "TCMALLOC_MAX_TOTAL_THREAD_CACHE_BYTES": "0",
+}
+
+
+def found(run: Run) -> dict[str, tuple[int, int]]:
+    dump = run.dump()
+    return {k: (dump[k].flat("contentions", elf.name).get(NAME, 0),
+                dump[k].flat("delay", elf.name).get(NAME, 0)) for k in ("block", "mutex")}  # fmt: skip
+
+
+def glibc_exact() -> None:
+    """The program's clock is outside our work for the same call, and its thread can lose the
+    processor between the two: the nearest of some runs counts.
+    """
+    for _ in range(TRIES):
+        run = inject([program("arena"), "census", "2"], EXACT | ONE_ARENA | {"PPROF_MEM_RATE": "1"})
+        data = json.loads(run.stdout)
+        got = found(run)
+        if 0.9 * data["ns"] <= got["block"][1]:
+            break
+    for kind, (count, delay) in got.items():
+        figures = f"{count} of {data['waits']}, {delay / 1e6:.1f} of {data['ns'] / 1e6:.1f} ms"
+        # The making of its threads allocates, too.
+        good = 0.9 * data["waits"] <= count <= data["waits"] + 3
+        good &= 0.8 * data["ns"] <= delay <= 1.02 * data["ns"]
+        ok(f"glibc, every call: {kind}", good and count > 0, figures)
+
+
+def glibc_sampled() -> None:
+    rate = 8192
+    run = inject([program("arena"), "census", "4"], EXACT | ONE_ARENA | {"PPROF_MEM_RATE": str(rate), "PPROF_SEED": "5"})
+    data = json.loads(run.stdout)
+    q = -math.expm1(-data["size"] / rate)
+    for kind, (count, delay) in found(run).items():
+        sigma_n = math.sqrt(data["waits"] * (1 - q) / q)
+        sigma_ns = math.sqrt(data["squares"] * (1 - q) / q)
+        # An object counts for itself twice, at its malloc and its free; 10 % for the clocks' places.
+        good = abs(count - data["waits"]) <= math.sqrt(2) * SIGMAS * sigma_n + 0.1 * data["waits"]
+        good &= abs(delay - data["ns"]) <= math.sqrt(2) * SIGMAS * sigma_ns + 0.1 * data["ns"]
+        figures = (f"{count} of {data['waits']} (sigma {sigma_n:.0f}), "
+                   f"{delay / 1e6:.1f} of {data['ns'] / 1e6:.1f} ms (sigma {sigma_ns / 1e6:.1f})")  # fmt: skip
+        ok(f"glibc, sampled: {kind}", good and count > 0, figures)
+
+
+def other(name: str) -> None:
+    path = ALLOCATORS[name]
+    if not path or not path.exists():
+        return
+    run = inject([program("arena"), "busy", "2"], EXACT | ONE_ARENA, after=[path])
+    data = json.loads(run.stdout)
+    count, delay = found(run)["block"]
+    figures = f"{count} x, {delay / 1e6:.1f} of {data['ns'] / 1e6:.1f} ms"
+    # A lock that is not had at once is a wait here, also where its thread need not sleep.
+    ok(f"{name}: block", count >= 0.5 * data["waits"] and delay >= 0.5 * data["ns"], figures)
+    if name == "jemalloc" and data["waits"]:
+        ok(f"{name}: mutex", found(run)["mutex"][1] > 0, found(run)["mutex"])
+    sites = run.dump()["block"].cumulative("delay", elf.name)
+    inside = {s: d for s, d in sites.items() if s in ("allocate", "release")}
+    ok(f"{name}: nowhere else", not inside, inside)
+
+
+def apart() -> None:
+    """Threads with arenas of their own: what waits are left are as few as the program counts."""
+    run = inject([program("arena"), "busy", "1"], EXACT | {"PPROF_MEM_RATE": "1"})
+    data = json.loads(run.stdout)
+    count, _ = found(run)["block"]
+    ok("no wait is made up", count <= data["waits"] + 3, f"{count} of {data['waits']}")
+
+
+for part in (glibc_exact, glibc_sampled, apart):
+    with case(part.__name__):
+        part()
+for allocator in ("jemalloc", "tcmalloc"):
+    with case(allocator):
+        other(allocator)
+finish()
