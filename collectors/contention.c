@@ -190,17 +190,18 @@ static void wake(bool by_time)
     sleepers_leave(cond, self.asleep_for, by_time);
 }
 
-void contention_condition_begins(struct contention_wait *w, const void *cond, const void *lock)
+void contention_condition_begins(struct contention_wait *w, const void *cond, const void *lock,
+                                 uint32_t owner)
 {
     contention_wait_begins(w, NULL);
-    if (w->began == 0 || LOAD(&mutex.rate) == 0) {
+    if (w->began == 0 || !mutex.wanted) { /* at a rate of 0, too: it may be another when it wakes */
         return;
     }
     self.waits_busy = true;
     if (self.asleep_on) { /* it was cancelled or jumped out of */
         wake(true);
     }
-    if (sleepers_enter(cond, lock)) {
+    if (sleepers_enter(cond, lock, owner)) {
         w->cond = self.asleep_on = cond;
         self.asleep_for = lock;
         self.asleep_in = w;
@@ -220,11 +221,11 @@ void contention_condition_ends(struct contention_wait *w, bool waited, bool by_t
     contention_wait_ends(w, waited);
 }
 
-void contention_wakes(const void *cond, uint32_t inside, uint32_t most)
+void contention_wakes(const void *cond, const struct sleepers_asked *asked, uint32_t most)
 {
-    if (!self.waits_busy && !LOAD(&stopped)) {
+    if (LOAD(&mutex.rate) > 0 && !self.waits_busy && !LOAD(&stopped)) {
         self.waits_busy = true;
-        sleepers_wake(cond, inside, most, ticks_now());
+        sleepers_wake(cond, asked, most, ticks_now());
         self.waits_busy = false;
     }
 }

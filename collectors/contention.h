@@ -50,13 +50,15 @@ COLD void contention_wait_begins(struct contention_wait *w, const void *lock);
 /* It is over. waited: it was a wait indeed, and no error. */
 COLD void contention_wait_ends(struct contention_wait *w, bool waited);
 
-/* The same for a condition, with the mutex that the wait releases and takes again. by_time: the
- * wait ended because its time was up. */
-void contention_condition_begins(struct contention_wait *w, const void *cond, const void *lock);
+/* The same for a condition, with the mutex that the wait releases and takes again, and the name by
+ * which the thread owns it. by_time: the wait ended because its time was up. */
+void contention_condition_begins(struct contention_wait *w, const void *cond, const void *lock,
+                                 uint32_t owner);
 void contention_condition_ends(struct contention_wait *w, bool waited, bool by_time);
-/* The calling thread is about to wake waiters of a condition: `most` at most, of which it counts
- * `inside` itself. To be called where sleepers_maybe(). */
-COLD void contention_wakes(const void *cond, uint32_t inside, uint32_t most);
+/* The calling thread is about to wake waiters of a condition, `most` at most; see sleepers_wake().
+ * To be called where sleepers_maybe(). */
+struct sleepers_asked;
+COLD void contention_wakes(const void *cond, const struct sleepers_asked *asked, uint32_t most);
 
 /* A wait inside the allocator, which stands for `weight` of its kind, found by sampling: it counts
  * under the allocator's name in both profiles. Between sys_float_enter() and _leave(). */

@@ -17,6 +17,7 @@ struct entry {
     const void *mutex;
     uint32_t asleep;
     uint32_t woken; /* and not yet back */
+    uint32_t last;  /* to enter, by its name as the mutex's owner */
     struct entry *next;
 };
 
@@ -78,7 +79,7 @@ static struct entry *entry_new(struct sleeper_bucket *b, const void *cond, const
     return e;
 }
 
-bool sleepers_enter(const void *cond, const void *mutex)
+bool sleepers_enter(const void *cond, const void *mutex, uint32_t owner)
 {
     if (UNLIKELY(!LOAD(&used))) {
         STORE(&used, true); /* before the lock: a fork may meet it held */
@@ -91,6 +92,7 @@ bool sleepers_enter(const void *cond, const void *mutex)
     e = e ? e : entry_new(b, cond, mutex);
     if (e) {
         e->asleep++;
+        e->last = owner;
         count_add(b, 1);
     }
     lock_drop(&b->lock);
@@ -123,7 +125,8 @@ void sleepers_leave(const void *cond, const void *mutex, bool by_time)
     }
 }
 
-void sleepers_wake(const void *cond, uint32_t inside, uint32_t most, uint64_t now)
+void sleepers_wake(const void *cond, const struct sleepers_asked *asked, uint32_t most,
+                   uint64_t now)
 {
     uint32_t asleep = 0, woken = 0;
     struct entry *found = NULL;
@@ -138,12 +141,14 @@ void sleepers_wake(const void *cond, uint32_t inside, uint32_t most, uint64_t no
             found = e->asleep ? e : found;
         }
     }
-    /* Known ones that are not inside yet cannot be woken by this signal. */
-    if (found && inside > woken && inside <= asleep + woken) {
-        uint32_t n = inside - woken;
+    if (found && asked->inside <= asleep + woken) {
+        uint32_t n = found->asleep; /* of one mutex: two are an error of theirs */
+        /* Who still holds the mutex is not inside yet, and this signal does not wake it. There can
+         * be one such at most, and where the signal comes from the holder, none. */
+        n -= asked->owner(found->mutex) == found->last;
         n = n < most ? n : most;
-        n = n < found->asleep ? n : found->asleep; /* of one mutex: two are an error of theirs */
-        if (waiters_enter_woken(found->mutex, n, now)) {
+        n = n < asked->inside ? n : asked->inside;
+        if (n > 0 && waiters_enter_woken(found->mutex, n, now)) {
             found->asleep -= n;
             found->woken += n;
             count_add(b, -(int)n);

@@ -30,16 +30,24 @@ static inline bool sleepers_maybe(const void *cond)
     return LOAD(&sleepers_count[sleepers_bucket(cond)]) != 0;
 }
 
-/* The calling thread, which holds mutex, is about to sleep on cond. False: not entered. */
-bool sleepers_enter(const void *cond, const void *mutex);
+/* The calling thread, which holds mutex under the name `owner`, is about to sleep on cond. False:
+ * not entered. */
+bool sleepers_enter(const void *cond, const void *mutex, uint32_t owner);
 /* It is back, and holds the mutex again. by_time: its time was up, which a signal at the same
  * moment may have been too late to prevent. */
 void sleepers_leave(const void *cond, const void *mutex, bool by_time);
 
+/* What a condition and its mutex tell of themselves. */
+struct sleepers_asked {
+    uint32_t
+        inside; /* threads that are in a wait, woken or not, and have not left it for the mutex */
+    uint32_t (*owner)(const void *mutex);
+};
+
 /* Before a signal to cond, which wakes `most` threads at most: those of the known sleepers that it
- * wakes wait for their mutex from `now` on. inside: how many wait by the condition's own count,
- * woken ones that are not back included; if that is more than are known, none is claimed. */
-void sleepers_wake(const void *cond, uint32_t inside, uint32_t most, uint64_t now);
+ * wakes wait for their mutex from `now` on. If more are inside than are known, none is claimed. */
+void sleepers_wake(const void *cond, const struct sleepers_asked *asked, uint32_t most,
+                   uint64_t now);
 
 /* In a forked child nobody sleeps. */
 void sleepers_fork_child(void);

@@ -134,6 +134,11 @@ EXPORT int sem_clockwait(sem_t *s, clockid_t clock, const struct timespec *until
 
 /* ---- condition variables ---- */
 
+static uint32_t owner_of(const void *mutex)
+{
+    return (uint32_t)LOAD(&((const pthread_mutex_t *)mutex)->__data.__owner);
+}
+
 void hook_condition_begins(struct contention_wait *w, const pthread_cond_t *c,
                            const pthread_mutex_t *m)
 {
@@ -142,14 +147,15 @@ void hook_condition_begins(struct contention_wait *w, const pthread_cond_t *c,
         contention_release_begins(&h, m, &hook_mutex_asked);
         contention_release_ends(&h, m, true); /* now: the wait may be long, or be cancelled */
     }
-    contention_condition_begins(w, c, m);
+    contention_condition_begins(w, c, m, owner_of(m));
 }
 
 /* glibc counts who is inside a wait above three bits of state. */
 COLD void hook_condition_wakes(const pthread_cond_t *c, uint32_t most)
 {
     enum { WAITER_SHIFT = 3 };
-    contention_wakes(c, LOAD(&c->__data.__wrefs) >> WAITER_SHIFT, most);
+    struct sleepers_asked asked = {LOAD(&c->__data.__wrefs) >> WAITER_SHIFT, owner_of};
+    contention_wakes(c, &asked, most);
 }
 
 static bool has_waited(int err)

@@ -40,6 +40,9 @@ def conditions() -> None:
     quick, n = delay.get("unlock_of_quick", 0), counts.get("unlock_of_quick", 0)
     figures = f"{n} of {data['n']}, {quick / 1e6:.2f} of at most {data['bound'] / 1e6:.2f} ms"
     ok("signal and unlock at once: no more than lies between", quick <= data["bound"], figures)
+    idle = delay.get("unlock_of_idle_phase", 0)
+    figures = f"{idle / 1e6:.1f} of at most {data['idle_phase'] / 1e6:.1f} ms"
+    ok("of two that contend one waits at a time, and nobody that sleeps", 0 < idle <= data["idle_phase"], figures)
     sleeper = mutex.cumulative("delay", elf.name).get("sleeper", 0)
     ok("... and no one else", sleeper <= data["unlock_of_herd"] * 1.03 + 2e6, sleeper)
 

@@ -277,6 +277,78 @@ static void quick_signals(void)
     pthread_join(thread, NULL);
 }
 
+/* ---- many sleepers and signals from outside; then all are idle, and two others contend ---- */
+
+enum { CONSUMERS = 8, PRODUCERS = 3, PRODUCED = 20000 };
+static int items, produced_all;
+static atomic_int idle_phase_over;
+static int64_t idle_phase;
+
+static void *consumer(void *arg)
+{
+    pthread_mutex_lock(&mutex);
+    for (;;) {
+        while (items == 0 && !idle_phase_over)
+            pthread_cond_wait(&cond, &mutex);
+        if (items == 0)
+            break;
+        items--;
+    }
+    pthread_mutex_unlock(&mutex);
+    return arg;
+}
+static void *producer(void *arg)
+{
+    for (int i = 0; i < PRODUCED; i++) {
+        pthread_mutex_lock(&mutex);
+        items++;
+        pthread_mutex_unlock(&mutex);
+        pthread_cond_signal(&cond);
+        if (i % 3 == 0)
+            pthread_cond_signal(&cond); /* for nobody, as a rule */
+    }
+    return arg;
+}
+SITE void unlock_of_idle_phase(void)
+{
+    must(pthread_mutex_unlock(&mutex) == 0, "unlock");
+}
+static void *contender(void *arg)
+{
+    while (!idle_phase_over) {
+        pthread_mutex_lock(&mutex);
+        spin_a_little();
+        unlock_of_idle_phase();
+    }
+    return arg;
+}
+static void idle_consumers(void)
+{
+    pthread_t consumers[CONSUMERS], producers[PRODUCERS], contenders[2];
+    for (int i = 0; i < CONSUMERS; i++)
+        pthread_create(&consumers[i], NULL, consumer, NULL);
+    for (int i = 0; i < PRODUCERS; i++)
+        pthread_create(&producers[i], NULL, producer, NULL);
+    join(producers, PRODUCERS);
+    while (!produced_all) {
+        pthread_mutex_lock(&mutex);
+        produced_all = items == 0;
+        pthread_mutex_unlock(&mutex);
+    }
+    sleep_ns(100 * MS); /* until the last of them sleeps */
+    int64_t began = clock_ns(CLOCK_MONOTONIC);
+    for (int i = 0; i < 2; i++)
+        pthread_create(&contenders[i], NULL, contender, NULL);
+    sleep_ns(1000 * MS);
+    idle_phase_over = 1;
+    join(contenders, 2);
+    idle_phase = clock_ns(CLOCK_MONOTONIC) - began;
+    pthread_mutex_lock(&mutex);
+    pthread_cond_broadcast(&cond);
+    pthread_mutex_unlock(&mutex);
+    join(consumers, CONSUMERS);
+}
+
 int main(void)
 {
     int64_t signaller = signal_and_hold();
@@ -286,10 +358,11 @@ int main(void)
     int64_t c11 = c11_hold();
     leave_nobody();
     quick_signals();
-    printf(
-        "{\"unlock_of_signaller\": %ld, \"unlock_of_broadcaster\": %ld, \"unlock_of_herd\": %ld, "
-        "\"unlock_of_third\": %ld, \"unlock_of_c11\": %ld, \"bound\": %ld, \"n\": %d}\n",
-        (long)signaller, (long)broadcaster, (long)herd, (long)outside, (long)c11, (long)quick_bound,
-        QUICK);
+    idle_consumers();
+    printf("{\"idle_phase\": %ld, ", (long)idle_phase);
+    printf("\"unlock_of_signaller\": %ld, \"unlock_of_broadcaster\": %ld, \"unlock_of_herd\": %ld, "
+           "\"unlock_of_third\": %ld, \"unlock_of_c11\": %ld, \"bound\": %ld, \"n\": %d}\n",
+           (long)signaller, (long)broadcaster, (long)herd, (long)outside, (long)c11,
+           (long)quick_bound, QUICK);
     return 0;
 }

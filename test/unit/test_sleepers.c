@@ -29,6 +29,20 @@ static bool ask_blocked(const void *lock)
 
 static const struct waiters_asked asked = {NULL, ask_blocked};
 
+static uint32_t owner;
+
+static uint32_t ask_owner(const void *lock)
+{
+    (void)lock;
+    return owner;
+}
+
+static void wake(uint32_t inside, uint32_t most, uint64_t now)
+{
+    struct sleepers_asked wakes = {inside, ask_owner};
+    sleepers_wake(&cond, &wakes, most, now);
+}
+
 static uint64_t claim(void)
 {
     bool others;
@@ -51,10 +65,10 @@ static void test_signal(void **state)
 {
     (void)state;
     uint64_t now = ticks_now();
-    assert_true(sleepers_enter(&cond, &mutex));
+    assert_true(sleepers_enter(&cond, &mutex, 1));
     assert_true(sleepers_maybe(&cond));
     assert_false(waiters_maybe(&mutex));
-    sleepers_wake(&cond, 1, 1, now - 3 * S);
+    wake(1, 1, now - 3 * S);
     assert_false(sleepers_maybe(&cond));
     assert_true(waiters_maybe(&mutex));
     blocked_on = false;
@@ -71,10 +85,10 @@ static void test_broadcast(void **state)
     uint64_t now = ticks_now();
     blocked_on = true;
     for (int i = 0; i < 3; i++) {
-        assert_true(sleepers_enter(&cond, &mutex));
+        assert_true(sleepers_enter(&cond, &mutex, 1));
     }
-    sleepers_wake(&cond, 3, 1, now - 9 * S);
-    sleepers_wake(&cond, 3, UINT32_MAX, now - 2 * S);
+    wake(3, 1, now - 9 * S);
+    wake(2, UINT32_MAX, now - 2 * S); /* that one has left the condition for the mutex */
     assert_true(waiters_enter(&mutex, now - 1 * S)); /* one that locks it as usual */
     sleepers_leave(&cond, &mutex, false);            /* any of the three: (9 + 2 + 2) / 3 s */
     uint64_t left = claim();
@@ -90,15 +104,27 @@ static void test_broadcast(void **state)
 static void test_nobody_woken(void **state)
 {
     (void)state;
-    assert_true(sleepers_enter(&cond, &mutex));
-    sleepers_wake(&cond, 0, 1, ticks_now()); /* it is not inside yet */
+    assert_true(sleepers_enter(&cond, &mutex, 1));
+    wake(0, 1, ticks_now()); /* it is not inside yet */
     assert_true(sleepers_maybe(&cond));
     assert_false(waiters_maybe(&mutex));
-    sleepers_wake(&cond, 2, 1, ticks_now()); /* a stranger is, too: which of the two? */
+    wake(2, 1, ticks_now()); /* a stranger is, too: which of the two? */
     assert_false(waiters_maybe(&mutex));
     sleepers_leave(&cond, &mutex, false); /* by a signal unseen */
     nobody_left();
     sleepers_leave(&cond, &mutex, false); /* it began in the parent of a fork */
+    nobody_left();
+    assert_true(sleepers_enter(&cond, &mutex, 1));
+    assert_true(sleepers_enter(&cond, &mutex, 2));
+    owner = 2; /* it has not released the mutex yet: only the other is woken */
+    wake(1, UINT32_MAX, ticks_now());
+    owner = 0;
+    assert_true(sleepers_maybe(&cond));
+    assert_true(waiters_maybe(&mutex));
+    sleepers_leave(&cond, &mutex, false);
+    assert_false(waiters_maybe(&mutex));
+    wake(1, 1, ticks_now());
+    sleepers_leave(&cond, &mutex, false);
     nobody_left();
 }
 
@@ -106,9 +132,9 @@ static void test_nobody_woken(void **state)
 static void test_by_time(void **state)
 {
     (void)state;
-    assert_true(sleepers_enter(&cond, &mutex));
-    assert_true(sleepers_enter(&cond, &mutex));
-    sleepers_wake(&cond, 2, 1, ticks_now() - S);
+    assert_true(sleepers_enter(&cond, &mutex, 1));
+    assert_true(sleepers_enter(&cond, &mutex, 1));
+    wake(2, 1, ticks_now() - S);
     sleepers_leave(&cond, &mutex, true);
     assert_true(waiters_maybe(&mutex));
     assert_false(sleepers_maybe(&cond));
@@ -122,15 +148,15 @@ static void test_abandoned(void **state)
     (void)state;
     static int other;
     struct contention_wait w;
-    contention_condition_begins(&w, &cond, &mutex);
+    contention_condition_begins(&w, &cond, &mutex, 1);
     assert_true(sleepers_maybe(&cond));
-    contention_wakes(&cond, 1, 1);
+    contention_wakes(&cond, &(struct sleepers_asked){1, ask_owner}, 1);
     assert_true(waiters_maybe(&mutex));
-    contention_condition_begins(&w, &other, &mutex);
+    contention_condition_begins(&w, &other, &mutex, 1);
     nobody_left();
     contention_condition_ends(&w, true, false);
     assert_false(sleepers_maybe(&other));
-    contention_condition_begins(&w, &cond, &mutex);
+    contention_condition_begins(&w, &cond, &mutex, 1);
     contention_thread_end();
     nobody_left();
 }
@@ -144,8 +170,9 @@ static void *sleep_and_wake(void *arg)
     bool others;
     for (uint32_t i = 0; i < ROUNDS; i++) {
         uint32_t at = (i * 7 + (uint32_t)(uintptr_t)arg) % CONDS;
-        sleepers_enter(&conds[at], &mutexes[at]);
-        sleepers_wake(&conds[at], 1 + i % 2, i % 3 ? 1 : UINT32_MAX, ticks_now());
+        sleepers_enter(&conds[at], &mutexes[at], 1);
+        struct sleepers_asked wakes = {1 + i % 2, ask_owner};
+        sleepers_wake(&conds[at], &wakes, i % 3 ? 1 : UINT32_MAX, ticks_now());
         waiters_claim(&mutexes[at], &asked, &others);
         sleepers_leave(&conds[at], &mutexes[at], i % 5 == 0);
     }
