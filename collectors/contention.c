@@ -139,6 +139,7 @@ void contention_wait_begins(struct contention_wait *w, const void *lock)
     if (!contention_on || self.waits_busy) {
         return;
     }
+    w->unasked = LOAD(&block.rate) == 0; /* as in Go, turned on meanwhile is too late */
     w->began = ticks_now();
     if (!lock) {
         return;
@@ -172,7 +173,9 @@ void contention_wait_ends(struct contention_wait *w, bool waited)
     }
     if (waited) {
         uint64_t ns = now > w->began ? ticks_to_ns(now - w->began, now) : 0;
-        count_block(ns ? ns : 1);
+        if (!w->unasked) {
+            count_block(ns ? ns : 1);
+        }
         if (w->unheld) {
             ADD(&mutex.lost.value[COUNT], ONE);
             ADD(&mutex.lost.value[DELAY], ns);
