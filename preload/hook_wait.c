@@ -22,39 +22,23 @@
 
 #include <errno.h>
 
-static int sem_wait_slow(sem_t *s);
+static int sem_wait_tried(sem_t *s);
 
-static bool cancels; /* the program has cancelled a thread */
-
-static inline void act_on_cancellation(void)
+/* Can it be had? glibc keeps the count in the lower half of the word. */
+static inline bool sem_is_free(const sem_t *s)
 {
-    if (UNLIKELY(LOAD(&cancels))) {
-        real_lock.testcancel();
-    }
+    return (uint32_t)LOAD(&s->__align) != 0;
 }
-static int sem_wait_first(sem_t *s);
 
-/* A semaphore's wait acts upon a cancellation that is pending even where it need not wait, and
- * leaves errno alone, which a try that fails does not. */
+/* As for a mutex (hook_lock.c): a semaphore that nobody has been seen to wait for costs one look,
+ * and the real function does as it does, also with a cancellation that is pending. That one cannot
+ * be asked for here at less: who cancels may be bound to libc past us. */
 EXPORT HOT int sem_wait(sem_t *s)
 {
-    int *at = self.errno_at;
-    if (UNLIKELY(!at)) {
-        return sem_wait_first(s);
+    if (LIKELY(waiters_never(s) && sem_is_free(s))) {
+        return real_lock.sem_wait(s);
     }
-    int program = *at;
-    act_on_cancellation();
-    if (LIKELY(real_lock.sem_trywait(s) == 0)) {
-        return 0;
-    }
-    *at = program;
-    return sem_wait_slow(s);
-}
-
-EXPORT int pthread_cancel(pthread_t thread)
-{
-    STORE(&cancels, true);
-    return real_lock.cancel(thread);
+    return sem_wait_tried(s);
 }
 
 EXPORT int sem_trywait(sem_t *s)
@@ -69,10 +53,23 @@ EXPORT HOT int sem_post(sem_t *s)
 
 /* ---- semaphores ---- */
 
-static COLD int sem_wait_first(sem_t *s)
+static COLD int sem_wait_slow(sem_t *s);
+
+/* The real one acts upon a cancellation that is pending even where it need not wait, and leaves
+ * errno alone, which a try that fails does not. */
+static __attribute__((noinline)) int sem_wait_tried(sem_t *s)
 {
-    self.errno_at = &errno;
-    return sem_wait(s);
+    int *at = self.errno_at;
+    if (UNLIKELY(!at)) {
+        self.errno_at = at = &errno;
+    }
+    int program = *at;
+    real_lock.testcancel();
+    if (LIKELY(real_lock.sem_trywait(s) == 0)) {
+        return 0;
+    }
+    *at = program;
+    return sem_wait_slow(s);
 }
 
 /* The count was taken, or the wait ended otherwise; an error is no wait. */
@@ -84,6 +81,9 @@ static bool sem_has_waited(int result)
 static COLD int sem_wait_slow(sem_t *s)
 {
     struct contention_wait w;
+    if (contention_on) {
+        waiters_note(s);
+    }
     contention_wait_begins(&w, NULL);
     int result = real_lock.sem_wait(s);
     contention_wait_ends(&w, sem_has_waited(result));
@@ -94,7 +94,6 @@ static COLD int sem_wait_slow(sem_t *s)
 static bool sem_taken(sem_t *s)
 {
     int program = errno;
-    act_on_cancellation();
     if (real_lock.sem_trywait(s) == 0) {
         return true;
     }
@@ -107,6 +106,7 @@ EXPORT int sem_timedwait(sem_t *s, const struct timespec *until)
     if (!hook_wait_is_valid(CLOCK_REALTIME, until)) {
         return real_lock.sem_timedwait(s, until);
     }
+    real_lock.testcancel();
     if (sem_taken(s)) {
         return 0;
     }
@@ -117,6 +117,7 @@ EXPORT int sem_timedwait(sem_t *s, const struct timespec *until)
     return result;
 }
 
+/* The real one is no cancellation point where it need not wait. */
 EXPORT int sem_clockwait(sem_t *s, clockid_t clock, const struct timespec *until)
 {
     if (!hook_wait_is_valid(clock, until)) {

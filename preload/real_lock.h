@@ -29,7 +29,6 @@
     ONE(int, sem_wait, "sem_wait", "", (sem_t * s), (s))                                           \
     ONE(int, sem_trywait, "sem_trywait", "", (sem_t * s), (s))                                     \
     ONE(int, sem_post, "sem_post", "", (sem_t * s), (s))                                           \
-    ONE(int, cancel, "pthread_cancel", "", (pthread_t t), (t))                                     \
     ONE(void, testcancel, "pthread_testcancel", "", (void), ())                                    \
     ONE(int, mtx_lock, "mtx_lock", "", (mtx_t * m), (m))                                           \
     ONE(int, mtx_trylock, "mtx_trylock", "", (mtx_t * m), (m))                                     \
