@@ -151,6 +151,20 @@ static const struct unloaded_module *first_that_left(uintptr_t address)
     return NULL;
 }
 
+/* While a stack was walked, or read from another thread, a module of it can have left: then nothing
+ * is mapped there any more, unlike where a JIT's code lies. The last one was it. */
+static uint32_t that_has_just_left(uintptr_t address)
+{
+    uint32_t number = PC_NO_MODULE;
+    uint32_t n = sys_readable(address) ? 0 : LOAD_ACQUIRE(&unloaded_count);
+    for (uint32_t i = 0; i < n; i++) {
+        if (left[i]->start <= address && address < left[i]->limit) {
+            number = left[i]->number;
+        }
+    }
+    return number;
+}
+
 void unloaded_mark_slow(uintptr_t *pcs, int n)
 {
     uintptr_t lo = LOAD(&hull_lo);
@@ -162,6 +176,9 @@ void unloaded_mark_slow(uintptr_t *pcs, int n)
         }
         const struct unloaded_module *first = first_that_left(address);
         uint32_t number = first ? occupant(address) : 0;
+        if (UNLIKELY(number == PC_NO_MODULE)) {
+            number = that_has_just_left(address);
+        }
         if (first && number != first->number) {
             pcs[i] |= (uintptr_t)number << PC_MODULE_SHIFT;
         }

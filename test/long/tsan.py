@@ -13,15 +13,20 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 from harness import ROOT, case, environment, finish, folder, ok
 
-TESTS = ("test_contention", "test_sleepers", "test_tables", "test_sampler", "test_ticks")
+UNIT = sorted(path.stem for path in (ROOT / "test/unit").glob("test_*.c"))
+# Those of the stack walk count the frames of stacks that ThreadSanitizer lays out otherwise, and of
+# the encoder one fills a disk: of these, what they themselves find does not count here.
+OTHERWISE = [name for name in UNIT if name.startswith(("test_unwind", "test_encoder"))]
 
 build = folder()
-targets = [str(build / "test" / "unit" / name) for name in TESTS]
+targets = [str(build / "test" / "unit" / name) for name in UNIT]
 with case("built with -fsanitize=thread"):
     argv = ["make", "-j2", f"BUILD={build}", "SAN=thread", *targets]
     subprocess.run(argv, cwd=ROOT, check=True, capture_output=True)
-    for name, target in zip(TESTS, targets):
+    for name, target in zip(UNIT, targets):
         done = subprocess.run([target], env=environment(), capture_output=True, text=True)
         reports = [x for x in (done.stdout + done.stderr).splitlines() if "SUMMARY: ThreadSanitizer" in x]
-        ok(f"{name}: no report", done.returncode == 0 and not reports, done.returncode, reports[:3])
+        races = [x for x in reports if "data race" in x]
+        good = not races if name in OTHERWISE else done.returncode == 0 and not reports
+        ok(f"{name}: no report", good, done.returncode, reports[:3])
 finish()

@@ -6,6 +6,8 @@
  */
 #include "test/unit/unwind_truth.h"
 
+#include <stdatomic.h>
+
 /* ---- Nonsense ---- */
 
 static uint64_t random_state = 88172645463325252ULL;
@@ -224,7 +226,7 @@ static void test_jit_frames(void **state)
     munmap(page, 4096);
 }
 
-static volatile bool stop;
+static atomic_bool stop;
 static int thread_walks, thread_differences, handler_walks;
 
 static void on_storm(int sig, siginfo_t *si, void *uc)
