@@ -65,6 +65,20 @@ def judge(name: str, live, dumps: int | None) -> None:
     ):  # fmt: skip
         got = heap.cumulative(column, elf.name).get("site_life", 0)
         ok(f"{name}: {column} exact", got == want, got, want)
+    wrong = strangers(heap, dict(site.alloc.pairs))
+    ok(f"{name}: each size exact", not wrong, "", wrong)
+
+
+def strangers(heap: Profile, booked: dict[int, int]) -> str:
+    """The sizes of which the profile has other numbers than the program, and their stacks."""
+    found: dict[int, dict[tuple[str, ...], int]] = {}
+    for sample in heap.samples:
+        stack = tuple("/".join(sorted(elf.name(x))) for x in sample.locations)
+        size = next((x.num for x in sample.labels if x.key == "bytes"), 0)
+        if any("site_life" in name for name in stack):
+            found.setdefault(size, {})[stack] = sample.values[0]
+    wrong = [n for n in booked.keys() | found.keys() if sum(found.get(n, {}).values()) != booked.get(n, 0)]
+    return "; ".join(f"{n}: {found.get(n)} for {booked.get(n)}" for n in wrong)
 
 
 def begin(seconds: int, seed: int, extra: dict[str, str]):
