@@ -250,13 +250,13 @@ void contention_thread_end(void)
 /* ---- the thread that made others wait ---- */
 
 void contention_release_begins(struct contention_hold *h, const void *lock,
-                               const struct waiters_asked *asked)
+                               uint32_t (*holders)(const void *lock))
 {
     h->waited = 0;
     h->others = false;
     if (!self.waits_busy && !LOAD(&stopped)) {
         self.waits_busy = true;
-        h->waited = waiters_claim(lock, asked, &h->others);
+        h->waited = waiters_claim(lock, holders, &h->others);
         self.waits_busy = false;
     }
 }

@@ -68,14 +68,13 @@ COLD void contention_in_allocator(uint64_t ns, double weight);
 /* ---- the thread that made others wait ---- */
 
 /* Before it releases a lock, for which waiters_maybe() is true: the ticks that others have waited,
- * which are to be charged to it once it is released; 0 = none. asked: see waiters_claim(). */
-struct waiters_asked;
+ * which are to be charged to it once it is released; 0 = none. holders: see waiters_claim(). */
 struct contention_hold {
     uint64_t waited; /* ticks */
     bool others;     /* hold it too */
 };
 COLD void contention_release_begins(struct contention_hold *h, const void *lock,
-                                    const struct waiters_asked *asked);
+                                    uint32_t (*holders)(const void *lock));
 /* After: charges it to the stack that called into this library, if it was released indeed. */
 COLD void contention_release_ends(struct contention_hold *h, const void *lock, bool released);
 

@@ -34,6 +34,7 @@ static struct wait_bucket {
 } buckets[1 << WAITERS_BITS];
 
 uint32_t waiters_count[1 << WAITERS_BITS] __attribute__((aligned(CACHE_LINE)));
+uint32_t waiters_woken[1 << WAITERS_BITS] __attribute__((aligned(CACHE_LINE)));
 static bool used; /* there has been a waiter */
 
 static struct wait_bucket *bucket_lock(const void *lock)
@@ -46,6 +47,7 @@ static struct wait_bucket *bucket_lock(const void *lock)
     if (LOAD(&b->lost) || !lock_try_for(&b->lock, PATIENCE)) {
         STORE(&b->lost, 1);
         STORE(&waiters_count[b - buckets], 1);
+        STORE(&waiters_woken[b - buckets], 0);
         return NULL;
     }
     return b;
@@ -112,6 +114,7 @@ static bool enter(const void *lock, uint32_t n, bool woken, uint64_t now)
         if (woken) {
             e->woken += n;
             e->woken_since += n * now;
+            STORE(&waiters_woken[b - buckets], LOAD(&waiters_woken[b - buckets]) + n);
         }
         count_add(b, (int)n * WAITER);
     }
@@ -154,7 +157,8 @@ void waiters_leave_woken(const void *lock)
     }
     struct entry *e = entry_of(b, lock);
     if (e && e->woken > 0) {
-        uint64_t since = e->woken_since / e->woken;
+        uint64_t since = e->woken == 1 ? e->woken_since : e->woken_since / e->woken;
+        STORE(&waiters_woken[b - buckets], LOAD(&waiters_woken[b - buckets]) - 1);
         e->woken--;
         e->woken_since -= since;
         e->n--;
@@ -165,7 +169,7 @@ void waiters_leave_woken(const void *lock)
     lock_drop(&b->lock);
 }
 
-uint64_t waiters_claim(const void *lock, const struct waiters_asked *asked, bool *others)
+uint64_t waiters_claim(const void *lock, uint32_t (*holders)(const void *lock), bool *others)
 {
     uint64_t waited = 0;
     struct wait_bucket *b = bucket_lock(lock);
@@ -177,16 +181,13 @@ uint64_t waiters_claim(const void *lock, const struct waiters_asked *asked, bool
     if (e && e->n > 0) {
         /* Readers that leave at the same moment: the last of them claims. Should one be taken for
          * the last too early, the true last one claims the rest. */
-        if (asked && asked->holders && asked->holders(lock) > e->leaving + 1) {
+        if (holders && holders(lock) > e->leaving + 1) {
             e->leaving++;
             *others = true;
         } else {
             uint64_t now = ticks_now(); /* after every t0 there is */
-            /* Those that are merely on their way have not waited for this holder. */
-            if (e->n > e->woken || !asked || !asked->blocked || asked->blocked(lock)) {
-                waited = e->n * now - e->since;
-                waited = (int64_t)waited > 0 ? waited : 1; /* two processors' counters */
-            }
+            waited = e->n * now - e->since;
+            waited = (int64_t)waited > 0 ? waited : 1; /* two processors' counters, a hair apart */
             e->since = e->n * now;
             e->woken_since = e->woken * now;
             e->last = now;
@@ -221,7 +222,7 @@ void waiters_fork_child(void)
         if (b->lock.taken || b->lost || waiters_count[i] || (b->first && b->first->lock)) {
             b->lock.taken = b->lost = 0;
             b->first = NULL; /* its entries may be half changed */
-            waiters_count[i] = 0;
+            waiters_count[i] = waiters_woken[i] = 0;
         }
     }
 }

@@ -21,6 +21,8 @@
 enum { WAITERS_BITS = 10, WAITER = 2 };
 /* Of each bucket: waiters × WAITER, plus 1 if there has ever been one. */
 extern HIDDEN uint32_t waiters_count[1 << WAITERS_BITS];
+/* And those of them that came out of a condition. */
+extern HIDDEN uint32_t waiters_woken[1 << WAITERS_BITS];
 
 /* Fibonacci hashing, as in live.h. */
 static inline uint32_t waiters_bucket(const void *lock)
@@ -32,6 +34,14 @@ static inline uint32_t waiters_bucket(const void *lock)
 static inline bool waiters_maybe(const void *lock)
 {
     return LOAD(&waiters_count[waiters_bucket(lock)]) >= WAITER;
+}
+
+/* True: all that waiters_maybe() is about came out of a condition, and may still be on their way.
+ */
+static inline bool waiters_woken_only(const void *lock)
+{
+    uint32_t i = waiters_bucket(lock);
+    return LOAD(&waiters_count[i]) / WAITER == LOAD(&waiters_woken[i]);
 }
 
 /* True: nobody is known ever to have waited for this lock. */
@@ -54,20 +64,14 @@ bool waiters_enter(const void *lock, uint64_t now);
 void waiters_leave(const void *lock, uint64_t began);
 
 /* Threads that were asleep on a condition have been woken, and want `lock` again. When they get
- * that far is not known, so a release is charged with such alone only if it is blocked on. */
+ * that far is not known: of such alone a release is not to claim unless it is blocked on. */
 bool waiters_enter_woken(const void *lock, uint32_t n, uint64_t now);
 void waiters_leave_woken(const void *lock);
 
-/* What the lock itself tells of who is at it; NULL: nothing. */
-struct waiters_asked {
-    uint32_t (*holders)(const void *lock); /* hold it now; NULL: one */
-    bool (*blocked)(const void *lock);     /* does the kernel have a waiter? NULL: yes */
-};
-
 /* The calling thread is about to release `lock`: what is waiting for it has waited so many ticks
- * that nobody has been charged with; 0 = nobody waits. Where others hold it too, nothing is
- * claimed, and waiters_released() is to be called afterwards. */
-uint64_t waiters_claim(const void *lock, const struct waiters_asked *asked, bool *others);
+ * that nobody has been charged with; 0 = nobody waits. holders (NULL: one) tells how many hold it
+ * now; where others do, nothing is claimed, and waiters_released() is to be called afterwards. */
+uint64_t waiters_claim(const void *lock, uint32_t (*holders)(const void *lock), bool *others);
 void waiters_released(const void *lock);
 
 /* In a forked child nobody waits. */

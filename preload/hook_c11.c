@@ -68,11 +68,11 @@ static COLD int mtx_lock_slow(mtx_t *m)
 
 static COLD int mtx_unlock_slow(mtx_t *m)
 {
-    if (!hook_mutex_is_released(mutex_of(m))) {
+    if (!hook_mutex_is_released(mutex_of(m)) || hook_mutex_is_idle(mutex_of(m))) {
         return real_lock.mtx_unlock(m);
     }
     struct contention_hold h;
-    contention_release_begins(&h, m, &hook_mutex_asked);
+    contention_release_begins(&h, m, NULL);
     int result = real_lock.mtx_unlock(m);
     contention_release_ends(&h, m, result == thrd_success);
     return result;

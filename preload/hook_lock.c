@@ -98,27 +98,27 @@ bool hook_mutex_is_released(const pthread_mutex_t *m)
     return (m->__data.__kind & KIND) != PTHREAD_MUTEX_RECURSIVE_NP || m->__data.__count == 1;
 }
 
-/* Does its word say that a thread sleeps in the kernel for it? One that came out of a condition
- * wait says so to be safe. */
-static bool mutex_is_blocked_on(const void *lock)
+/* Its word says whether a thread sleeps in the kernel for it. (That of one whose holder has waited
+ * for it, or came out of a condition itself, always does.) */
+bool hook_mutex_is_idle(const pthread_mutex_t *m)
 {
     enum { ROBUST = 16, INHERITS = 32 };
     const uint32_t waiters = 0x80000000, above_ceiling = 0x7ffff;
-    const pthread_mutex_t *m = lock;
+    if (!waiters_woken_only(m)) {
+        return false;
+    }
     uint32_t word = (uint32_t)LOAD(&m->__data.__lock);
     bool by_bit = (m->__data.__kind & (ROBUST | INHERITS)) != 0;
-    return by_bit ? (word & waiters) != 0 : (word & above_ceiling) > 1;
+    return by_bit ? (word & waiters) == 0 : (word & above_ceiling) <= 1;
 }
-
-const struct waiters_asked hook_mutex_asked = {NULL, mutex_is_blocked_on};
 
 static COLD int mutex_unlock_slow(pthread_mutex_t *m)
 {
-    if (!hook_mutex_is_released(m)) {
+    if (!hook_mutex_is_released(m) || hook_mutex_is_idle(m)) {
         return real_lock.mutex_unlock(m);
     }
     struct contention_hold h;
-    contention_release_begins(&h, m, &hook_mutex_asked);
+    contention_release_begins(&h, m, NULL);
     int err = real_lock.mutex_unlock(m);
     contention_release_ends(&h, m, err == 0);
     return err;
@@ -189,9 +189,8 @@ static COLD int rwlock_wrlock_slow(pthread_rwlock_t *l)
 
 static COLD int rwlock_unlock_slow(pthread_rwlock_t *l)
 {
-    static const struct waiters_asked asked = {rwlock_holders, NULL};
     struct contention_hold h;
-    contention_release_begins(&h, l, &asked);
+    contention_release_begins(&h, l, rwlock_holders);
     int err = real_lock.rwlock_unlock(l);
     contention_release_ends(&h, l, err == 0);
     return err;

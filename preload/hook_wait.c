@@ -143,9 +143,9 @@ static uint32_t owner_of(const void *mutex)
 void hook_condition_begins(struct contention_wait *w, const pthread_cond_t *c,
                            const pthread_mutex_t *m)
 {
-    if (waiters_maybe(m) && hook_mutex_is_released(m)) {
+    if (waiters_maybe(m) && hook_mutex_is_released(m) && !hook_mutex_is_idle(m)) {
         struct contention_hold h;
-        contention_release_begins(&h, m, &hook_mutex_asked);
+        contention_release_begins(&h, m, NULL);
         contention_release_ends(&h, m, true); /* now: the wait may be long, or be cancelled */
     }
     contention_condition_begins(w, c, m, owner_of(m));

@@ -21,8 +21,9 @@ static inline bool hook_wait_is_valid(clockid_t clock, const struct timespec *un
 /* hook_lock.c: does unlocking this mutex now release it? Only the caller's own locked mutex. */
 bool hook_mutex_is_released(const pthread_mutex_t *m);
 
-/* hook_lock.c: what is asked of a mutex at its release. */
-extern HIDDEN const struct waiters_asked hook_mutex_asked;
+/* hook_lock.c: is a mutex that waiters_maybe() is true for, and that is being released, one that
+ * nobody waits for: all are on their way out of a condition, and none has got as far? */
+bool hook_mutex_is_idle(const pthread_mutex_t *m);
 
 /* hook_wait.c: a wait for c that releases m begins; a signal to c wakes `most` at most. */
 struct contention_wait;

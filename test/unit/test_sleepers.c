@@ -19,16 +19,6 @@
 
 static int cond;
 static int mutex;
-static bool blocked_on;
-
-static bool ask_blocked(const void *lock)
-{
-    (void)lock;
-    return blocked_on;
-}
-
-static const struct waiters_asked asked = {NULL, ask_blocked};
-
 static uint32_t owner;
 
 static uint32_t ask_owner(const void *lock)
@@ -46,7 +36,7 @@ static void wake(uint32_t inside, uint32_t most, uint64_t now)
 static uint64_t claim(void)
 {
     bool others;
-    return waiters_claim(&mutex, &asked, &others);
+    return waiters_claim(&mutex, NULL, &others);
 }
 
 /* In whole seconds: the rest is what the test itself takes. */
@@ -71,9 +61,12 @@ static void test_signal(void **state)
     wake(1, 1, now - 3 * S);
     assert_false(sleepers_maybe(&cond));
     assert_true(waiters_maybe(&mutex));
-    blocked_on = false;
-    assert_int_equal(claim(), 0); /* on its way: the holder of those 3 s is charged with nothing */
-    blocked_on = true;
+    assert_true(waiters_woken_only(&mutex));
+    assert_true(waiters_enter(&mutex, now - S));
+    assert_false(waiters_woken_only(&mutex));
+    assert_int_equal(claim_seconds(), 4);
+    waiters_leave(&mutex, now - S);
+    assert_true(waiters_woken_only(&mutex));
     assert_int_equal(claim_seconds(), 0);
     sleepers_leave(&cond, &mutex, false);
     nobody_left();
@@ -83,7 +76,6 @@ static void test_broadcast(void **state)
 {
     (void)state;
     uint64_t now = ticks_now();
-    blocked_on = true;
     for (int i = 0; i < 3; i++) {
         assert_true(sleepers_enter(&cond, &mutex, 1));
     }
@@ -173,7 +165,7 @@ static void *sleep_and_wake(void *arg)
         sleepers_enter(&conds[at], &mutexes[at], 1);
         struct sleepers_asked wakes = {1 + i % 2, ask_owner};
         sleepers_wake(&conds[at], &wakes, i % 3 ? 1 : UINT32_MAX, ticks_now());
-        waiters_claim(&mutexes[at], &asked, &others);
+        waiters_claim(&mutexes[at], NULL, &others);
         sleepers_leave(&conds[at], &mutexes[at], i % 5 == 0);
     }
     return NULL;
