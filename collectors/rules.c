@@ -32,9 +32,11 @@ static bool ready;
 static uint32_t generation = 1;
 
 /* A step holds the lock for 1 to 3 µs, but its holder may lose its processor for some time slices:
- * a stack given up for that would be missing from an exact profile. 30,000 tries, asleep in between
- * from some point on (lock.c), are about 20 ms. */
-enum { LOCK_SPINS = 30000 };
+ * a stack given up for that would be missing from an exact profile. So many tries, most of them
+ * asleep in between (lock.c), are about 100 ms. Who has waited in vain waits less from then on: the
+ * holder may be a killed vfork child, and never come back. */
+enum { LOCK_SPINS = 4096 + 64 * 1000, LOCK_SPINS_AGAIN = 4096 };
+static bool waited_in_vain;
 
 /* ---- On the private stack ---- */
 
@@ -286,7 +288,11 @@ static bool enter(void (*fn)(void *), void *arg, bool foreign)
         return false;
     }
     uint64_t mask = sys_block_signals();
-    bool entered = lock_try_for(&rules_lock, LOCK_SPINS);
+    bool before = LOAD(&waited_in_vain);
+    bool entered = lock_try_for(&rules_lock, before ? LOCK_SPINS_AGAIN : LOCK_SPINS);
+    if (UNLIKELY(before == entered)) {
+        STORE(&waited_in_vain, !entered);
+    }
     if (entered) {
         uintptr_t block = foreign ? borrowed_block() : 0;
         if (block) {
@@ -305,14 +311,55 @@ static bool enter(void (*fn)(void *), void *arg, bool foreign)
     return entered;
 }
 
+/* Rules of this library's own code, which never leaves: without them a stack would not even have
+ * its leaf where another thread has the lock. Each slot is written once. */
+enum { OWN_RULES = 256 };
+static struct module own_module;
+static struct {
+    uintptr_t pc; /* 0 = free, 1 = being written */
+    struct rule rule;
+} own_rules[OWN_RULES];
+
+static const struct rule *own_find(uintptr_t pc)
+{
+    for (uintptr_t i = 0; i < 4; i++) {
+        uintptr_t at = (pc + i) % OWN_RULES;
+        if (LOAD_ACQUIRE(&own_rules[at].pc) == pc) {
+            return &own_rules[at].rule;
+        }
+    }
+    return NULL;
+}
+
+static void own_keep(uintptr_t pc, struct rule rule)
+{
+    for (uintptr_t i = 0; i < 4; i++) {
+        uintptr_t at = (pc + i) % OWN_RULES;
+        uintptr_t expected = 0;
+        if (CAS(&own_rules[at].pc, &expected, 1)) {
+            own_rules[at].rule = rule;
+            STORE_RELEASE(&own_rules[at].pc, pc);
+            return;
+        }
+    }
+}
+
 struct rule rules_find(uintptr_t pc, bool foreign)
 {
     struct find f = {.pc = pc, .rule = {.kind = RULE_BUSY}};
     struct module module;
+    bool own = pc - own_module.lo < own_module.hi - own_module.lo;
+    const struct rule *kept = own ? own_find(pc) : NULL;
+    if (kept) {
+        return *kept;
+    }
     if (!module_find(&module, pc)) {
         return (struct rule){.kind = RULE_NOWHERE};
     }
     enter(find_on_stack, &f, foreign);
+    if (own && f.rule.kind != RULE_BUSY && f.rule.kind != RULE_NOWHERE) {
+        own_keep(pc, f.rule);
+    }
     return f.rule;
 }
 
@@ -336,6 +383,7 @@ int rules_start(bool at_once)
     }
     if (ret == 0) {
         module_start();
+        module_find(&own_module, (uintptr_t)&rules_start);
         measure_block();
     }
     STORE_RELEASE(&ready, ret == 0);

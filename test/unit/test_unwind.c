@@ -458,14 +458,62 @@ static void test_generations_wrap(void **state)
     assert_int_equal(mallinfo2().uordblks, allocated); /* and none of it came from malloc */
 }
 
+/* While another thread has the rules lock, and loses its processor, and a library is closed: the
+ * frames of our own code, and with them the program's first, are there still. */
+static volatile int holds, may_go;
+static bool load_late(void *arg, uintptr_t addr, uintptr_t *word)
+{
+    (void)arg, (void)addr, (void)word;
+    holds = 1;
+    while (!may_go) {
+        usleep(1000);
+    }
+    return false;
+}
+
+static void *hold_rules(void *arg)
+{
+    struct regs in;
+    struct regs out;
+    bool signal_frame;
+    struct rules_memory memory = {load_late, NULL};
+    regs_capture(&in);
+    rules_step(&in, &out, &memory, false, &signal_frame);
+    return arg;
+}
+
+static void test_lock_held(void **state)
+{
+    (void)state;
+    static struct list before;
+    static struct list meanwhile;
+    pthread_t t;
+    struct regs r;
+    regs_capture(&r);
+    fast_walk(&r, &bounds, &before);
+    assert_int_equal(pthread_create(&t, NULL, hold_rules, NULL), 0);
+    while (!holds) {
+        usleep(1000);
+    }
+    rules_forget();
+    fast_walk(&r, &bounds, &meanwhile);
+    may_go = 1;
+    pthread_join(t, NULL);
+    assert_in_range(meanwhile.n, 2, before.n);
+    assert_int_equal(meanwhile.pc[0], before.pc[0]);
+    assert_int_equal(meanwhile.pc[meanwhile.n - 1], PSEUDO_TRUNCATED);
+    assert_memory_equal(meanwhile.pc, before.pc, (size_t)(meanwhile.n - 1) * sizeof(uintptr_t));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_recursion),       cmocka_unit_test(test_kinds_of_frame),
-        cmocka_unit_test(test_other_registers), cmocka_unit_test(test_scratch_registers),
-        cmocka_unit_test(test_random_instants), cmocka_unit_test(test_alternate_stack),
-        cmocka_unit_test(test_small_thread),    cmocka_unit_test(test_coroutine),
-        cmocka_unit_test(test_foreign_thread),  cmocka_unit_test(test_generations_wrap),
+        cmocka_unit_test(test_recursion),        cmocka_unit_test(test_kinds_of_frame),
+        cmocka_unit_test(test_other_registers),  cmocka_unit_test(test_scratch_registers),
+        cmocka_unit_test(test_random_instants),  cmocka_unit_test(test_alternate_stack),
+        cmocka_unit_test(test_small_thread),     cmocka_unit_test(test_coroutine),
+        cmocka_unit_test(test_lock_held),        cmocka_unit_test(test_foreign_thread),
+        cmocka_unit_test(test_generations_wrap),
     };
     return cmocka_run_group_tests(tests, start, NULL);
 }
