@@ -57,7 +57,7 @@ CALLS = {
     35: ("nanosleep", (E.EINTR,)), 38: ("setitimer", (E.EPERM,)), 56: ("clone", (E.EAGAIN, E.ENOMEM, E.EPERM)), 61: ("wait4", (E.ECHILD, E.EINTR)),
     62: ("kill", (E.EPERM,)), 72: ("fcntl", (E.EINVAL,)), 79: ("getcwd", (E.ENOENT, E.ERANGE)),
     80: ("chdir", (E.EACCES,)), 83: ("mkdir", (E.ENOSPC, E.EACCES, E.EROFS)), 91: ("fchmod", (E.EPERM,)),
-    97: ("getrlimit", (E.EPERM,)), 144: ("sched_setscheduler", (E.EPERM,)), 157: ("prctl", (E.EPERM,)),
+    97: ("getrlimit", (E.EPERM,)), 98: ("getrusage", (E.EPERM,)), 144: ("sched_setscheduler", (E.EPERM,)), 157: ("prctl", (E.EPERM,)),
     158: ("arch_prctl", (E.EPERM,)), 160: ("setrlimit", (E.EPERM,)), 202: ("futex", (E.EAGAIN, E.EINTR, E.ENOSYS)),
     217: ("getdents64", (E.ENOENT,)), 222: ("timer_create", (E.EAGAIN, E.ENOMEM)), 223: ("timer_settime", (E.EINVAL,)),
     226: ("timer_delete", (E.EINVAL,)), 5: ("fstat", (E.EIO,)), 17: ("pread64", (E.EIO,)), 234: ("tgkill", (E.ESRCH,)),
