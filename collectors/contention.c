@@ -194,7 +194,7 @@ static void wake(bool by_time)
 }
 
 void contention_condition_begins(struct contention_wait *w, const void *cond, const void *lock,
-                                 uint32_t owner)
+                                 uint64_t begun)
 {
     contention_wait_begins(w, NULL);
     if (w->began == 0 || !mutex.wanted) { /* at a rate of 0, too: it may be another when it wakes */
@@ -204,7 +204,7 @@ void contention_condition_begins(struct contention_wait *w, const void *cond, co
     if (self.asleep_on) { /* it was cancelled or jumped out of */
         wake(true);
     }
-    if (sleepers_enter(cond, lock, owner)) {
+    if (sleepers_enter(cond, lock, begun)) {
         w->cond = self.asleep_on = cond;
         self.asleep_for = lock;
         self.asleep_in = w;

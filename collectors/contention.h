@@ -51,10 +51,10 @@ COLD void contention_wait_begins(struct contention_wait *w, const void *lock);
 /* It is over. waited: it was a wait indeed, and no error. */
 COLD void contention_wait_ends(struct contention_wait *w, bool waited);
 
-/* The same for a condition, with the mutex that the wait releases and takes again, and the name by
- * which the thread owns it. by_time: the wait ended because its time was up. */
+/* The same for a condition, with the mutex that the wait releases and takes again, and how many
+ * waits have begun before. by_time: the wait ended because its time was up. */
 void contention_condition_begins(struct contention_wait *w, const void *cond, const void *lock,
-                                 uint32_t owner);
+                                 uint64_t begun);
 void contention_condition_ends(struct contention_wait *w, bool waited, bool by_time);
 /* The calling thread is about to wake waiters of a condition, `most` at most; see sleepers_wake().
  * To be called where sleepers_maybe(). */

@@ -17,7 +17,7 @@ struct entry {
     const void *mutex;
     uint32_t asleep;
     uint32_t woken; /* and not yet back */
-    uint32_t last;  /* to enter, by its name as the mutex's owner */
+    uint64_t last;  /* to enter: how many waits had begun before its own */
     struct entry *next;
 };
 
@@ -79,7 +79,7 @@ static struct entry *entry_new(struct sleeper_bucket *b, const void *cond, const
     return e;
 }
 
-bool sleepers_enter(const void *cond, const void *mutex, uint32_t owner)
+bool sleepers_enter(const void *cond, const void *mutex, uint64_t begun)
 {
     if (UNLIKELY(!LOAD(&used))) {
         STORE(&used, true); /* before the lock: a fork may meet it held */
@@ -92,7 +92,7 @@ bool sleepers_enter(const void *cond, const void *mutex, uint32_t owner)
     e = e ? e : entry_new(b, cond, mutex);
     if (e) {
         e->asleep++;
-        e->last = owner;
+        e->last = begun;
         count_add(b, 1);
     }
     lock_drop(&b->lock);
@@ -145,7 +145,7 @@ void sleepers_wake(const void *cond, const struct sleepers_asked *asked, uint32_
         uint32_t n = found->asleep; /* of one mutex: two are an error of theirs */
         /* Who still holds the mutex is not inside yet, and this signal does not wake it. There can
          * be one such at most, and where the signal comes from the holder, none. */
-        n -= asked->owner(found->mutex) == found->last;
+        n -= found->last == asked->begun;
         n = n < most ? n : most;
         n = n < asked->inside ? n : asked->inside;
         if (n > 0 && waiters_enter_woken(found->mutex, n, now)) {

@@ -30,18 +30,19 @@ static inline bool sleepers_maybe(const void *cond)
     return LOAD(&sleepers_count[sleepers_bucket(cond)]) != 0;
 }
 
-/* The calling thread, which holds mutex under the name `owner`, is about to sleep on cond. False:
- * not entered. */
-bool sleepers_enter(const void *cond, const void *mutex, uint32_t owner);
+/* The calling thread, which holds mutex, is about to sleep on cond; so many waits for cond have
+ * begun before. False: not entered. */
+bool sleepers_enter(const void *cond, const void *mutex, uint64_t begun);
 /* It is back, and holds the mutex again. by_time: its time was up, which a signal at the same
  * moment may have been too late to prevent. */
 void sleepers_leave(const void *cond, const void *mutex, bool by_time);
 
-/* What a condition and its mutex tell of themselves. */
+/* What a condition tells of itself. Its mutex is not asked: of one whose sleeper was cancelled, the
+ * memory may be gone. */
 struct sleepers_asked {
     uint32_t
         inside; /* threads that are in a wait, woken or not, and have not left it for the mutex */
-    uint32_t (*owner)(const void *mutex);
+    uint64_t begun; /* waits, ever */
 };
 
 /* Before a signal to cond, which wakes `most` threads at most: those of the known sleepers that it

@@ -135,9 +135,11 @@ EXPORT int sem_clockwait(sem_t *s, clockid_t clock, const struct timespec *until
 
 /* ---- condition variables ---- */
 
-static uint32_t owner_of(const void *mutex)
+/* glibc counts the waits that have begun above one bit of state; each counts itself before it
+ * releases its mutex. */
+static uint64_t waits_begun(const pthread_cond_t *c)
 {
-    return (uint32_t)LOAD(&((const pthread_mutex_t *)mutex)->__data.__owner);
+    return LOAD(&c->__data.__wseq.__value64) >> 1;
 }
 
 void hook_condition_begins(struct contention_wait *w, const pthread_cond_t *c,
@@ -148,14 +150,14 @@ void hook_condition_begins(struct contention_wait *w, const pthread_cond_t *c,
         contention_release_begins(&h, m, NULL);
         contention_release_ends(&h, m, true); /* now: the wait may be long, or be cancelled */
     }
-    contention_condition_begins(w, c, m, owner_of(m));
+    contention_condition_begins(w, c, m, waits_begun(c));
 }
 
-/* glibc counts who is inside a wait above three bits of state. */
+/* Who is inside a wait is counted above three bits of state. */
 COLD void hook_condition_wakes(const pthread_cond_t *c, uint32_t most)
 {
     enum { WAITER_SHIFT = 3 };
-    struct sleepers_asked asked = {LOAD(&c->__data.__wrefs) >> WAITER_SHIFT, owner_of};
+    struct sleepers_asked asked = {LOAD(&c->__data.__wrefs) >> WAITER_SHIFT, waits_begun(c)};
     contention_wakes(c, &asked, most);
 }
 

@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/mman.h>
 #include <threads.h>
 
 enum { HERD = 4, QUICK = 20000 };
@@ -213,6 +215,43 @@ static void *is_cancelled(void *arg)
     pthread_cleanup_pop(1);
     return arg;
 }
+
+/* The mutex of a wait that is cancelled goes with its memory, the condition is signalled on. */
+static atomic_bool gone, signalled;
+static void unmap_it(void *arg)
+{
+    must(pthread_mutex_unlock(arg) == 0 && munmap(arg, sizeof mutex) == 0, "munmap");
+    gone = true;
+    while (!signalled)
+        sleep_ns(MS);
+}
+static void *is_cancelled_and_unmaps(void *arg)
+{
+    pthread_mutex_lock(arg);
+    pthread_cleanup_push(unmap_it, arg);
+    asleep++;
+    for (;;)
+        pthread_cond_wait(&cond, arg);
+    pthread_cleanup_pop(1);
+    return arg;
+}
+static void signal_where_the_mutex_is_gone(void)
+{
+    void *page =
+        mmap(NULL, sizeof mutex, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    must(page != MAP_FAILED && pthread_mutex_init(page, NULL) == 0, "mmap");
+    pthread_t thread;
+    begin(&thread, 1, is_cancelled_and_unmaps, page);
+    pthread_mutex_lock(page);
+    pthread_mutex_unlock(page); /* it is asleep */
+    pthread_cancel(thread);
+    while (!gone)
+        sleep_ns(MS);
+    pthread_cond_signal(&cond);
+    pthread_cond_broadcast(&cond);
+    signalled = true;
+    join(&thread, 1);
+}
 SITE void unlock_of_nobody(void)
 {
     must(pthread_mutex_unlock(&mutex) == 0, "unlock");
@@ -226,6 +265,7 @@ static void leave_nobody(void)
     pthread_cancel(threads[0]);
     pthread_cancel(threads[1]);
     join(threads, 2);
+    signal_where_the_mutex_is_gone();
     pthread_cond_broadcast(&cond);
     for (int i = 0; i < 1000; i++) {
         pthread_mutex_lock(&mutex);

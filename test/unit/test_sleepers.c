@@ -19,17 +19,11 @@
 
 static int cond;
 static int mutex;
-static uint32_t owner;
-
-static uint32_t ask_owner(const void *lock)
-{
-    (void)lock;
-    return owner;
-}
+static const uint64_t begun = 9;
 
 static void wake(uint32_t inside, uint32_t most, uint64_t now)
 {
-    struct sleepers_asked wakes = {inside, ask_owner};
+    struct sleepers_asked wakes = {inside, begun};
     sleepers_wake(&cond, &wakes, most, now);
 }
 
@@ -107,15 +101,13 @@ static void test_nobody_woken(void **state)
     sleepers_leave(&cond, &mutex, false); /* it began in the parent of a fork */
     nobody_left();
     assert_true(sleepers_enter(&cond, &mutex, 1));
-    assert_true(sleepers_enter(&cond, &mutex, 2));
-    owner = 2; /* it has not released the mutex yet: only the other is woken */
-    wake(1, UINT32_MAX, ticks_now());
-    owner = 0;
+    assert_true(sleepers_enter(&cond, &mutex, begun));
+    wake(1, UINT32_MAX, ticks_now()); /* its wait has not begun yet: only the other is woken */
     assert_true(sleepers_maybe(&cond));
     assert_true(waiters_maybe(&mutex));
     sleepers_leave(&cond, &mutex, false);
     assert_false(waiters_maybe(&mutex));
-    wake(1, 1, ticks_now());
+    sleepers_wake(&cond, &(struct sleepers_asked){1, begun + 1}, 1, ticks_now());
     sleepers_leave(&cond, &mutex, false);
     nobody_left();
 }
@@ -142,7 +134,7 @@ static void test_abandoned(void **state)
     struct contention_wait w;
     contention_condition_begins(&w, &cond, &mutex, 1);
     assert_true(sleepers_maybe(&cond));
-    contention_wakes(&cond, &(struct sleepers_asked){1, ask_owner}, 1);
+    contention_wakes(&cond, &(struct sleepers_asked){1, begun}, 1);
     assert_true(waiters_maybe(&mutex));
     contention_condition_begins(&w, &other, &mutex, 1);
     nobody_left();
@@ -163,7 +155,7 @@ static void *sleep_and_wake(void *arg)
     for (uint32_t i = 0; i < ROUNDS; i++) {
         uint32_t at = (i * 7 + (uint32_t)(uintptr_t)arg) % CONDS;
         sleepers_enter(&conds[at], &mutexes[at], 1);
-        struct sleepers_asked wakes = {1 + i % 2, ask_owner};
+        struct sleepers_asked wakes = {1 + i % 2, begun};
         sleepers_wake(&conds[at], &wakes, i % 3 ? 1 : UINT32_MAX, ticks_now());
         waiters_claim(&mutexes[at], NULL, &others);
         sleepers_leave(&conds[at], &mutexes[at], i % 5 == 0);
