@@ -125,6 +125,24 @@ void contention_in_allocator(uint64_t ns, double weight)
     }
 }
 
+static void wake(bool by_time)
+{
+    const void *cond = self.asleep_on;
+    self.asleep_on = NULL;
+    sleepers_leave(cond, self.asleep_for, by_time);
+}
+
+/* A thread that waits or releases is not asleep: it was cancelled, or jumped out. Or this is a
+ * handler of the program's, and the wait that it interrupts is charged to nobody. */
+static COLD void wake_if_left(void)
+{
+    self.waits_busy = true;
+    if (self.asleep_on) {
+        wake(true);
+    }
+    self.waits_busy = false;
+}
+
 static void unregister(const void *lock, uint64_t began)
 {
     waiters_leave(lock, began);
@@ -141,6 +159,9 @@ void contention_wait_begins(struct contention_wait *w, const void *lock)
     }
     w->unasked = LOAD(&block.rate) == 0; /* as in Go, turned on meanwhile is too late */
     w->began = ticks_now();
+    if (UNLIKELY(self.asleep_on)) {
+        wake_if_left();
+    }
     if (!lock) {
         return;
     }
@@ -186,13 +207,6 @@ void contention_wait_ends(struct contention_wait *w, bool waited)
 
 /* ---- conditions ---- */
 
-static void wake(bool by_time)
-{
-    const void *cond = self.asleep_on;
-    self.asleep_on = NULL;
-    sleepers_leave(cond, self.asleep_for, by_time);
-}
-
 void contention_condition_begins(struct contention_wait *w, const void *cond, const void *lock,
                                  uint64_t begun)
 {
@@ -201,9 +215,6 @@ void contention_condition_begins(struct contention_wait *w, const void *cond, co
         return;
     }
     self.waits_busy = true;
-    if (self.asleep_on) { /* it was cancelled or jumped out of */
-        wake(true);
-    }
     if (sleepers_enter(cond, lock, begun)) {
         w->cond = self.asleep_on = cond;
         self.asleep_for = lock;
@@ -256,6 +267,9 @@ void contention_release_begins(struct contention_hold *h, const void *lock,
     h->others = false;
     if (!self.waits_busy && !LOAD(&stopped)) {
         self.waits_busy = true;
+        if (UNLIKELY(self.asleep_on)) { /* as in wake_if_left() */
+            wake(true);
+        }
         h->waited = waiters_claim(lock, holders, &h->others);
         self.waits_busy = false;
     }

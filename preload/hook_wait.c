@@ -9,7 +9,8 @@
  *
  * Most of these are cancellation points: nothing is registered or held while the real function
  * runs, so an unwinding thread leaves nothing behind but, at most, its name among the sleepers,
- * which it takes out at its next wait or its end. sem_post stays fit for signal handlers.
+ * which it takes out at its next wait, its next release of what is waited for, or its end. sem_post
+ * stays fit for signal handlers.
  */
 #include "preload/hook_wait.h"
 

@@ -126,7 +126,8 @@ static void test_by_time(void **state)
     nobody_left();
 }
 
-/* A wait that was cancelled is taken out at the thread's next one, or its end. */
+/* A wait that was cancelled is taken out at the thread's next one of any kind, its next release of
+ * what somebody waits for, or its end. */
 static void test_abandoned(void **state)
 {
     (void)state;
@@ -142,6 +143,17 @@ static void test_abandoned(void **state)
     assert_false(sleepers_maybe(&other));
     contention_condition_begins(&w, &cond, &mutex, 1);
     contention_thread_end();
+    nobody_left();
+    contention_condition_begins(&w, &cond, &mutex, 1);
+    contention_wakes(&cond, &(struct sleepers_asked){1, begun}, 1);
+    contention_wait_begins(&w, &other);
+    contention_wait_ends(&w, true);
+    nobody_left();
+    contention_condition_begins(&w, &cond, &mutex, 1);
+    contention_wakes(&cond, &(struct sleepers_asked){1, begun}, 1);
+    struct contention_hold h;
+    contention_release_begins(&h, &mutex, NULL);
+    assert_int_equal(h.waited, 0);
     nobody_left();
 }
 
