@@ -159,7 +159,9 @@ COLD void hook_condition_wakes(const pthread_cond_t *c, uint32_t most)
 {
     enum { WAITER_SHIFT = 3 };
     struct sleepers_asked asked = {LOAD(&c->__data.__wrefs) >> WAITER_SHIFT, waits_begun(c)};
-    contention_wakes(c, &asked, most);
+    if (asked.inside > 0) { /* else: others' sleepers, in the same bucket */
+        contention_wakes(c, &asked, most);
+    }
 }
 
 static bool has_waited(int err)
