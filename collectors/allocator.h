@@ -2,9 +2,10 @@
  *
  * Waits inside the program's allocator, for block and mutex, all under the one name
  * "[allocator lock]". One that locks through libc or a futex of its own (jemalloc, tcmalloc) is
- * seen like any other waiter and only has to be told by where it is. glibc's malloc locks between
- * its own functions, so its waits are estimated from the sampled allocations and frees: one that
- * put its thread to sleep has waited, and stands for as many as its size's weight.
+ * seen like any other waiter and only has to be told by where it is; its threads' waits for
+ * conditions are none of these, as jemalloc's sleep until there is work. glibc's malloc locks
+ * between its own functions, so its waits are estimated from the sampled allocations and frees: one
+ * that put its thread to sleep has waited, and stands for as many as its size's weight.
  *
  * Called around the sampled calls of preload/hook_alloc.c and its like, in any thread, before and
  * after everything; and by collectors/contention.c, which keeps the sums. No locks.

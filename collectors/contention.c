@@ -56,7 +56,7 @@ static uint64_t draw(void)
     return sampler_random(&self.wait_random);
 }
 
-static struct bucket *bucket_of(struct profile *p, struct wait_memo *last)
+static struct bucket *bucket_of(struct profile *p, struct wait_memo *last, bool condition)
 {
     const struct stack *stack = stack_of_caller_again(&last->stack);
     if (stack && stack == last->of) {
@@ -64,7 +64,9 @@ static struct bucket *bucket_of(struct profile *p, struct wait_memo *last)
     }
     struct bucket *b = NULL;
     if (stack) {
-        b = allocator_has(stack->pc[0]) ? &p->allocator : table_bucket(&p->table, stack, 0, 0);
+        /* An allocator's own threads sleep on conditions, and keep nobody waiting. */
+        bool allocator = !condition && allocator_has(stack->pc[0]);
+        b = allocator ? &p->allocator : table_bucket(&p->table, stack, 0, 0);
     }
     if (!b) {
         return &p->lost;
@@ -74,26 +76,27 @@ static struct bucket *bucket_of(struct profile *p, struct wait_memo *last)
     return b;
 }
 
-static void count(struct profile *p, struct wait_memo *last, uint64_t contentions, uint64_t ns)
+static void count(struct profile *p, struct wait_memo *last, bool condition, uint64_t contentions,
+                  uint64_t ns)
 {
     recorded_event();
     self.depth++;
-    struct bucket *b = bucket_of(p, last);
+    struct bucket *b = bucket_of(p, last, condition);
     ADD(&b->value[COUNT], contentions);
     ADD(&b->value[DELAY], ns);
     self.depth--;
 }
 
 /* A wait of ns >= 1: kept for certain from `rate` on, below it as often as it is long. */
-static void count_block(uint64_t ns)
+static void count_block(uint64_t ns, bool condition)
 {
     uint64_t rate = (uint64_t)LOAD(&block.rate);
     if (ns >= rate) {
         if (rate > 0) {
-            count(&block, &self.last_block, ONE, ns);
+            count(&block, &self.last_block, condition, ONE, ns);
         }
     } else if (draw() % rate < ns) {
-        count(&block, &self.last_block, rate * ONE / ns, rate);
+        count(&block, &self.last_block, condition, rate * ONE / ns, rate);
     }
 }
 
@@ -101,7 +104,7 @@ static void count_mutex(uint64_t ns)
 {
     uint64_t n = (uint64_t)LOAD(&mutex.rate);
     if (n == 1 || (n > 1 && draw() % n == 0)) {
-        count(&mutex, &self.last_mutex, n * ONE, n * ns);
+        count(&mutex, &self.last_mutex, false, n * ONE, n * ns);
     }
 }
 
@@ -153,7 +156,7 @@ void contention_wait_begins(struct contention_wait *w, const void *lock)
 {
     w->lock = w->cond = NULL;
     w->began = 0;
-    w->unheld = false;
+    w->unheld = w->condition = false;
     if (!contention_on || self.waits_busy) {
         return;
     }
@@ -195,7 +198,7 @@ void contention_wait_ends(struct contention_wait *w, bool waited)
     if (waited) {
         uint64_t ns = now > w->began ? ticks_to_ns(now - w->began, now) : 0;
         if (!w->unasked) {
-            count_block(ns ? ns : 1);
+            count_block(ns ? ns : 1, w->condition);
         }
         if (w->unheld) {
             ADD(&mutex.lost.value[COUNT], ONE);
@@ -211,6 +214,7 @@ void contention_condition_begins(struct contention_wait *w, const void *cond, co
                                  uint64_t begun)
 {
     contention_wait_begins(w, NULL);
+    w->condition = true;
     if (w->began == 0 || !mutex.wanted) { /* at a rate of 0, too: it may be another when it wakes */
         return;
     }

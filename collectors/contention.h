@@ -42,6 +42,7 @@ struct contention_wait {
     const void *cond; /* that it is registered as asleep on, or NULL */
     bool unheld;      /* it could not be registered: whoever it waits for is not charged */
     bool unasked;     /* block was off when it began */
+    bool condition;   /* it is a condition's */
 };
 
 /* The calling thread is about to wait: for a lock, whose holder is to be charged, or for something

@@ -83,6 +83,19 @@ def other(name: str) -> None:
     ok(f"{name}: nowhere else", not inside, inside)
 
 
+def sleeps() -> None:
+    """The allocator's own thread sleeps on a condition until it is time to give memory back."""
+    path = ALLOCATORS["jemalloc"]
+    if not path or not path.exists():
+        return
+    background = {"MALLOC_CONF": "background_thread:true,dirty_decay_ms:300"}
+    run = inject([program("arena"), "alone", "2"], EXACT | background, after=[path])
+    _, delay = found(run)["block"]
+    total = sum(run.dump()["block"].flat("delay", elf.name).values())
+    figures = f"{delay / 1e6:.1f} of {total / 1e6:.1f} ms"
+    ok("a thread that has nothing to do waits for no lock", delay < 1e8 < total, figures)
+
+
 def apart() -> None:
     """Threads with arenas of their own: what waits are left are as few as the program counts."""
     run = inject([program("arena"), "busy", "1"], EXACT | {"PPROF_MEM_RATE": "1"})
@@ -91,7 +104,7 @@ def apart() -> None:
     ok("no wait is made up", count <= data["waits"] + 3, f"{count} of {data['waits']}")
 
 
-for part in (glibc_exact, glibc_sampled, apart):
+for part in (glibc_exact, glibc_sampled, apart, sleeps):
     with case(part.__name__):
         part()
 for allocator in ("jemalloc", "tcmalloc"):

@@ -4,6 +4,7 @@
  * matter), objects too large for the threads' own caches, freed by another thread than allocated
  * them. `arena census SECONDS`: beside them a thread counts the heap's chunks again and again, for
  * which glibc holds the arena's lock for milliseconds. `arena busy SECONDS`: without that one.
+ * `arena alone SECONDS`: one thread that nobody can keep waiting.
  * Prints how many calls put their thread to sleep, for how long, and the sum of the squares, by its
  * own clock around each. Run by e2e/block_allocator.py.
  */
@@ -81,11 +82,27 @@ static void *count_chunks(void *arg)
 
 static void *chunks[CHUNKS];
 
+static int alone(void)
+{
+    enum { LARGE = 100000, N = 50 };
+    while (clock_ns(CLOCK_MONOTONIC) < until) {
+        for (int i = 0; i < N; i++)
+            chunks[i] = calloc(1, LARGE);
+        for (int i = 0; i < N; i++)
+            free(chunks[i]);
+        sleep_ns(10000000);
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     pthread_t threads[THREADS], census;
     double sum = 0;
     must(argc == 3, "arguments");
+    until = clock_ns(CLOCK_MONOTONIC) + atoll(argv[2]) * 1000000000;
+    if (strcmp(argv[1], "alone") == 0)
+        return alone();
     int counts = strcmp(argv[1], "census") == 0;
     for (int i = 0; i < (counts ? CHUNKS : 0); i++)
         chunks[i] = malloc(1100);
