@@ -185,13 +185,16 @@ void contention_wait_begins(struct contention_wait *w, const void *lock)
     }
 }
 
-void contention_wait_ends(struct contention_wait *w, bool waited)
+/* took: the lock that this thread has now, if waited; NULL = none. */
+static void wait_ends(struct contention_wait *w, bool waited, const void *took)
 {
     if (w->began == 0 || self.waits_busy || LOAD(&stopped)) {
         return;
     }
     uint64_t now = ticks_now();
     self.waits_busy = true;
+    self.took = took;
+    self.took_at = now;
     if (w->lock && self.waiting == w->lock && self.waiting_since == w->began) {
         unregister(w->lock, w->began); /* else: done, by a wait of a handler or in a forked child */
     }
@@ -206,6 +209,11 @@ void contention_wait_ends(struct contention_wait *w, bool waited)
         }
     }
     self.waits_busy = false;
+}
+
+void contention_wait_ends(struct contention_wait *w, bool waited)
+{
+    wait_ends(w, waited, w->lock);
 }
 
 /* ---- conditions ---- */
@@ -229,14 +237,16 @@ void contention_condition_begins(struct contention_wait *w, const void *cond, co
 
 void contention_condition_ends(struct contention_wait *w, bool waited, bool by_time)
 {
+    const void *took = NULL;
     if (w->cond && !self.waits_busy && !LOAD(&stopped)) {
         self.waits_busy = true;
-        if (self.asleep_on && self.asleep_in == w) { /* else: as in contention_wait_ends() */
+        if (self.asleep_on && self.asleep_in == w) { /* else: as in wait_ends() */
+            took = self.asleep_for;
             wake(by_time);
         }
         self.waits_busy = false;
     }
-    contention_wait_ends(w, waited);
+    wait_ends(w, waited, took);
 }
 
 void contention_wakes(const void *cond, const struct sleepers_asked *asked, uint32_t most)
@@ -274,7 +284,7 @@ void contention_release_begins(struct contention_hold *h, const void *lock,
         if (UNLIKELY(self.asleep_on)) { /* as in wake_if_left() */
             wake(true);
         }
-        h->waited = waiters_claim(lock, holders, &h->others);
+        h->waited = waiters_claim(lock, holders, lock == self.took ? self.took_at : 0, &h->others);
         self.waits_busy = false;
     }
 }

@@ -104,6 +104,7 @@ void sleepers_leave(const void *cond, const void *mutex, bool by_time)
     bool woken = false;
     struct sleeper_bucket *b = bucket_lock(cond);
     if (!b) {
+        waiters_leave_woken(mutex); /* it may be among those */
         return;
     }
     struct entry *e = entry_of(b, cond, mutex);

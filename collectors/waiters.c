@@ -15,6 +15,8 @@
 /* 4,096 yielding spins and some 0.5 s of naps: a holder whose container has used up its share of
  * the processors is away for a tenth of a second. */
 enum { PATIENCE = 4096 + 64 * 5000 };
+/* A lock held for less has kept nobody waiting who was still on his way to it. */
+enum { WAKE_NS = 50000 };
 
 struct entry {
     uintptr_t lock; /* 0 = free */
@@ -169,7 +171,18 @@ void waiters_leave_woken(const void *lock)
     lock_drop(&b->lock);
 }
 
-uint64_t waiters_claim(const void *lock, uint32_t (*holders)(const void *lock), bool *others)
+/* What those that came out of a condition have waited for a holder since `took`. */
+static uint64_t woken_waited(const struct entry *e, uint64_t took, uint64_t now)
+{
+    if (took != 0 && ticks_known_ns(now - took) < WAKE_NS) {
+        return 0;
+    }
+    uint64_t least = e->woken * took;
+    return e->woken * now - (e->woken_since > least ? e->woken_since : least);
+}
+
+uint64_t waiters_claim(const void *lock, uint32_t (*holders)(const void *lock), uint64_t took,
+                       bool *others)
 {
     uint64_t waited = 0;
     struct wait_bucket *b = bucket_lock(lock);
@@ -186,8 +199,12 @@ uint64_t waiters_claim(const void *lock, uint32_t (*holders)(const void *lock), 
             *others = true;
         } else {
             uint64_t now = ticks_now(); /* after every t0 there is */
-            waited = e->n * now - e->since;
-            waited = (int64_t)waited > 0 ? waited : 1; /* two processors' counters, a hair apart */
+            waited = (e->n - e->woken) * now - (e->since - e->woken_since);
+            waited += e->woken ? woken_waited(e, took, now) : 0;
+            if ((int64_t)waited < 0) { /* two processors' counters, a hair apart */
+                waited = 0;
+            }
+            waited += e->n > e->woken;
             e->since = e->n * now;
             e->woken_since = e->woken * now;
             e->last = now;

@@ -70,8 +70,11 @@ void waiters_leave_woken(const void *lock);
 
 /* The calling thread is about to release `lock`: what is waiting for it has waited so many ticks
  * that nobody has been charged with; 0 = nobody waits. holders (NULL: one) tells how many hold it
- * now; where others do, nothing is claimed, and waiters_released() is to be called afterwards. */
-uint64_t waiters_claim(const void *lock, uint32_t (*holders)(const void *lock), bool *others);
+ * now; where others do, nothing is claimed, and waiters_released() is to be called afterwards.
+ * took: when it took the lock, 0 = unknown, but then the lock itself said that it is waited for.
+ * Those that came out of a condition have not waited for it before, nor for a moment. */
+uint64_t waiters_claim(const void *lock, uint32_t (*holders)(const void *lock), uint64_t took,
+                       bool *others);
 void waiters_released(const void *lock);
 
 /* In a forked child nobody waits. */

@@ -51,6 +51,8 @@ struct self {
     uint64_t wait_random;        /* state of the generator for waits; 0 = not yet seeded */
     const void *waiting;         /* the lock that it is registered as waiting for, or NULL */
     uint64_t waiting_since;      /* ticks */
+    const void *took;            /* the lock that it took last after a wait, held still or not */
+    uint64_t took_at;            /* ticks */
     const void *asleep_on;       /* the condition that it is registered as asleep on, or NULL */
     const void *asleep_for;      /* the mutex that it wants again then */
     const void *asleep_in;       /* the call: only to be compared */

@@ -127,17 +127,17 @@ static void test_waiters(void **state)
     assert_true(waiters_enter(&lock, now - 1000000000));
     assert_true(waiters_enter(&lock, now - 3000000000));
     assert_true(waiters_maybe(&lock));
-    uint64_t waited = waiters_claim(&lock, NULL, &others);
+    uint64_t waited = waiters_claim(&lock, NULL, 0, &others);
     uint64_t rest = 2 * (ticks_now() - now); /* two wait on */
     assert_true(waited >= 4000000000 && waited <= 4000000000 + rest);
-    waited = waiters_claim(&lock, NULL, &others);
+    waited = waiters_claim(&lock, NULL, 0, &others);
     assert_true(waited <= 2 * (ticks_now() - now));
     waiters_leave(&lock, now - 1000000000);
-    waited = waiters_claim(&lock, NULL, &others);
+    waited = waiters_claim(&lock, NULL, 0, &others);
     assert_true(waited <= ticks_now() - now);
     waiters_leave(&lock, now - 3000000000);
     assert_false(waiters_maybe(&lock));
-    assert_int_equal(waiters_claim(&lock, NULL, &others), 0);
+    assert_int_equal(waiters_claim(&lock, NULL, 0, &others), 0);
 }
 
 static uint32_t readers;
@@ -155,9 +155,9 @@ static void test_readers(void **state)
     bool others;
     readers = 2;
     assert_true(waiters_enter(&lock, ticks_now() - 1000000000));
-    assert_int_equal(waiters_claim(&lock, count_readers, &others), 0);
+    assert_int_equal(waiters_claim(&lock, count_readers, 0, &others), 0);
     assert_true(others);
-    assert_true(waiters_claim(&lock, count_readers, &others) >= 1000000000);
+    assert_true(waiters_claim(&lock, count_readers, 0, &others) >= 1000000000);
     assert_false(others);
     waiters_released(&lock);
     waiters_leave(&lock, ticks_now());
@@ -176,7 +176,7 @@ static void test_collisions(void **state)
     }
     for (int i = 0; i < LOCKS; i++) {
         uint64_t want = 1000000000ULL * (uint64_t)(i % 3 + 1);
-        assert_true(waiters_claim(&locks[i], NULL, &others) >= want);
+        assert_true(waiters_claim(&locks[i], NULL, 0, &others) >= want);
         waiters_leave(&locks[i], 0);
     }
     for (int i = 0; i < LOCKS; i++) {
@@ -267,7 +267,7 @@ static void test_given_up(void **state)
     (void)state;
     bool others;
     assert_true(waiters_enter(&held_up, ticks_now()));
-    waiters_claim(&held_up, held_up_holders, &others);
+    waiters_claim(&held_up, held_up_holders, 0, &others);
     waiters_leave(&held_up, ticks_now());
     assert_false(waiters_enter(&held_up, ticks_now()));
     assert_false(waiters_maybe(&held_up));

@@ -30,7 +30,7 @@ static void wake(uint32_t inside, uint32_t most, uint64_t now)
 static uint64_t claim(void)
 {
     bool others;
-    return waiters_claim(&mutex, NULL, &others);
+    return waiters_claim(&mutex, NULL, 0, &others);
 }
 
 /* In whole seconds: the rest is what the test itself takes. */
@@ -86,6 +86,26 @@ static void test_broadcast(void **state)
     nobody_left();
 }
 
+/* A holder whose word tells nothing, because it had to wait itself, is charged with its own time
+ * alone, and with none if that is too short for anybody to have come. */
+static void test_holder_took_it_late(void **state)
+{
+    (void)state;
+    bool others;
+    uint64_t now = ticks_now();
+    assert_true(sleepers_enter(&cond, &mutex, 1));
+    wake(1, 1, now - 9 * S);
+    uint64_t waited = waiters_claim(&mutex, NULL, now - 2 * S, &others);
+    assert_in_range(waited, 2 * S, 3 * S);
+    assert_int_equal(waiters_claim(&mutex, NULL, ticks_now(), &others), 0);
+    assert_true(waiters_enter(&mutex, now - 4 * S));
+    waited = waiters_claim(&mutex, NULL, ticks_now(), &others);
+    assert_in_range(waited, 4 * S, 5 * S);
+    waiters_leave(&mutex, now - 4 * S);
+    sleepers_leave(&cond, &mutex, false);
+    nobody_left();
+}
+
 /* Signals that wake none of those that are known. */
 static void test_nobody_woken(void **state)
 {
@@ -101,7 +121,7 @@ static void test_nobody_woken(void **state)
     sleepers_leave(&cond, &mutex, false); /* it began in the parent of a fork */
     nobody_left();
     assert_true(sleepers_enter(&cond, &mutex, 1));
-    assert_true(sleepers_enter(&cond, &mutex, begun));
+    assert_true(sleepers_enter(&cond, &mutex, 1));
     wake(1, UINT32_MAX, ticks_now()); /* its wait has not begun yet: only the other is woken */
     assert_true(sleepers_maybe(&cond));
     assert_true(waiters_maybe(&mutex));
@@ -169,7 +189,7 @@ static void *sleep_and_wake(void *arg)
         sleepers_enter(&conds[at], &mutexes[at], 1);
         struct sleepers_asked wakes = {1 + i % 2, begun};
         sleepers_wake(&conds[at], &wakes, i % 3 ? 1 : UINT32_MAX, ticks_now());
-        waiters_claim(&mutexes[at], NULL, &others);
+        waiters_claim(&mutexes[at], NULL, 0, &others);
         sleepers_leave(&conds[at], &mutexes[at], i % 5 == 0);
     }
     return NULL;
@@ -195,9 +215,13 @@ int main(void)
 {
     contention_start(true, 1, true, 1, 42);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_signal),       cmocka_unit_test(test_broadcast),
-        cmocka_unit_test(test_nobody_woken), cmocka_unit_test(test_by_time),
-        cmocka_unit_test(test_abandoned),    cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_holder_took_it_late),
+        cmocka_unit_test(test_signal),
+        cmocka_unit_test(test_broadcast),
+        cmocka_unit_test(test_nobody_woken),
+        cmocka_unit_test(test_by_time),
+        cmocka_unit_test(test_abandoned),
+        cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
