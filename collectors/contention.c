@@ -58,6 +58,10 @@ static uint64_t draw(void)
 
 static struct bucket *bucket_of(struct profile *p, struct wait_memo *last, bool condition)
 {
+    /* In a sampled call of the allocator, whose frames a walk leaves out with ours around them. */
+    if (self.depth > 1 && !condition) {
+        return &p->allocator;
+    }
     const struct stack *stack = stack_of_caller_again(&last->stack);
     if (stack && stack == last->of) {
         return last->bucket;

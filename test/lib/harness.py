@@ -47,6 +47,11 @@ ALLOCATORS = {
     "mimalloc": LIBDIR / "libmimalloc.so.2.0",
 }
 
+# What nohup and background jobs hand down ignored: the programs of the tests begin with defaults.
+for _handed_down in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(_handed_down) == signal.SIG_IGN:
+        signal.signal(_handed_down, signal.SIG_DFL)
+
 resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 FILE_NAME = re.compile(r"(?P<exe>.+)\.(?P<pid>\d+)\.(?P<number>\d{3,})\.(?P<kind>[^/]+?)\.pb\.gz")
