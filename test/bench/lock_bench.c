@@ -121,7 +121,8 @@ static void await(_Atomic uint32_t *word, uint32_t value)
         futex(word, FUTEX_WAIT_PRIVATE, seen);
 }
 
-/* CPU time of the process a round, of each PIECE rounds: the median of the pieces is the figure. */
+/* CPU time of the process a round, of each PIECE rounds. What else the machine does only adds to
+ * it, by more than a lock costs: the lowest tenth of the pieces is the figure. */
 enum { PIECE = 500, PIECES = ROUNDS / PIECE };
 static double piece[PIECES];
 
@@ -201,7 +202,7 @@ static void rounds(void (*work)(void), void *(*others)(void *))
     work();
     pthread_join(other, NULL);
     qsort(piece, PIECES, sizeof piece[0], by_value);
-    printf("%.3f\n", piece[PIECES / 2]);
+    printf("%.3f\n", piece[PIECES / 10]);
 }
 
 int main(int argc, char **argv)
