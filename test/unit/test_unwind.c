@@ -6,6 +6,8 @@
  */
 #include "test/unit/unwind_truth.h"
 
+#include <stdatomic.h>
+
 /* Return addresses that the test knows to be on the stack, innermost first. */
 static struct list expected;
 #define EXPECT_RETURN() (expected.pc[expected.n++] = (uintptr_t)__builtin_return_address(0))
@@ -460,7 +462,7 @@ static void test_generations_wrap(void **state)
 
 /* While another thread has the rules lock, and loses its processor, and a library is closed: the
  * frames of our own code, and with them the program's first, are there still. */
-static volatile int holds, may_go;
+static atomic_int holds, may_go;
 static bool load_late(void *arg, uintptr_t addr, uintptr_t *word)
 {
     (void)arg, (void)addr, (void)word;
