@@ -19,10 +19,11 @@ enum { SLEEP_NS = 1000 }; /* no thread falls asleep and is woken in less */
 bool allocator_timed;
 static uintptr_t seen_lo, seen_hi;
 
+/* How often it has given up the processor by itself; -1 = unknown. */
 static long sleeps_of_this_thread(void)
 {
     struct rusage used;
-    return sys_call2(SYS_getrusage, RUSAGE_THREAD, &used) == 0 ? used.ru_nvcsw : 0;
+    return sys_call2(SYS_getrusage, RUSAGE_THREAD, &used) == 0 ? used.ru_nvcsw : -1;
 }
 
 void allocator_enter(void)
@@ -31,7 +32,7 @@ void allocator_enter(void)
     self.alloc_began = 0;
     if (!__libc_single_threaded && contention_on) {
         self.alloc_sleeps = sleeps_of_this_thread();
-        self.alloc_began = ticks_now();
+        self.alloc_began = self.alloc_sleeps >= 0 ? ticks_now() : 0;
     }
 }
 
