@@ -10,8 +10,6 @@
 #include "collectors/base/lock.h"
 #include "collectors/waiters.h"
 
-enum { PATIENCE = 4096 + 64 * 5000 }; /* as in waiters.c, and a little over half a second */
-
 struct entry {
     const void *cond; /* NULL = free */
     const void *mutex;
@@ -33,11 +31,7 @@ static bool used;
 static struct sleeper_bucket *bucket_lock(const void *cond)
 {
     struct sleeper_bucket *b = &buckets[sleepers_bucket(cond)];
-    if (LIKELY(!LOAD(&b->lost) && lock_try(&b->lock))) {
-        return b;
-    }
-    if (LOAD(&b->lost) || !lock_try_for(&b->lock, PATIENCE)) {
-        STORE(&b->lost, 1);
+    if (UNLIKELY(!lock_take_or_give_up(&b->lock, &b->lost))) {
         STORE(&sleepers_count[b - buckets], 0);
         return NULL;
     }

@@ -12,9 +12,6 @@
 #include "collectors/base/lock.h"
 #include "collectors/base/ticks.h"
 
-/* 4,096 yielding spins and some 0.5 s of naps: a holder whose container has used up its share of
- * the processors is away for a tenth of a second. */
-enum { PATIENCE = 4096 + 64 * 5000 };
 /* A lock held for less has kept nobody waiting who was still on his way to it. */
 enum { WAKE_NS = 50000 };
 
@@ -42,12 +39,7 @@ static bool used; /* there has been a waiter */
 static struct wait_bucket *bucket_lock(const void *lock)
 {
     struct wait_bucket *b = &buckets[waiters_bucket(lock)];
-    if (LIKELY(!LOAD(&b->lost) && lock_try(&b->lock))) {
-        return b;
-    }
-    /* Given up for good: its holder may come back, but waits have ended unseen meanwhile. */
-    if (LOAD(&b->lost) || !lock_try_for(&b->lock, PATIENCE)) {
-        STORE(&b->lost, 1);
+    if (UNLIKELY(!lock_take_or_give_up(&b->lock, &b->lost))) {
         STORE(&waiters_count[b - buckets], 1);
         STORE(&waiters_woken[b - buckets], 0);
         return NULL;
