@@ -18,6 +18,7 @@
 #include "collectors/sampler.h"
 #include "collectors/sleepers.h"
 #include "collectors/stack.h"
+#include "collectors/stack_memo.h"
 #include "collectors/table.h"
 #include "collectors/waiters.h"
 
@@ -272,6 +273,8 @@ void contention_thread_end(void)
         if (self.asleep_on) {
             wake(true);
         }
+        stack_memo_drop(&self.last_block.stack);
+        stack_memo_drop(&self.last_mutex.stack);
         self.waits_busy = false;
     }
 }
@@ -428,6 +431,7 @@ void contention_fork_child(uint64_t nth)
     self.waiting = NULL;
     self.waits_busy = false;
     ticks_fork_child();
+    stack_memo_fork_child();
     self.asleep_on = NULL;
     waiters_fork_child();
     sleepers_fork_child();

@@ -270,19 +270,9 @@ const struct stack *stack_of_caller(void)
     return walk_and_keep(&regs, &bounds, keep_caller);
 }
 
-const struct stack *stack_of_caller_again(struct stack_memo *memo)
+const struct stack *stack_of_caller_at(const struct regs *regs, const struct stack_bounds *bounds)
 {
-    struct regs regs;
-    regs_capture(&regs);
-    struct stack_bounds bounds = stack_own_bounds();
-    bounds.trail = &memo->trail;
-    if (memo->kept && unwind_finds_the_same(&regs, &bounds, memo->uses)) {
-        return memo->kept;
-    }
-    const struct stack *s = walk_and_keep(&regs, &bounds, keep_caller);
-    memo->kept = memo->trail ? s : NULL;
-    memo->uses = memo->trail ? trail_uses(memo->trail) : 0;
-    return s;
+    return walk_and_keep(regs, bounds, keep_caller);
 }
 
 static const struct stack *keep_thread(uintptr_t *pcs, int n)

@@ -25,11 +25,9 @@ SIGNAL_SAFE const struct stack *stack_of_context(const struct regs *regs,
 /* The same above so many frames of the program's; PSEUDO_SKIPPED where there are no more. */
 SIGNAL_SAFE const struct stack *stack_of_caller_above(int skip);
 
-/* The same as stack_of_caller() for what happens again and again in one place of a thread: where
- * nothing between there and the thread's first frame has changed since the last time, which is
- * compared, it is the same stack. Zero at first; the calling thread's own. */
-struct stack_memo;
-SIGNAL_SAFE const struct stack *stack_of_caller_again(struct stack_memo *memo);
+/* The same from a frame of ours, whose registers these are, on the calling thread's stack. */
+SIGNAL_SAFE const struct stack *stack_of_caller_at(const struct regs *regs,
+                                                   const struct stack_bounds *bounds);
 
 /* Where a thread is, for a picture of it: as stack_of_context, but what it waits for inside a hook
  * of this library is shown, without the hook. */

@@ -480,12 +480,3 @@ int unwind(const struct regs *from, const struct stack_bounds *stack, uintptr_t 
     }
     return w.n;
 }
-
-bool unwind_finds_the_same(const struct regs *from, const struct stack_bounds *stack, uint32_t uses)
-{
-    const struct trail_frame f = {from->pc, from->sp, from->bp};
-    bool own = f.sp >= stack->lo && f.sp < stack->hi;
-    return own && (f.sp | stack->hi) % WORD == 0 && stack->hi - f.sp <= TRAIL_STACK_MAX &&
-           *stack->trail != 0 &&
-           trail_still_holds(*stack->trail, uses, rules_generation(), stack->hi, &f);
-}

@@ -81,9 +81,4 @@ SIGNAL_SAFE void regs_from_context(struct regs *r, const void *ucontext);
 SIGNAL_SAFE int unwind(const struct regs *from, const struct stack_bounds *stack, uintptr_t *pcs,
                        int max);
 
-/* Whether a walk from there would find what the uses-th walk of that trail found (trail_uses() of
- * unwind_trail.h), to the last frame. False where that is not known. SIGNAL_SAFE. */
-SIGNAL_SAFE bool unwind_finds_the_same(const struct regs *from, const struct stack_bounds *stack,
-                                       uint32_t uses);
-
 #endif

@@ -4,6 +4,8 @@
  */
 #include "collectors/unwind_trail.h"
 
+#include "collectors/unwind_proof.h"
+
 #include <string.h>
 
 static struct trail trails[TRAILS];
@@ -153,26 +155,44 @@ void trail_begin(struct trail_walk *tw, uint32_t *number, uint32_t generation, u
     tw->broken = 0;
 }
 
-bool trail_still_holds(uint32_t number, uint32_t uses, uint32_t generation, uintptr_t top,
-                       const struct trail_frame *f)
+static uint32_t words_of(const struct trail *t, struct proof_word *words, uint32_t max)
 {
-    struct trail *t = &trails[number - 1];
-    if (__atomic_exchange_n(&t->taken, 1, __ATOMIC_ACQUIRE)) {
-        return false;
+    uint32_t n = 0;
+    for (uint32_t i = t->first; i < TRAIL_FRAMES - 1; i++) {
+        uintptr_t sp = t->sp[i + 1];
+        if (n + 2 > max || (sp & 1 && t->save[i] == SAVE_BREAK)) {
+            return 0;
+        }
+        if (sp & 1) {
+            words[n++] = (struct proof_word){t->top - t->save[i] * TRAIL_WORD,
+                                             t->top - t->bp[i + 1] * TRAIL_WORD};
+            sp--;
+        }
+        words[n++] = (struct proof_word){sp - TRAIL_WORD, t->pc[i + 1]};
     }
-    const uint32_t at = t->first;
-    const uint32_t last = TRAIL_FRAMES - 1;
-    bool holds = t->walks == uses && t->generation == generation && t->top == top && t->whole &&
-                 at <= last && t->pc[at] == f->pc && (t->sp[at] ^ f->sp) <= 1 &&
-                 (t->bp[at] == 0 || t->top - t->bp[at] * TRAIL_WORD == f->bp) &&
-                 proven(t, at, last) == last;
-    STORE_RELEASE(&t->taken, 0);
-    return holds;
+    return n;
 }
 
-uint32_t trail_uses(uint32_t number)
+uint32_t trail_words(uint32_t number, uint32_t generation, uintptr_t top,
+                     const struct trail_frame *f, struct proof_word *words, uint32_t max,
+                     bool *bp_counts)
 {
-    return LOAD(&trails[number - 1].walks);
+    struct trail *t = &trails[number - 1];
+    uint32_t n = 0;
+    *bp_counts = false;
+    if (__atomic_exchange_n(&t->taken, 1, __ATOMIC_ACQUIRE)) {
+        return 0;
+    }
+    const uint32_t at = t->first;
+    if (t->generation == generation && t->top == top && t->whole && at < TRAIL_FRAMES &&
+        t->pc[at] == f->pc && (t->sp[at] ^ f->sp) <= 1) {
+        *bp_counts = t->bp[at] != 0;
+        if (!*bp_counts || t->top - t->bp[at] * TRAIL_WORD == f->bp) {
+            n = words_of(t, words, max);
+        }
+    }
+    STORE_RELEASE(&t->taken, 0);
+    return n;
 }
 
 void trail_finish(struct trail_walk *tw, bool whole)

@@ -144,12 +144,13 @@ static inline void trail_bp_restored(struct trail_walk *tw, uintptr_t slot)
     tw->broken = slot == 0;
 }
 
-/* Would a walk from the frame f find once more all that the uses-th walk of this trail found? Only
- * if that one reached the outermost frame. Two comparisons a frame, and nothing copied. */
-bool trail_still_holds(uint32_t number, uint32_t uses, uint32_t generation, uintptr_t top,
-                       const struct trail_frame *f);
-/* How many walks have used it. */
-uint32_t trail_uses(uint32_t number);
+/* The words that have led a walk of this trail from the frame f, so many, to be found at their
+ * places again if a walk is to be led the same way; *bp_counts: rbp in f is among them. 0 where the
+ * last walk was none from there to the outermost frame, or they are more than max. */
+struct proof_word;
+uint32_t trail_words(uint32_t number, uint32_t generation, uintptr_t top,
+                     const struct trail_frame *f, struct proof_word *words, uint32_t max,
+                     bool *bp_counts);
 
 /* The walk is over, or leaves what a trail can describe: keeps the frames recorded, and releases
  * the trail. whole: the last one is the outermost, by its rule. */

@@ -19,7 +19,7 @@
 
 #include <errno.h>
 
-static int mutex_lock_slow(pthread_mutex_t *m);
+static int mutex_lock_tried(pthread_mutex_t *m);
 static int mutex_unlock_slow(pthread_mutex_t *m);
 static int rwlock_rdlock_slow(pthread_rwlock_t *l);
 static int rwlock_wrlock_slow(pthread_rwlock_t *l);
@@ -30,8 +30,7 @@ EXPORT HOT int pthread_mutex_lock(pthread_mutex_t *m)
     if (LIKELY(waiters_never(m) && LOAD(&m->__data.__lock) == 0)) {
         return real_lock.mutex_lock(m);
     }
-    int err = real_lock.mutex_trylock(m);
-    return LIKELY(err != EBUSY) ? err : mutex_lock_slow(m);
+    return mutex_lock_tried(m);
 }
 
 EXPORT HOT int pthread_mutex_unlock(pthread_mutex_t *m)
@@ -88,6 +87,19 @@ static COLD int mutex_lock_slow(pthread_mutex_t *m)
     int err = real_lock.mutex_lock(m);
     contention_wait_ends(&w, has_waited(err));
     return err;
+}
+
+/* The word of a plain mutex, neither recursive nor anything else, says as much as a trylock. */
+static inline bool is_taken(const pthread_mutex_t *m)
+{
+    enum { KIND = 127 };
+    return LOAD(&m->__data.__lock) != 0 && (m->__data.__kind & KIND) == PTHREAD_MUTEX_TIMED_NP;
+}
+
+static HOT __attribute__((noinline)) int mutex_lock_tried(pthread_mutex_t *m)
+{
+    int err = is_taken(m) ? EBUSY : real_lock.mutex_trylock(m);
+    return LIKELY(err != EBUSY) ? err : mutex_lock_slow(m);
 }
 
 /* An unlock is no release where a recursive mutex stays locked. The fields are part of glibc's ABI,

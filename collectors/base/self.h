@@ -14,12 +14,14 @@ struct thread;
 struct labels;
 struct hook_once;
 struct stack;
+struct proof;
 struct bucket;
 
-/* What a capture of the thread's found last; see stack_of_caller_again(). */
+/* What captures in one place of the thread's have found: collectors/stack_memo.h. */
 struct stack_memo {
-    uint32_t trail, uses;
-    const struct stack *kept;
+    struct proof *proof;        /* of `proven`; NULL = none yet */
+    const struct stack *proven; /* written before its proof is */
+    const struct stack *seen;   /* the last time */
 };
 
 /* What the thread counted last in a profile of waits: mostly it is what it counts next. */

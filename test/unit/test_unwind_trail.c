@@ -5,6 +5,7 @@
  */
 #include "test/unit/unwind_truth.h"
 
+#include "collectors/unwind_proof.h"
 #include "collectors/unwind_trail.h"
 
 static uint64_t random_state = 88172645463325252ULL;
@@ -166,9 +167,11 @@ static NOINLINE WITH_FP void leaf_changes_words(void)
         struct stack_bounds again = bounds;
         again.trail = &number;
         unwind(&r, &again, pcs, MAX);
-        /* Of a stack with a frame that no trail can prove it is never known. */
-        known += unwind_finds_the_same(&r, &again, trail_uses(number));
-        assert_false(unwind_finds_the_same(&r, &again, trail_uses(number) - 1));
+        /* Of a stack with a frame that no trail can prove there is no proof. */
+        static struct proof proof;
+        proof_make(&proof, &r, &again);
+        assert_true(proof_holds(&proof, &r, &again) == (proof.n > 0));
+        known += proof.n > 0;
         uintptr_t was = frame[i];
         uintptr_t values[] = {
             was + 8,
@@ -184,7 +187,7 @@ static NOINLINE WITH_FP void leaf_changes_words(void)
         for (size_t v = 0; v < ARRAY_LEN(values); v++) {
             *(volatile uintptr_t *)&frame[i] = values[v];
             plain_walk(&r, &after, MAX);
-            bool holds = unwind_finds_the_same(&r, &again, trail_uses(number));
+            bool holds = proof_holds(&proof, &r, &again);
             assert_true(!holds || same(&before, &after));
             compare_walks(false);
             *(volatile uintptr_t *)&frame[i] = was;

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The proof of a stack: the words that a walk from a frame was led by, each with its place. As long
+ * as they are all there, a walk from the same frame finds the same stack, and to know that takes
+ * one comparison a word: no rule, no table, nothing copied or hashed.
+ *
+ * Made from the trail of a walk that has just ended (unwind_trail.h), and belongs to one thread:
+ * no lock. Called by stack_memo.c. SIGNAL_SAFE, but a handler must not use the proof that it
+ * interrupts the making of.
+ */
+#ifndef COLLECTORS_UNWIND_PROOF_H
+#define COLLECTORS_UNWIND_PROOF_H
+
+#include "collectors/rules.h"
+#include "collectors/unwind.h"
+
+enum { PROOF_WORDS = 192 };
+
+struct proof {
+    uint32_t n;                    /* words; 0 = it proves nothing */
+    uint32_t generation;           /* of the rules */
+    uintptr_t pc, sp, bp, bp_mask; /* the first frame's; rbp counts as far as the mask says */
+    uintptr_t top;                 /* of the thread's stack */
+    struct proof_word {
+        uintptr_t at, holds;
+    } word[PROOF_WORDS];
+} __attribute__((aligned(CACHE_LINE)));
+
+/* Would a walk from there, on that thread's stack, find the proven stack once more? */
+static inline __attribute__((no_sanitize_thread)) bool
+proof_holds(const struct proof *p, const struct regs *from, const struct stack_bounds *stack)
+{
+    if (((p->pc ^ from->pc) | (p->sp ^ from->sp) | (p->top ^ stack->hi)) != 0 ||
+        ((p->bp ^ from->bp) & p->bp_mask) != 0 || p->generation != rules_generation()) {
+        return false;
+    }
+    const struct proof_word *const end = p->word + p->n;
+    for (const struct proof_word *w = p->word; w != end; w++) {
+        if (*(const volatile uintptr_t *)w->at != w->holds) { /* NOLINT: a stack is of integers */
+            return false;
+        }
+    }
+    return p->n > 0;
+}
+
+/* Proves what unwind(from, stack) has just found. Proves nothing, n = 0, where the stack is not
+ * the thread's own, its outermost frame was not reached by rules alone, or the words are too
+ * many. */
+SIGNAL_SAFE COLD void proof_make(struct proof *p, const struct regs *from,
+                                 const struct stack_bounds *stack);
+
+#endif
