@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * See allocator.h. A call has waited if its thread has given up the processor by itself meanwhile,
- * which the kernel counts; the time that it took is the wait then. What the kernel makes a call
+ * which the kernel counts; the time that it took is the wait then, unless contention.c has seen one
+ * in it. What the kernel makes a call
  * wait for (the lock of the address space, a page from disk) is among it: the allocator asked.
  */
 #include "collectors/allocator.h"
@@ -67,7 +68,7 @@ void allocator_start(uintptr_t lo, uintptr_t hi)
 {
     seen_lo = lo;
     seen_hi = hi;
-    STORE(&allocator_timed, hi == 0);
+    STORE(&allocator_timed, true);
 }
 
 void allocator_stop(void)

@@ -204,6 +204,7 @@ static void wait_ends(struct contention_wait *w, bool waited, const void *took)
         unregister(w->lock, w->began); /* else: done, by a wait of a handler or in a forked child */
     }
     if (waited) {
+        self.alloc_began = 0; /* if it is in a call of the allocator, this is the call's wait */
         uint64_t ns = now > w->began ? ticks_to_ns(now - w->began, now) : 0;
         if (!w->unasked) {
             count_block(ns ? ns : 1, w->condition);

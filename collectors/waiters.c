@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * See waiters.h. Entries of a bucket form a list that only grows; one whose waiters have all left
- * is used for the next address. Lock: the bucket's. It may be orphaned: a thread can be cancelled
- * asynchronously, or a handler of the program jump out, between any two instructions. Whoever has
- * waited for it in vain for half a second gives the bucket up for good, and the waits that
- * hash there are shown as lost from then on.
+ * See waiters.h. Entries of a bucket form a list that only grows, of which the first lies in the
+ * bucket; one whose waiters have all left is used for the next address. Lock: the bucket's. It may
+ * be orphaned: a thread can be cancelled asynchronously, or a handler of the program jump out,
+ * between any two instructions. Whoever has waited for it in vain for half a second gives the
+ * bucket up for good, and the waits that hash there are shown as lost from then on.
  */
 #include "collectors/waiters.h"
 
@@ -16,12 +16,12 @@
 enum { WAKE_NS = 50000 };
 
 struct entry {
-    uintptr_t lock; /* 0 = free */
-    uint64_t since; /* Σt0 */
-    uint64_t last;  /* ticks of the last claim, 0 = none: where each of those waits begins now */
-    uint32_t n;     /* waiters */
-    uint32_t woken; /* those of them that were asleep on a condition */
-    uint64_t woken_since; /* and their part of Σt0 */
+    uintptr_t lock;       /* 0 = free */
+    uint64_t since;       /* Σt0 */
+    uint64_t last;        /* ticks of the last claim, 0 = none: where each of those waits begins */
+    uint64_t woken_since; /* the part of Σt0 of those that were asleep on a condition */
+    uint32_t woken;       /* so many */
+    uint32_t n;           /* and these are all waiters */
     uint32_t leaving;     /* readers about to release it, who may still be counted as holding it */
     struct entry *next;
 };
@@ -29,19 +29,25 @@ struct entry {
 static struct wait_bucket {
     struct lock lock;
     uint32_t lost; /* given up */
-    struct entry *first;
-} buckets[1 << WAITERS_BITS];
+    struct entry first;
+} __attribute__((aligned(CACHE_LINE))) buckets[1 << WAITERS_BITS];
+_Static_assert(sizeof(struct wait_bucket) == CACHE_LINE, "who waits for one lock is on one line");
 
-uint32_t waiters_count[1 << WAITERS_BITS] __attribute__((aligned(CACHE_LINE)));
-uint32_t waiters_woken[1 << WAITERS_BITS] __attribute__((aligned(CACHE_LINE)));
+struct waiters_known waiters_known[1 << WAITERS_BITS] __attribute__((aligned(CACHE_LINE)));
 static bool used; /* there has been a waiter */
+
+static inline struct waiters_known *known_of(const struct wait_bucket *b)
+{
+    return &waiters_known[b - buckets];
+}
 
 static struct wait_bucket *bucket_lock(const void *lock)
 {
     struct wait_bucket *b = &buckets[waiters_bucket(lock)];
     if (UNLIKELY(!lock_take_or_give_up(&b->lock, &b->lost))) {
-        STORE(&waiters_count[b - buckets], 1);
-        STORE(&waiters_woken[b - buckets], 0);
+        struct waiters_known *known = known_of(b);
+        STORE(&known->count, 1);
+        STORE(&known->woken, 0);
         return NULL;
     }
     return b;
@@ -50,13 +56,13 @@ static struct wait_bucket *bucket_lock(const void *lock)
 /* Under the lock. A waiters_note() at the same instant may go under, and is made up for here. */
 static void count_add(const struct wait_bucket *b, int waiters)
 {
-    uint32_t *count = &waiters_count[b - buckets];
+    uint32_t *count = &known_of(b)->count;
     STORE(count, (LOAD(count) + (uint32_t)waiters) | 1);
 }
 
-static struct entry *entry_of(const struct wait_bucket *b, const void *lock)
+static struct entry *entry_of(struct wait_bucket *b, const void *lock)
 {
-    struct entry *e = b->first;
+    struct entry *e = &b->first;
     while (e && e->lock != (uintptr_t)lock) {
         e = e->next;
     }
@@ -65,7 +71,7 @@ static struct entry *entry_of(const struct wait_bucket *b, const void *lock)
 
 static struct entry *entry_new(struct wait_bucket *b, const void *lock)
 {
-    struct entry *e = b->first;
+    struct entry *e = &b->first;
     while (e && e->lock) {
         e = e->next;
     }
@@ -74,8 +80,8 @@ static struct entry *entry_new(struct wait_bucket *b, const void *lock)
         if (!e) {
             return NULL;
         }
-        e->next = b->first;
-        b->first = e;
+        e->next = b->first.next;
+        b->first.next = e;
     }
     e->lock = (uintptr_t)lock;
     e->since = e->last = e->woken_since = 0;
@@ -108,7 +114,7 @@ static bool enter(const void *lock, uint32_t n, bool woken, uint64_t now)
         if (woken) {
             e->woken += n;
             e->woken_since += n * now;
-            STORE(&waiters_woken[b - buckets], LOAD(&waiters_woken[b - buckets]) + n);
+            STORE(&known_of(b)->woken, LOAD(&known_of(b)->woken) + n);
         }
         count_add(b, (int)n * WAITER);
     }
@@ -152,7 +158,7 @@ void waiters_leave_woken(const void *lock)
     struct entry *e = entry_of(b, lock);
     if (e && e->woken > 0) {
         uint64_t since = e->woken == 1 ? e->woken_since : e->woken_since / e->woken;
-        STORE(&waiters_woken[b - buckets], LOAD(&waiters_woken[b - buckets]) - 1);
+        STORE(&known_of(b)->woken, LOAD(&known_of(b)->woken) - 1);
         e->woken--;
         e->woken_since -= since;
         e->n--;
@@ -228,10 +234,9 @@ void waiters_fork_child(void)
     used = false;
     for (int i = 0; i < 1 << WAITERS_BITS; i++) {
         struct wait_bucket *b = &buckets[i];
-        if (b->lock.taken || b->lost || waiters_count[i] || (b->first && b->first->lock)) {
-            b->lock.taken = b->lost = 0;
-            b->first = NULL; /* its entries may be half changed */
-            waiters_count[i] = waiters_woken[i] = 0;
+        if (b->lock.taken || b->lost || waiters_known[i].count || b->first.lock) {
+            *b = (struct wait_bucket){0}; /* its entries may be half changed */
+            waiters_known[i] = (struct waiters_known){0};
         }
     }
 }

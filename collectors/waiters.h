@@ -19,10 +19,11 @@
 #include "collectors/base/abi.h"
 
 enum { WAITERS_BITS = 10, WAITER = 2 };
-/* Of each bucket: waiters × WAITER, plus 1 if there has ever been one. */
-extern HIDDEN uint32_t waiters_count[1 << WAITERS_BITS];
-/* And those of them that came out of a condition. */
-extern HIDDEN uint32_t waiters_woken[1 << WAITERS_BITS];
+struct waiters_known {
+    uint32_t count; /* waiters × WAITER, plus 1 if there has ever been one */
+    uint32_t woken; /* and those of them that came out of a condition */
+};
+extern HIDDEN struct waiters_known waiters_known[1 << WAITERS_BITS]; /* of each bucket */
 
 /* Fibonacci hashing, as in live.h. */
 static inline uint32_t waiters_bucket(const void *lock)
@@ -33,28 +34,28 @@ static inline uint32_t waiters_bucket(const void *lock)
 /* False: nobody is known to wait for this lock. */
 static inline bool waiters_maybe(const void *lock)
 {
-    return LOAD(&waiters_count[waiters_bucket(lock)]) >= WAITER;
+    return LOAD(&waiters_known[waiters_bucket(lock)].count) >= WAITER;
 }
 
 /* True: all that waiters_maybe() is about came out of a condition, and may still be on their way.
  */
 static inline bool waiters_woken_only(const void *lock)
 {
-    uint32_t i = waiters_bucket(lock);
-    return LOAD(&waiters_count[i]) / WAITER == LOAD(&waiters_woken[i]);
+    const struct waiters_known *known = &waiters_known[waiters_bucket(lock)];
+    return LOAD(&known->count) / WAITER == LOAD(&known->woken);
 }
 
 /* True: nobody is known ever to have waited for this lock. */
 static inline bool waiters_never(const void *lock)
 {
-    return LOAD(&waiters_count[waiters_bucket(lock)]) == 0;
+    return LOAD(&waiters_known[waiters_bucket(lock)].count) == 0;
 }
 
 /* Somebody is about to wait for this lock. */
 static inline void waiters_note(const void *lock)
 {
     if (waiters_never(lock)) {
-        __atomic_fetch_or(&waiters_count[waiters_bucket(lock)], 1, __ATOMIC_RELAXED);
+        __atomic_fetch_or(&waiters_known[waiters_bucket(lock)].count, 1, __ATOMIC_RELAXED);
     }
 }
 
