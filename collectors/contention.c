@@ -31,6 +31,11 @@ enum {
 };
 #define ONE (1ULL << FIXED)
 
+static READ_OFTEN bool
+    stopped; /* the kernel may be out of bounds: not even the time is asked for */
+READ_OFTEN bool contention_on;
+static READ_OFTEN int64_t mutex_rate_now, block_rate_now;
+
 static struct profile {
     struct table table;
     struct bucket lost; /* no memory for a bucket */
@@ -38,11 +43,9 @@ static struct profile {
     struct bucket allocator; /* and inside the program's allocator: allocator.h */
     bool wanted;
     int64_t rate_set;
-    int64_t rate; /* in force: 0 where the profile is not wanted */
-} block, mutex;
+    int64_t *rate; /* in force: 0 where the profile is not wanted */
+} block = {.rate = &block_rate_now}, mutex = {.rate = &mutex_rate_now};
 
-bool contention_on;
-static bool stopped; /* the kernel may be out of bounds: not even the time is asked for */
 static uint64_t seed_given;
 static uint64_t threads_seeded;
 
@@ -95,7 +98,7 @@ static void count(struct profile *p, struct wait_memo *last, bool condition, uin
 /* A wait of ns >= 1: kept for certain from `rate` on, below it as often as it is long. */
 static void count_block(uint64_t ns, bool condition)
 {
-    uint64_t rate = (uint64_t)LOAD(&block.rate);
+    uint64_t rate = (uint64_t)LOAD(&block_rate_now);
     if (ns >= rate) {
         if (rate > 0) {
             count(&block, &self.last_block, condition, ONE, ns);
@@ -107,7 +110,7 @@ static void count_block(uint64_t ns, bool condition)
 
 static void count_mutex(uint64_t ns)
 {
-    uint64_t n = (uint64_t)LOAD(&mutex.rate);
+    uint64_t n = (uint64_t)LOAD(&mutex_rate_now);
     if (n == 1 || (n > 1 && draw() % n == 0)) {
         count(&mutex, &self.last_mutex, false, n * ONE, n * ns);
     }
@@ -117,8 +120,8 @@ static void count_mutex(uint64_t ns)
 
 void contention_in_allocator(uint64_t ns, double weight)
 {
-    uint64_t rate = (uint64_t)LOAD(&block.rate);
-    uint64_t n = (uint64_t)LOAD(&mutex.rate);
+    uint64_t rate = (uint64_t)LOAD(&block_rate_now);
+    uint64_t n = (uint64_t)LOAD(&mutex_rate_now);
     if (LOAD(&stopped)) {
         return;
     }
@@ -165,7 +168,7 @@ void contention_wait_begins(struct contention_wait *w, const void *lock)
     if (!contention_on || self.waits_busy) {
         return;
     }
-    w->unasked = LOAD(&block.rate) == 0; /* as in Go, turned on meanwhile is too late */
+    w->unasked = LOAD(&block_rate_now) == 0; /* as in Go, turned on meanwhile is too late */
     w->began = ticks_now();
     if (UNLIKELY(self.asleep_on)) {
         wake_if_left();
@@ -173,7 +176,7 @@ void contention_wait_begins(struct contention_wait *w, const void *lock)
     if (!lock) {
         return;
     }
-    if (LOAD(&mutex.rate) == 0) {
+    if (LOAD(&mutex_rate_now) == 0) {
         waiters_note(lock);
     } else {
         self.waits_busy = true;
@@ -191,7 +194,8 @@ void contention_wait_begins(struct contention_wait *w, const void *lock)
 }
 
 /* took: the lock that this thread has now, if waited; NULL = none. */
-static void wait_ends(struct contention_wait *w, bool waited, const void *took)
+static inline __attribute__((always_inline)) void wait_ends(struct contention_wait *w, bool waited,
+                                                            const void *took)
 {
     if (w->began == 0 || self.waits_busy || LOAD(&stopped)) {
         return;
@@ -257,7 +261,7 @@ void contention_condition_ends(struct contention_wait *w, bool waited, bool by_t
 
 void contention_wakes(const void *cond, const struct sleepers_asked *asked, uint32_t most)
 {
-    if (LOAD(&mutex.rate) > 0 && !self.waits_busy && !LOAD(&stopped)) {
+    if (LOAD(&mutex_rate_now) > 0 && !self.waits_busy && !LOAD(&stopped)) {
         self.waits_busy = true;
         sleepers_wake(cond, asked, most, ticks_now());
         self.waits_busy = false;
@@ -334,8 +338,8 @@ static size_t snapshot(struct profile *p, struct snapshot_sample **out, size_t *
 {
     struct bucket *const more[] = {&p->lost, &p->own, &p->allocator};
     struct lock_waits own = lock_waits();
-    p->own.value[COUNT] = p->rate > 0 ? own.count * ONE : p->own.value[BASE_COUNT];
-    p->own.value[DELAY] = p->rate > 0 ? own.ns : p->own.value[BASE_DELAY];
+    p->own.value[COUNT] = *p->rate > 0 ? own.count * ONE : p->own.value[BASE_COUNT];
+    p->own.value[DELAY] = *p->rate > 0 ? own.ns : p->own.value[BASE_DELAY];
     return table_snapshot(&p->table, more, ARRAY_LEN(more), bucket_sample, out, bytes);
 }
 
@@ -381,8 +385,8 @@ static int64_t set_rate(struct profile *p, int64_t rate)
         return LOAD(&p->rate_set);
     }
     int64_t before = __atomic_exchange_n(&p->rate_set, rate, __ATOMIC_RELAXED);
-    STORE(&p->rate, p->wanted ? rate : 0);
-    STORE(&contention_on, LOAD(&block.rate) > 0 || LOAD(&mutex.rate) > 0);
+    STORE(p->rate, p->wanted ? rate : 0);
+    STORE(&contention_on, LOAD(&block_rate_now) > 0 || LOAD(&mutex_rate_now) > 0);
     return before;
 }
 
@@ -419,8 +423,8 @@ void contention_stop(void)
 {
     STORE(&stopped, true);
     block.wanted = mutex.wanted = false;
-    STORE(&block.rate, 0);
-    STORE(&mutex.rate, 0);
+    STORE(&block_rate_now, 0);
+    STORE(&mutex_rate_now, 0);
     STORE(&contention_on, false);
 }
 

@@ -9,7 +9,7 @@
 
 enum { NOTHING = 0, RECORDING = 1, FORKED = 2, REBASING = 3 };
 
-uint32_t recorded_state;
+READ_OFTEN uint32_t recorded_state;
 
 static void (*rebases[8])(void);
 static size_t rebase_count;

@@ -29,7 +29,7 @@
 
 static struct lock rules_lock;
 static bool ready;
-static uint32_t generation = 1;
+READ_OFTEN uint32_t rules_generation_now = 1;
 
 /* A step holds the lock for 1 to 3 µs, but its holder may lose its processor for some time slices:
  * a stack given up for that would be missing from an exact profile. So many tries, most of them
@@ -398,12 +398,7 @@ void rules_fork_child(void)
     }
 }
 
-uint32_t rules_generation(void)
-{
-    return LOAD_ACQUIRE(&generation);
-}
-
 void rules_forget(void)
 {
-    __atomic_fetch_add(&generation, 1, __ATOMIC_RELEASE);
+    __atomic_fetch_add(&rules_generation_now, 1, __ATOMIC_RELEASE);
 }

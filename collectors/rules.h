@@ -65,7 +65,11 @@ void rules_fork_child(void);
 
 /* Changes whenever code may have left the address space; rules of an older generation are void. To
  * be called after a dlclose that has unloaded something. */
-SIGNAL_SAFE uint32_t rules_generation(void);
+extern HIDDEN uint32_t rules_generation_now; /* private to rules_generation() */
+SIGNAL_SAFE static inline uint32_t rules_generation(void)
+{
+    return LOAD_ACQUIRE(&rules_generation_now);
+}
 void rules_forget(void);
 
 #endif

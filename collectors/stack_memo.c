@@ -4,27 +4,10 @@
  */
 #include "collectors/stack_memo.h"
 
-#include "collectors/unwind_proof.h"
-
 enum { PROOFS = 256 };
 
 static struct proof proofs[PROOFS];
 static struct stack_memo *owners[PROOFS]; /* NULL = free */
-
-static const struct stack *walk(struct stack_memo *memo, const struct regs *regs,
-                                const struct stack_bounds *bounds);
-
-const struct stack *stack_of_caller_again(struct stack_memo *memo)
-{
-    struct regs regs;
-    regs_capture(&regs);
-    struct stack_bounds bounds = stack_own_bounds();
-    if (LIKELY(memo->proof && proof_holds(memo->proof, &regs, &bounds))) {
-        memo->seen = memo->proven;
-        return memo->seen;
-    }
-    return walk(memo, &regs, &bounds);
-}
 
 /* A thread that ended without a word leaves its proof to the next that lives in its place. */
 static struct proof *proof_take(struct stack_memo *memo)
@@ -40,10 +23,10 @@ static struct proof *proof_take(struct stack_memo *memo)
 
 /* A proof costs as much as a walk: it is made for a stack that has come twice running, and stays
  * when others come between. */
-static COLD const struct stack *walk(struct stack_memo *memo, const struct regs *regs,
-                                     const struct stack_bounds *bounds)
+const struct stack *stack_memo_walk(struct stack_memo *memo, const struct regs *from)
 {
-    const struct stack *s = stack_of_caller_at(regs, bounds);
+    struct stack_bounds bounds = stack_own_bounds();
+    const struct stack *s = stack_of_caller_at(from, &bounds);
     bool again = s && s == memo->seen;
     memo->seen = s;
     if (again && !memo->proof) {
@@ -52,7 +35,7 @@ static COLD const struct stack *walk(struct stack_memo *memo, const struct regs 
     if (again && memo->proof) {
         memo->proof->n = 0;
         memo->proven = s;
-        proof_make(memo->proof, regs, bounds);
+        proof_make(memo->proof, from, &bounds);
     }
     return s;
 }

@@ -13,9 +13,23 @@
 
 #include "collectors/base/self.h"
 #include "collectors/stack.h"
+#include "collectors/unwind_proof.h"
 
-/* As stack_of_caller(). */
-SIGNAL_SAFE const struct stack *stack_of_caller_again(struct stack_memo *memo);
+SIGNAL_SAFE COLD const struct stack *stack_memo_walk(struct stack_memo *memo,
+                                                     const struct regs *from);
+
+/* As stack_of_caller(). Inlined, for a frame of ours less to be compared. */
+SIGNAL_SAFE static inline __attribute__((always_inline)) const struct stack *
+stack_of_caller_again(struct stack_memo *memo)
+{
+    struct regs regs;
+    regs_capture(&regs);
+    if (LIKELY(memo->proof && proof_holds(memo->proof, &regs, self.stack_hi))) {
+        memo->seen = memo->proven;
+        return memo->seen;
+    }
+    return stack_memo_walk(memo, &regs);
+}
 
 /* The memo's thread ends: its proof is free for another. */
 SIGNAL_SAFE void stack_memo_drop(struct stack_memo *memo);

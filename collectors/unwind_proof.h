@@ -26,11 +26,11 @@ struct proof {
     } word[PROOF_WORDS];
 } __attribute__((aligned(CACHE_LINE)));
 
-/* Would a walk from there, on that thread's stack, find the proven stack once more? */
-static inline __attribute__((no_sanitize_thread)) bool
-proof_holds(const struct proof *p, const struct regs *from, const struct stack_bounds *stack)
+/* Would a walk from there, on that thread's stack up to top, find the proven stack once more? */
+static inline __attribute__((always_inline, no_sanitize_thread)) bool
+proof_holds(const struct proof *p, const struct regs *from, uintptr_t top)
 {
-    if (((p->pc ^ from->pc) | (p->sp ^ from->sp) | (p->top ^ stack->hi)) != 0 ||
+    if (((p->pc ^ from->pc) | (p->sp ^ from->sp) | (p->top ^ top)) != 0 ||
         ((p->bp ^ from->bp) & p->bp_mask) != 0 || p->generation != rules_generation()) {
         return false;
     }

@@ -34,20 +34,24 @@ static struct wait_bucket {
 _Static_assert(sizeof(struct wait_bucket) == CACHE_LINE, "who waits for one lock is on one line");
 
 struct waiters_known waiters_known[1 << WAITERS_BITS] __attribute__((aligned(CACHE_LINE)));
-static bool used; /* there has been a waiter */
+static READ_OFTEN bool used; /* there has been a waiter */
 
 static inline struct waiters_known *known_of(const struct wait_bucket *b)
 {
     return &waiters_known[b - buckets];
 }
 
-static struct wait_bucket *bucket_lock(const void *lock)
+static COLD void bucket_lost(const struct wait_bucket *b)
+{
+    STORE(&known_of(b)->count, 1);
+    STORE(&known_of(b)->woken, 0);
+}
+
+static inline struct wait_bucket *bucket_lock(const void *lock)
 {
     struct wait_bucket *b = &buckets[waiters_bucket(lock)];
     if (UNLIKELY(!lock_take_or_give_up(&b->lock, &b->lost))) {
-        struct waiters_known *known = known_of(b);
-        STORE(&known->count, 1);
-        STORE(&known->woken, 0);
+        bucket_lost(b);
         return NULL;
     }
     return b;
@@ -97,7 +101,8 @@ static void entry_drop(struct entry *e)
     }
 }
 
-static bool enter(const void *lock, uint32_t n, bool woken, uint64_t now)
+static inline __attribute__((always_inline)) bool enter(const void *lock, uint32_t n, bool woken,
+                                                        uint64_t now)
 {
     if (UNLIKELY(!LOAD(&used))) {
         STORE(&used, true); /* before the lock: a fork may meet it held */

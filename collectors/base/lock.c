@@ -50,3 +50,14 @@ bool lock_try_for(struct lock *l, int spins)
     ADD(&waits.ns, ticks_to_ns(now - began, now));
     return taken;
 }
+
+bool lock_wait_or_give_up(struct lock *l, uint32_t *lost)
+{
+    enum { PATIENCE = 4096 + 64 * 5000 };
+    /* Its holder may come back after all, but what happened meanwhile is not in there. */
+    if (!LOAD(lost) && lock_try_for(l, PATIENCE)) {
+        return true;
+    }
+    STORE(lost, 1);
+    return false;
+}

@@ -48,18 +48,10 @@ static inline void lock_take(struct lock *l)
  * has waited in vain gives up for good what it guards, and says so in *lost: 4,096 yielding spins
  * and some half a second of naps, for a holder whose container has used up its share of the
  * processors is away for a tenth of a second. */
-enum { LOCK_PATIENCE = 4096 + 64 * 5000 };
+SIGNAL_SAFE COLD bool lock_wait_or_give_up(struct lock *l, uint32_t *lost);
 static inline bool lock_take_or_give_up(struct lock *l, uint32_t *lost)
 {
-    if (LIKELY(!LOAD(lost) && lock_try(l))) {
-        return true;
-    }
-    /* Its holder may come back after all, but what happened meanwhile is not in there. */
-    if (!LOAD(lost) && lock_try_for(l, LOCK_PATIENCE)) {
-        return true;
-    }
-    STORE(lost, 1);
-    return false;
+    return LIKELY(!LOAD(lost) && lock_try(l)) || lock_wait_or_give_up(l, lost);
 }
 
 static inline void lock_drop(struct lock *l)

@@ -37,39 +37,44 @@ struct self {
      * thread: its first allocation goes the slow way, which draws the first gap and asks again. 0
      * for good where every allocation is sampled. */
     uint64_t heap_left;
-    uint64_t heap_rate;         /* by which heap_left was drawn; sampled objects count by it */
-    uint64_t heap_rate_sampled; /* by which the object at hand was sampled */
-    uint64_t random;            /* state of the thread's generator; 0 = not yet seeded */
-    uintptr_t stack_lo;         /* the thread's own stack; 0 = unknown */
-    uintptr_t stack_hi;
-    struct thread *thread;       /* its row in the registry; NULL = not registered */
+    uint64_t heap_rate;          /* by which heap_left was drawn; sampled objects count by it */
+    uint64_t heap_rate_sampled;  /* by which the object at hand was sampled */
+    uint64_t random;             /* state of the thread's generator; 0 = not yet seeded */
     uint64_t probe_left;         /* heap_left as it was when probe_armed was set */
-    uint32_t trail;              /* the number of its last walk's trail; 0 = none yet */
-    uint32_t depth;              /* > 0 while inside the profiler: nested events are not sampled */
     const struct labels *labels; /* that its samples carry; NULL = none */
     const struct labels *spare;  /* that it carried before, with the reference: labels.c */
-    struct api_call *calls;      /* of pprof_do() that are under way: preload/api_do.c */
-    uint64_t fork_mask;          /* the signal mask before the fork handlers that are running */
-    uint64_t wait_random;        /* state of the generator for waits; 0 = not yet seeded */
-    const void *waiting;         /* the lock that it is registered as waiting for, or NULL */
-    uint64_t waiting_since;      /* ticks */
-    const void *took;            /* the lock that it took last after a wait, held still or not */
-    uint64_t took_at;            /* ticks */
-    const void *asleep_on;       /* the condition that it is registered as asleep on, or NULL */
-    const void *asleep_for;      /* the mutex that it wants again then */
-    const void *asleep_in;       /* the call: only to be compared */
-    uint64_t alloc_began;        /* ticks, of the sampled call that it is in; 0 = not timed */
-    uint64_t alloc_waited;       /* ns, in the one that it was in; 0 = it did not wait */
-    long alloc_sleeps;           /* of this thread, when it began */
-    int *errno_at;               /* &errno; NULL = not yet asked for */
-    struct hook_once *once;      /* the innermost pthread_once that it is in, or NULL */
-    struct wait_memo last_block, last_mutex;
+    uintptr_t stack_lo;          /* the thread's own stack; 0 = unknown */
+
+    uintptr_t stack_hi; /* a line on which a contended lock finds most of what it wants */
+    uint32_t depth;     /* > 0 while inside the profiler: nested events are not sampled */
+    uint32_t trail;     /* the number of its last walk's trail; 0 = none yet */
     bool waits_busy;   /* inside collectors/contention.c: what it does there is not counted again */
     bool probe_armed;  /* "does this operator new come back through malloc?" is being asked */
     bool probe_hit;    /* it does */
     bool prof_blocked; /* the program believes that it blocks SIGPROF in this thread */
     bool prof_real;    /* the kernel does too: see preload/hook_sigmask.c */
-};
+    const void *waiting;    /* the lock that it is registered as waiting for, or NULL */
+    uint64_t waiting_since; /* ticks */
+    const void *took;       /* the lock that it took last after a wait, held still or not */
+    uint64_t took_at;       /* ticks */
+    const void *asleep_on;  /* the condition that it is registered as asleep on, or NULL */
+
+    struct wait_memo last_block;
+    uint64_t wait_random; /* state of the generator for waits; 0 = not yet seeded */
+    uint64_t alloc_began; /* ticks, of the sampled call that it is in; 0 = not timed */
+    int *errno_at;        /* &errno; NULL = not yet asked for */
+
+    struct wait_memo last_mutex;
+    struct thread *thread;  /* its row in the registry; NULL = not registered */
+    struct api_call *calls; /* of pprof_do() that are under way: preload/api_do.c */
+    uint64_t fork_mask;     /* the signal mask before the fork handlers that are running */
+
+    const void *asleep_for; /* the mutex that it wants again when it wakes */
+    const void *asleep_in;  /* the call that it sleeps in: only to be compared */
+    uint64_t alloc_waited;  /* ns, in the one that it was in; 0 = it did not wait */
+    long alloc_sleeps;      /* of this thread, when it began */
+    struct hook_once *once; /* the innermost pthread_once that it is in, or NULL */
+} __attribute__((aligned(CACHE_LINE)));
 
 extern HIDDEN THREAD_LOCAL struct self self;
 

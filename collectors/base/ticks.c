@@ -21,10 +21,8 @@ struct moment {
     uint64_t ticks, ns;
 };
 
-uint32_t ticks_source;
-static uint64_t ns_per_tick; /* 32.32 fixed point; 0 = not yet known */
-static uint64_t measured_at; /* ticks */
-static uint64_t measure_next;
+READ_OFTEN struct ticks_state ticks_state
+    __attribute__((aligned(CACHE_LINE))) = {.source = TICKS_UNKNOWN};
 static uint64_t stand_in_offset, stand_in_rate; /* of TICKS_STAND_IN */
 static struct lock measuring;                   /* what follows */
 static struct moment base, last;
@@ -56,7 +54,7 @@ static uint64_t clock_ticks(uint64_t ns, uint64_t rate)
 
 void ticks_start(void)
 {
-    if (LOAD(&ticks_source) ==
+    if (LOAD(&ticks_state.source) ==
         TICKS_UNKNOWN) { /* else a constructor before ours has forbidden it */
         base = last = moment_now();
     }
@@ -82,10 +80,10 @@ static void note_rate(struct moment now)
     uint64_t ticks = now.ticks - base.ticks;
     uint64_t ns = now.ns - base.ns;
     if (now.ticks > base.ticks && ns > 0) {
-        STORE(&ns_per_tick, (uint64_t)(((unsigned __int128)ns << 32) / ticks));
+        STORE(&ticks_state.ns_per_tick, (uint64_t)(((unsigned __int128)ns << 32) / ticks));
     }
-    STORE(&measured_at, now.ticks);
-    STORE(&measure_next, ns < SECOND_NS ? ticks : ticks / (ns / SECOND_NS));
+    STORE(&ticks_state.measured_at, now.ticks);
+    STORE(&ticks_state.measure_next, ns < SECOND_NS ? ticks : ticks / (ns / SECOND_NS));
 }
 
 /* Since the last moment, did one of the two stand while the other went on, as it does where a
@@ -102,25 +100,25 @@ static bool has_jumped(struct moment now)
 static void begin_anew(struct moment now)
 {
     base = now;
-    STORE(&measured_at, now.ticks);
-    STORE(&measure_next, ((uint64_t)RESTART_NS << 32) / LOAD(&ns_per_tick));
+    STORE(&ticks_state.measured_at, now.ticks);
+    STORE(&ticks_state.measure_next, ((uint64_t)RESTART_NS << 32) / LOAD(&ticks_state.ns_per_tick));
 }
 
 void ticks_forbid_counter(void)
 {
     uint32_t seen = TICKS_UNKNOWN;
-    if (!CAS(&ticks_source, &seen, TICKS_CLOCK) && seen == TICKS_COUNTER) {
+    if (!CAS(&ticks_state.source, &seen, TICKS_CLOCK) && seen == TICKS_COUNTER) {
         struct moment now = moment_now();
-        uint64_t rate = LOAD(&ns_per_tick);
+        uint64_t rate = LOAD(&ticks_state.ns_per_tick);
         STORE(&stand_in_offset, now.ticks - clock_ticks(now.ns, rate));
         STORE(&stand_in_rate, rate);
-        CAS(&ticks_source, &seen, TICKS_STAND_IN);
+        CAS(&ticks_state.source, &seen, TICKS_STAND_IN);
     }
 }
 
 uint64_t ticks_first(void)
 {
-    uint32_t seen = LOAD_ACQUIRE(&ticks_source);
+    uint32_t seen = LOAD_ACQUIRE(&ticks_state.source);
     if (seen == TICKS_STAND_IN) {
         uint64_t ns = (uint64_t)sys_clock_ns(CLOCK_MONOTONIC);
         return clock_ticks(ns, LOAD(&stand_in_rate)) + LOAD(&stand_in_offset);
@@ -130,13 +128,13 @@ uint64_t ticks_first(void)
         if (trusted) {
             note_rate(moment_now());
         }
-        uint32_t found = trusted && LOAD(&ns_per_tick) ? TICKS_COUNTER : TICKS_CLOCK;
-        seen = CAS(&ticks_source, &seen, found) ? found : seen;
+        uint32_t found = trusted && LOAD(&ticks_state.ns_per_tick) ? TICKS_COUNTER : TICKS_CLOCK;
+        seen = CAS(&ticks_state.source, &seen, found) ? found : seen;
     }
     return seen == TICKS_COUNTER ? sys_counter() : (uint64_t)sys_clock_ns(CLOCK_MONOTONIC);
 }
 
-static COLD void measure(void)
+void ticks_measure(void)
 {
     if (!lock_try(&measuring)) {
         return; /* somebody is at it; the rate known so far does */
@@ -161,21 +159,10 @@ void ticks_fork_child(void)
     lock_drop(&measuring); /* its holder is not here */
 }
 
-uint64_t ticks_known_ns(uint64_t span)
+uint64_t ticks_other_ns(uint64_t span)
 {
-    uint32_t source = LOAD_ACQUIRE(&ticks_source);
-    if (source == TICKS_CLOCK) {
+    if (LOAD(&ticks_state.source) == TICKS_CLOCK) {
         return span;
     }
-    uint64_t rate = source == TICKS_STAND_IN ? LOAD(&stand_in_rate) : LOAD(&ns_per_tick);
-    return (uint64_t)((unsigned __int128)span * rate >> 32);
-}
-
-uint64_t ticks_to_ns(uint64_t span, uint64_t now)
-{
-    if (LOAD(&ticks_source) == TICKS_COUNTER &&
-        UNLIKELY(now - LOAD(&measured_at) > LOAD(&measure_next))) {
-        measure();
-    }
-    return ticks_known_ns(span);
+    return (uint64_t)((unsigned __int128)span * LOAD(&stand_in_rate) >> 32);
 }

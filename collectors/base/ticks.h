@@ -14,7 +14,13 @@
 #include "collectors/base/sys.h"
 
 enum ticks_source { TICKS_UNKNOWN, TICKS_COUNTER, TICKS_CLOCK, TICKS_STAND_IN };
-extern HIDDEN uint32_t ticks_source; /* private to ticks_now(): enum ticks_source */
+/* Private to the functions here. */
+extern HIDDEN struct ticks_state {
+    uint32_t source;       /* enum ticks_source */
+    uint64_t ns_per_tick;  /* 32.32 fixed point; 0 = not yet known */
+    uint64_t measured_at;  /* ticks */
+    uint64_t measure_next; /* so many ticks later */
+} ticks_state;
 
 /* Notes what time it is, so that the first wait can be converted. Constructor only. */
 void ticks_start(void);
@@ -23,14 +29,32 @@ SIGNAL_SAFE COLD uint64_t ticks_first(void);
 
 static inline uint64_t ticks_now(void)
 {
-    return LIKELY(LOAD(&ticks_source) == TICKS_COUNTER) ? sys_counter() : ticks_first();
+    return LIKELY(LOAD(&ticks_state.source) == TICKS_COUNTER) ? sys_counter() : ticks_first();
 }
 
-/* Nanoseconds of a span of ticks that ended at `now`, a value of ticks_now() just taken. */
-SIGNAL_SAFE uint64_t ticks_to_ns(uint64_t span, uint64_t now);
+SIGNAL_SAFE COLD uint64_t ticks_other_ns(uint64_t span);
+SIGNAL_SAFE COLD void ticks_measure(void);
 
-/* The same by the rate known so far: for who knows that somebody calls the other now and then. */
-SIGNAL_SAFE uint64_t ticks_known_ns(uint64_t span);
+/* Nanoseconds of a span of ticks by the rate known so far: for who knows that somebody calls
+ * ticks_to_ns() now and then. */
+SIGNAL_SAFE static inline uint64_t ticks_known_ns(uint64_t span)
+{
+    if (UNLIKELY(LOAD_ACQUIRE(&ticks_state.source) != TICKS_COUNTER)) {
+        return ticks_other_ns(span);
+    }
+    return (uint64_t)((unsigned __int128)span * LOAD(&ticks_state.ns_per_tick) >> 32);
+}
+
+/* The same of a span that ended at `now`, a value of ticks_now() just taken. */
+SIGNAL_SAFE static inline uint64_t ticks_to_ns(uint64_t span, uint64_t now)
+{
+    if (UNLIKELY(now - LOAD(&ticks_state.measured_at) > LOAD(&ticks_state.measure_next)) &&
+        LOAD(&ticks_state.source) == TICKS_COUNTER) {
+        ticks_measure();
+    }
+    return ticks_known_ns(span);
+}
+
 /* The counter must not be read any more, for good: the clock stands in for it, in the same ticks.
  */
 SIGNAL_SAFE void ticks_forbid_counter(void);

@@ -31,10 +31,18 @@ static void learn_own_stack(void)
 
 static int captures, again;
 
+/* A frame of its own, as stack_of_caller() has one. */
+static NOINLINE const struct stack *captured_again(struct stack_memo *memo)
+{
+    const struct stack *s = stack_of_caller_again(memo);
+    AFTER_CALL();
+    return s;
+}
+
 static NOINLINE void capture(struct stack_memo *memo)
 {
     const struct stack *walked = stack_of_caller();
-    const struct stack *found = stack_of_caller_again(memo);
+    const struct stack *found = captured_again(memo);
     assert_ptr_equal(found, walked);
     captures++;
     again += found == memo->proven;

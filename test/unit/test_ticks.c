@@ -39,7 +39,7 @@ static void test_suspended(void **state)
     ticks_start();
     pass(1000000, PER_NS);
     uint64_t first = ticks_first();
-    ticks_source = TICKS_COUNTER; /* whatever this machine's kernel trusts */
+    ticks_state.source = TICKS_COUNTER; /* whatever this machine's kernel trusts */
     note_rate(moment_now());
     assert_true(first > 0);
     for (int i = 0; i < 5000; i++) {
