@@ -95,6 +95,12 @@ static void count(struct profile *p, struct wait_memo *last, bool condition, uin
     self.depth--;
 }
 
+/* True in `part` of `whole` cases, whole > 0: the draw as a fraction of one, times whole. */
+static inline bool drawn(uint64_t part, uint64_t whole)
+{
+    return (uint64_t)((unsigned __int128)draw() * whole >> 64) < part;
+}
+
 /* A wait of ns >= 1: kept for certain from `rate` on, below it as often as it is long. */
 static void count_block(uint64_t ns, bool condition)
 {
@@ -103,7 +109,7 @@ static void count_block(uint64_t ns, bool condition)
         if (rate > 0) {
             count(&block, &self.last_block, condition, ONE, ns);
         }
-    } else if (draw() % rate < ns) {
+    } else if (drawn(ns, rate)) {
         count(&block, &self.last_block, condition, rate * ONE / ns, rate);
     }
 }
@@ -111,7 +117,7 @@ static void count_block(uint64_t ns, bool condition)
 static void count_mutex(uint64_t ns)
 {
     uint64_t n = (uint64_t)LOAD(&mutex_rate_now);
-    if (n == 1 || (n > 1 && draw() % n == 0)) {
+    if (n == 1 || (n > 1 && drawn(1, n))) {
         count(&mutex, &self.last_mutex, false, n * ONE, n * ns);
     }
 }
@@ -125,12 +131,12 @@ void contention_in_allocator(uint64_t ns, double weight)
     if (LOAD(&stopped)) {
         return;
     }
-    if (rate > 0 && (ns >= rate || draw() % rate < ns)) {
+    if (rate > 0 && (ns >= rate || drawn(ns, rate))) {
         double longer = ns >= rate ? 1 : (double)rate / (double)ns; /* as in count_block() */
         ADD(&block.allocator.value[COUNT], (uint64_t)(weight * longer * (double)ONE + 0.5));
         ADD(&block.allocator.value[DELAY], (uint64_t)(weight * longer * (double)ns + 0.5));
     }
-    if (n > 0 && draw() % n == 0) {
+    if (n > 0 && drawn(1, n)) {
         ADD(&mutex.allocator.value[COUNT], (uint64_t)(weight * (double)(n * ONE) + 0.5));
         ADD(&mutex.allocator.value[DELAY], (uint64_t)(weight * (double)(n * ns) + 0.5));
     }
@@ -160,37 +166,45 @@ static void unregister(const void *lock, uint64_t began)
     self.waiting = NULL;
 }
 
-void contention_wait_begins(struct contention_wait *w, const void *lock)
+/* False: this one is not to be seen. */
+static inline __attribute__((always_inline)) bool wait_begins(struct contention_wait *w,
+                                                              bool condition)
 {
     w->lock = w->cond = NULL;
     w->began = 0;
-    w->unheld = w->condition = false;
+    w->unheld = false;
+    w->condition = condition;
     if (!contention_on || self.waits_busy) {
-        return;
+        return false;
     }
     w->unasked = LOAD(&block_rate_now) == 0; /* as in Go, turned on meanwhile is too late */
     w->began = ticks_now();
     if (UNLIKELY(self.asleep_on)) {
         wake_if_left();
     }
-    if (!lock) {
+    return true;
+}
+
+void contention_wait_begins(struct contention_wait *w, const void *lock)
+{
+    if (!wait_begins(w, false) || !lock) {
         return;
     }
     if (LOAD(&mutex_rate_now) == 0) {
         waiters_note(lock);
-    } else {
-        self.waits_busy = true;
-        if (self.waiting) { /* it was jumped out of */
-            unregister(self.waiting, self.waiting_since);
-        }
-        if (waiters_enter(lock, w->began)) {
-            w->lock = self.waiting = lock;
-            self.waiting_since = w->began;
-        } else {
-            w->unheld = true;
-        }
-        self.waits_busy = false;
+        return;
     }
+    self.waits_busy = true;
+    if (UNLIKELY(self.waiting)) { /* it was jumped out of */
+        unregister(self.waiting, self.waiting_since);
+    }
+    if (waiters_enter(lock, w->began)) {
+        w->lock = self.waiting = lock;
+        self.waiting_since = w->began;
+    } else {
+        w->unheld = true;
+    }
+    self.waits_busy = false;
 }
 
 /* took: the lock that this thread has now, if waited; NULL = none. */
@@ -231,9 +245,8 @@ void contention_wait_ends(struct contention_wait *w, bool waited)
 void contention_condition_begins(struct contention_wait *w, const void *cond, const void *lock,
                                  uint64_t begun)
 {
-    contention_wait_begins(w, NULL);
-    w->condition = true;
-    if (w->began == 0 || !mutex.wanted) { /* at a rate of 0, too: it may be another when it wakes */
+    /* At a rate of 0, too: it may be another when it wakes. */
+    if (!wait_begins(w, true) || (LOAD(&mutex_rate_now) == 0 && !mutex.wanted)) {
         return;
     }
     self.waits_busy = true;

@@ -5,7 +5,7 @@
  * is seen, and from then on the sleeper waits for the mutex like any other thread (waiters.h).
  *
  * Which of several sleepers a signal wakes is not known and need not be: per condition and mutex
- * there are so many asleep and so many woken that have not come back yet.
+ * there are so many asleep here, and so many that have been woken and are not back yet there.
  *
  * Called by collectors/contention.c. Not for signal handlers: the caller sees to it that its own
  * thread is not in here already.
@@ -13,21 +13,35 @@
 #ifndef COLLECTORS_SLEEPERS_H
 #define COLLECTORS_SLEEPERS_H
 
-#include "collectors/base/abi.h"
+#include "collectors/base/lock.h"
 
 enum { SLEEPERS_BITS = 8 };
-/* Threads asleep on the conditions of each bucket. */
-extern HIDDEN uint32_t sleepers_count[1 << SLEEPERS_BITS];
 
-static inline uint32_t sleepers_bucket(const void *cond)
+/* Private to sleepers.c but for the count. Of most buckets the first entry is all there is. */
+struct sleepers_entry {
+    const void *cond; /* NULL = free: nobody is asleep */
+    const void *mutex;
+    uint64_t last; /* to enter: how many waits had begun before its own */
+    struct sleepers_entry *next;
+    uint32_t asleep;
+};
+extern HIDDEN struct sleepers_bucket {
+    struct lock lock;
+    uint32_t lost;  /* given up */
+    uint32_t count; /* threads asleep on the bucket's conditions */
+    struct sleepers_entry first;
+} __attribute__((aligned(CACHE_LINE))) sleepers_buckets[1 << SLEEPERS_BITS];
+
+static inline struct sleepers_bucket *sleepers_bucket(const void *cond)
 {
-    return (uint32_t)((uintptr_t)cond >> 3) * 0x9e3779b1U >> (32 - SLEEPERS_BITS);
+    uint32_t hash = (uint32_t)((uintptr_t)cond >> 3) * 0x9e3779b1U;
+    return &sleepers_buckets[hash >> (32 - SLEEPERS_BITS)];
 }
 
 /* False: a signal to this condition wakes nobody that is known. */
 static inline bool sleepers_maybe(const void *cond)
 {
-    return LOAD(&sleepers_count[sleepers_bucket(cond)]) != 0;
+    return LOAD(&sleepers_bucket(cond)->count) != 0;
 }
 
 /* The calling thread, which holds mutex, is about to sleep on cond; so many waits for cond have

@@ -16,14 +16,16 @@
 
 enum { PROOF_WORDS = 192 };
 
+/* A word of the stack and its place: so many words above the first frame's sp, in the upper bits.
+ */
+#define PROOF_PLACE_SHIFT 48
+
 struct proof {
     uint32_t n;                    /* words; 0 = it proves nothing */
     uint32_t generation;           /* of the rules */
     uintptr_t pc, sp, bp, bp_mask; /* the first frame's; rbp counts as far as the mask says */
     uintptr_t top;                 /* of the thread's stack */
-    struct proof_word {
-        uintptr_t at, holds;
-    } word[PROOF_WORDS];
+    uint64_t word[PROOF_WORDS];
 } __attribute__((aligned(CACHE_LINE)));
 
 /* Would a walk from there, on that thread's stack up to top, find the proven stack once more? */
@@ -34,9 +36,11 @@ proof_holds(const struct proof *p, const struct regs *from, uintptr_t top)
         ((p->bp ^ from->bp) & p->bp_mask) != 0 || p->generation != rules_generation()) {
         return false;
     }
-    const struct proof_word *const end = p->word + p->n;
-    for (const struct proof_word *w = p->word; w != end; w++) {
-        if (*(const volatile uintptr_t *)w->at != w->holds) { /* NOLINT: a stack is of integers */
+    const uint64_t lower = (1UL << PROOF_PLACE_SHIFT) - 1;
+    const volatile uintptr_t *stack = (const uintptr_t *)from->sp; /* NOLINT: made of integers */
+    const uint64_t *const end = p->word + p->n;
+    for (const uint64_t *w = p->word; w != end; w++) {
+        if (stack[*w >> PROOF_PLACE_SHIFT] != (*w & lower)) {
             return false;
         }
     }
@@ -44,8 +48,8 @@ proof_holds(const struct proof *p, const struct regs *from, uintptr_t top)
 }
 
 /* Proves what unwind(from, stack) has just found. Proves nothing, n = 0, where the stack is not
- * the thread's own, its outermost frame was not reached by rules alone, or the words are too
- * many. */
+ * the thread's own, its outermost frame was not reached by rules alone, or the words are too many
+ * or too far up. */
 SIGNAL_SAFE COLD void proof_make(struct proof *p, const struct regs *from,
                                  const struct stack_bounds *stack);
 

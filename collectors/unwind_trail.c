@@ -155,7 +155,15 @@ void trail_begin(struct trail_walk *tw, uint32_t *number, uint32_t generation, u
     tw->broken = 0;
 }
 
-static uint32_t words_of(const struct trail *t, struct proof_word *words, uint32_t max)
+/* False: it cannot be told in so few bits. */
+static bool word_put(uint64_t *word, uintptr_t sp, uintptr_t place, uintptr_t holds)
+{
+    uint64_t above = (place - sp) / TRAIL_WORD; /* huge where it lies below */
+    *word = above << PROOF_PLACE_SHIFT | holds;
+    return above >> (64 - PROOF_PLACE_SHIFT) == 0 && holds >> PROOF_PLACE_SHIFT == 0;
+}
+
+static uint32_t words_of(const struct trail *t, uintptr_t from, uint64_t *words, uint32_t max)
 {
     uint32_t n = 0;
     for (uint32_t i = t->first; i < TRAIL_FRAMES - 1; i++) {
@@ -164,18 +172,21 @@ static uint32_t words_of(const struct trail *t, struct proof_word *words, uint32
             return 0;
         }
         if (sp & 1) {
-            words[n++] = (struct proof_word){t->top - t->save[i] * TRAIL_WORD,
-                                             t->top - t->bp[i + 1] * TRAIL_WORD};
             sp--;
+            if (!word_put(&words[n++], from, t->top - t->save[i] * TRAIL_WORD,
+                          t->top - t->bp[i + 1] * TRAIL_WORD)) {
+                return 0;
+            }
         }
-        words[n++] = (struct proof_word){sp - TRAIL_WORD, t->pc[i + 1]};
+        if (!word_put(&words[n++], from, sp - TRAIL_WORD, t->pc[i + 1])) {
+            return 0;
+        }
     }
     return n;
 }
 
 uint32_t trail_words(uint32_t number, uint32_t generation, uintptr_t top,
-                     const struct trail_frame *f, struct proof_word *words, uint32_t max,
-                     bool *bp_counts)
+                     const struct trail_frame *f, uint64_t *words, uint32_t max, bool *bp_counts)
 {
     struct trail *t = &trails[number - 1];
     uint32_t n = 0;
@@ -188,7 +199,7 @@ uint32_t trail_words(uint32_t number, uint32_t generation, uintptr_t top,
         t->pc[at] == f->pc && (t->sp[at] ^ f->sp) <= 1) {
         *bp_counts = t->bp[at] != 0;
         if (!*bp_counts || t->top - t->bp[at] * TRAIL_WORD == f->bp) {
-            n = words_of(t, words, max);
+            n = words_of(t, f->sp, words, max);
         }
     }
     STORE_RELEASE(&t->taken, 0);

@@ -145,12 +145,11 @@ static inline void trail_bp_restored(struct trail_walk *tw, uintptr_t slot)
 }
 
 /* The words that have led a walk of this trail from the frame f, so many, to be found at their
- * places again if a walk is to be led the same way; *bp_counts: rbp in f is among them. 0 where the
- * last walk was none from there to the outermost frame, or they are more than max. */
-struct proof_word;
+ * places again if a walk is to be led the same way; as in a proof (unwind_proof.h). *bp_counts: rbp
+ * in f is among them. 0 where the last walk was none from there to the outermost frame, or they are
+ * more than max. */
 uint32_t trail_words(uint32_t number, uint32_t generation, uintptr_t top,
-                     const struct trail_frame *f, struct proof_word *words, uint32_t max,
-                     bool *bp_counts);
+                     const struct trail_frame *f, uint64_t *words, uint32_t max, bool *bp_counts);
 
 /* The walk is over, or leaves what a trail can describe: keeps the frames recorded, and releases
  * the trail. whole: the last one is the outermost, by its rule. */

@@ -57,11 +57,13 @@ static inline struct wait_bucket *bucket_lock(const void *lock)
     return b;
 }
 
-/* Under the lock. A waiters_note() at the same instant may go under, and is made up for here. */
-static void count_add(const struct wait_bucket *b, int waiters)
+/* Under the lock. ever: 1 = such waits go before a lock, 0 = they come out of a condition, and a
+ * lock that only these have waited for is still taken as one that nobody waits for. A
+ * waiters_note() at the same instant may go under, and is made up for by the next wait. */
+static inline void count_add(const struct wait_bucket *b, int waiters, uint32_t ever)
 {
     uint32_t *count = &known_of(b)->count;
-    STORE(count, (LOAD(count) + (uint32_t)waiters) | 1);
+    STORE(count, (LOAD(count) + (uint32_t)waiters) | ever);
 }
 
 static struct entry *entry_of(struct wait_bucket *b, const void *lock)
@@ -121,7 +123,7 @@ static inline __attribute__((always_inline)) bool enter(const void *lock, uint32
             e->woken_since += n * now;
             STORE(&known_of(b)->woken, LOAD(&known_of(b)->woken) + n);
         }
-        count_add(b, (int)n * WAITER);
+        count_add(b, (int)n * WAITER, !woken);
     }
     lock_drop(&b->lock);
     return e != NULL;
@@ -147,31 +149,33 @@ void waiters_leave(const void *lock, uint64_t began)
     if (e && e->n > 0) { /* else: it began before a fork, in the parent */
         e->n--;
         e->since -= began > e->last ? began : e->last;
-        count_add(b, -WAITER);
+        count_add(b, -WAITER, 1);
         entry_drop(e);
     }
     lock_drop(&b->lock);
 }
 
 /* Any of them: what all of them together have waited comes out the same. */
-void waiters_leave_woken(const void *lock)
+bool waiters_leave_woken(const void *lock)
 {
     struct wait_bucket *b = bucket_lock(lock);
     if (!b) {
-        return;
+        return false;
     }
     struct entry *e = entry_of(b, lock);
-    if (e && e->woken > 0) {
+    bool found = e && e->woken > 0;
+    if (found) {
         uint64_t since = e->woken == 1 ? e->woken_since : e->woken_since / e->woken;
         STORE(&known_of(b)->woken, LOAD(&known_of(b)->woken) - 1);
         e->woken--;
         e->woken_since -= since;
         e->n--;
         e->since -= since;
-        count_add(b, -WAITER);
+        count_add(b, -WAITER, 0);
         entry_drop(e);
     }
     lock_drop(&b->lock);
+    return found;
 }
 
 /* What those that came out of a condition have waited for a holder since `took`. */

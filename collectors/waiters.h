@@ -20,7 +20,8 @@
 
 enum { WAITERS_BITS = 10, WAITER = 2 };
 struct waiters_known {
-    uint32_t count; /* waiters × WAITER, plus 1 if there has ever been one */
+    uint32_t count; /* waiters × WAITER, plus 1 if one has ever waited who did not come out of a
+                       condition */
     uint32_t woken; /* and those of them that came out of a condition */
 };
 extern HIDDEN struct waiters_known waiters_known[1 << WAITERS_BITS]; /* of each bucket */
@@ -45,7 +46,13 @@ static inline bool waiters_woken_only(const void *lock)
     return LOAD(&known->count) / WAITER == LOAD(&known->woken);
 }
 
-/* True: nobody is known ever to have waited for this lock. */
+/* At most so many of this lock's waiters came out of a condition. */
+static inline uint32_t waiters_woken(const void *lock)
+{
+    return LOAD(&waiters_known[waiters_bucket(lock)].woken);
+}
+
+/* True: nobody is known ever to have waited for this lock, but who came out of a condition. */
 static inline bool waiters_never(const void *lock)
 {
     return LOAD(&waiters_known[waiters_bucket(lock)].count) == 0;
@@ -67,7 +74,8 @@ void waiters_leave(const void *lock, uint64_t began);
 /* Threads that were asleep on a condition have been woken, and want `lock` again. When they get
  * that far is not known: of such alone a release is not to claim unless it is blocked on. */
 bool waiters_enter_woken(const void *lock, uint32_t n, uint64_t now);
-void waiters_leave_woken(const void *lock);
+/* One of them has it now, or gives up. False: there is none. */
+bool waiters_leave_woken(const void *lock);
 
 /* The calling thread is about to release `lock`: what is waiting for it has waited so many ticks
  * that nobody has been charged with; 0 = nobody waits. holders (NULL: one) tells how many hold it
