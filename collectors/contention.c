@@ -16,11 +16,10 @@
 #include "collectors/base/ticks.h"
 #include "collectors/recorded.h"
 #include "collectors/sampler.h"
-#include "collectors/sleepers.h"
+#include "collectors/sleepers_table.h"
 #include "collectors/stack.h"
 #include "collectors/stack_memo.h"
 #include "collectors/table.h"
-#include "collectors/waiters.h"
 
 enum {
     COUNT = 0, /* value[] of a bucket: contentions × 2^FIXED */
@@ -51,11 +50,16 @@ static uint64_t threads_seeded;
 
 /* ---- sampling ---- */
 
-static uint64_t draw(void)
+static COLD void seed_this_thread(void)
 {
-    if (!self.wait_random) {
-        uint64_t seed = seed_given ? seed_given : (uint64_t)sys_clock_ns(CLOCK_MONOTONIC);
-        self.wait_random = sampler_seed(seed, ADD(&threads_seeded, 1));
+    uint64_t seed = seed_given ? seed_given : (uint64_t)sys_clock_ns(CLOCK_MONOTONIC);
+    self.wait_random = sampler_seed(seed, ADD(&threads_seeded, 1));
+}
+
+static inline uint64_t draw(void)
+{
+    if (UNLIKELY(!self.wait_random)) {
+        seed_this_thread();
     }
     return sampler_random(&self.wait_random);
 }
@@ -63,11 +67,11 @@ static uint64_t draw(void)
 static struct bucket *bucket_of(struct profile *p, struct wait_memo *last, bool condition)
 {
     /* In a sampled call of the allocator, whose frames a walk leaves out with ours around them. */
-    if (self.depth > 1 && !condition) {
+    if (UNLIKELY(self.depth > 1) && !condition) {
         return &p->allocator;
     }
     const struct stack *stack = stack_of_caller_again(&last->stack);
-    if (stack && stack == last->of) {
+    if (LIKELY(stack && stack == last->of)) {
         return last->bucket;
     }
     struct bucket *b = NULL;
@@ -84,8 +88,8 @@ static struct bucket *bucket_of(struct profile *p, struct wait_memo *last, bool 
     return b;
 }
 
-static void count(struct profile *p, struct wait_memo *last, bool condition, uint64_t contentions,
-                  uint64_t ns)
+static WAIT_PATH void count(struct profile *p, struct wait_memo *last, bool condition,
+                            uint64_t contentions, uint64_t ns)
 {
     recorded_event();
     self.depth++;
@@ -102,7 +106,7 @@ static inline bool drawn(uint64_t part, uint64_t whole)
 }
 
 /* A wait of ns >= 1: kept for certain from `rate` on, below it as often as it is long. */
-static void count_block(uint64_t ns, bool condition)
+static WAIT_PATH void count_block(uint64_t ns, bool condition)
 {
     uint64_t rate = (uint64_t)LOAD(&block_rate_now);
     if (ns >= rate) {
@@ -160,7 +164,7 @@ static COLD void wake_if_left(void)
     self.waits_busy = false;
 }
 
-static void unregister(const void *lock, uint64_t began)
+static WAIT_PATH void unregister(const void *lock, uint64_t began)
 {
     waiters_leave(lock, began);
     self.waiting = NULL;
@@ -174,7 +178,7 @@ static inline __attribute__((always_inline)) bool wait_begins(struct contention_
     w->began = 0;
     w->unheld = false;
     w->condition = condition;
-    if (!contention_on || self.waits_busy) {
+    if (UNLIKELY(!contention_on || self.waits_busy)) {
         return false;
     }
     w->unasked = LOAD(&block_rate_now) == 0; /* as in Go, turned on meanwhile is too late */
@@ -185,12 +189,12 @@ static inline __attribute__((always_inline)) bool wait_begins(struct contention_
     return true;
 }
 
-void contention_wait_begins(struct contention_wait *w, const void *lock)
+WAIT_PATH void contention_wait_begins(struct contention_wait *w, const void *lock)
 {
     if (!wait_begins(w, false) || !lock) {
         return;
     }
-    if (LOAD(&mutex_rate_now) == 0) {
+    if (UNLIKELY(LOAD(&mutex_rate_now) == 0)) {
         waiters_note(lock);
         return;
     }
@@ -198,7 +202,7 @@ void contention_wait_begins(struct contention_wait *w, const void *lock)
     if (UNLIKELY(self.waiting)) { /* it was jumped out of */
         unregister(self.waiting, self.waiting_since);
     }
-    if (waiters_enter(lock, w->began)) {
+    if (LIKELY(waiters_enter(lock, w->began))) {
         w->lock = self.waiting = lock;
         self.waiting_since = w->began;
     } else {
@@ -207,50 +211,52 @@ void contention_wait_begins(struct contention_wait *w, const void *lock)
     self.waits_busy = false;
 }
 
-/* took: the lock that this thread has now, if waited; NULL = none. */
-static inline __attribute__((always_inline)) void wait_ends(struct contention_wait *w, bool waited,
-                                                            const void *took)
+/* It is over at now, and counted. */
+static inline __attribute__((always_inline)) void wait_counts(const struct contention_wait *w,
+                                                              uint64_t now)
 {
-    if (w->began == 0 || self.waits_busy || LOAD(&stopped)) {
+    uint64_t ns = LIKELY(now > w->began) ? ticks_to_ns(now - w->began, now) : 0;
+    if (UNLIKELY(self.depth > 0)) {
+        self.alloc_began = 0; /* it is in a call of the allocator, and this is the call's wait */
+    }
+    if (LIKELY(!w->unasked)) {
+        count_block(ns ? ns : 1, w->condition);
+    }
+    if (UNLIKELY(w->unheld)) {
+        ADD(&mutex.lost.value[COUNT], ONE);
+        ADD(&mutex.lost.value[DELAY], ns);
+    }
+}
+
+WAIT_PATH void contention_wait_ends(struct contention_wait *w, bool waited)
+{
+    if (UNLIKELY(w->began == 0 || self.waits_busy || LOAD(&stopped))) {
         return;
     }
     uint64_t now = ticks_now();
     self.waits_busy = true;
-    self.took = took;
+    self.took = w->lock;
     self.took_at = now;
-    if (w->lock && self.waiting == w->lock && self.waiting_since == w->began) {
+    if (w->lock && LIKELY(self.waiting == w->lock && self.waiting_since == w->began)) {
         unregister(w->lock, w->began); /* else: done, by a wait of a handler or in a forked child */
     }
-    if (waited) {
-        self.alloc_began = 0; /* if it is in a call of the allocator, this is the call's wait */
-        uint64_t ns = now > w->began ? ticks_to_ns(now - w->began, now) : 0;
-        if (!w->unasked) {
-            count_block(ns ? ns : 1, w->condition);
-        }
-        if (w->unheld) {
-            ADD(&mutex.lost.value[COUNT], ONE);
-            ADD(&mutex.lost.value[DELAY], ns);
-        }
+    if (LIKELY(waited)) {
+        wait_counts(w, now);
     }
     self.waits_busy = false;
 }
 
-void contention_wait_ends(struct contention_wait *w, bool waited)
-{
-    wait_ends(w, waited, w->lock);
-}
-
 /* ---- conditions ---- */
 
-void contention_condition_begins(struct contention_wait *w, const void *cond, const void *lock,
-                                 uint64_t begun)
+WAIT_PATH void contention_condition_begins(struct contention_wait *w, const void *cond,
+                                           const void *lock, uint64_t begun)
 {
     /* At a rate of 0, too: it may be another when it wakes. */
-    if (!wait_begins(w, true) || (LOAD(&mutex_rate_now) == 0 && !mutex.wanted)) {
+    if (!wait_begins(w, true) || (UNLIKELY(LOAD(&mutex_rate_now) == 0) && !mutex.wanted)) {
         return;
     }
     self.waits_busy = true;
-    if (sleepers_enter(cond, lock, begun)) {
+    if (LIKELY(sleepers_enter(cond, lock, begun))) {
         w->cond = self.asleep_on = cond;
         self.asleep_for = lock;
         self.asleep_in = w;
@@ -258,23 +264,28 @@ void contention_condition_begins(struct contention_wait *w, const void *cond, co
     self.waits_busy = false;
 }
 
-void contention_condition_ends(struct contention_wait *w, bool waited, bool by_time)
+WAIT_PATH void contention_condition_ends(struct contention_wait *w, bool waited, bool by_time)
 {
-    const void *took = NULL;
-    if (w->cond && !self.waits_busy && !LOAD(&stopped)) {
-        self.waits_busy = true;
-        if (self.asleep_on && self.asleep_in == w) { /* else: as in wait_ends() */
-            took = self.asleep_for;
-            wake(by_time);
-        }
-        self.waits_busy = false;
+    if (UNLIKELY(w->began == 0 || self.waits_busy || LOAD(&stopped))) {
+        return;
     }
-    wait_ends(w, waited, took);
+    uint64_t now = ticks_now();
+    self.waits_busy = true;
+    self.took = NULL;
+    if (LIKELY(w->cond && self.asleep_on && self.asleep_in == w)) { /* else: as above */
+        self.took = self.asleep_for;
+        wake(by_time);
+    }
+    self.took_at = now;
+    if (LIKELY(waited)) {
+        wait_counts(w, now);
+    }
+    self.waits_busy = false;
 }
 
-void contention_wakes(const void *cond, const struct sleepers_asked *asked, uint32_t most)
+WAIT_PATH void contention_wakes(const void *cond, const struct sleepers_asked *asked, uint32_t most)
 {
-    if (LOAD(&mutex_rate_now) > 0 && !self.waits_busy && !LOAD(&stopped)) {
+    if (LIKELY(LOAD(&mutex_rate_now) > 0 && !self.waits_busy && !LOAD(&stopped))) {
         self.waits_busy = true;
         sleepers_wake(cond, asked, most, ticks_now());
         self.waits_busy = false;
@@ -299,12 +310,12 @@ void contention_thread_end(void)
 
 /* ---- the thread that made others wait ---- */
 
-void contention_release_begins(struct contention_hold *h, const void *lock,
-                               uint32_t (*holders)(const void *lock))
+WAIT_PATH void contention_release_begins(struct contention_hold *h, const void *lock,
+                                         uint32_t (*holders)(const void *lock))
 {
     h->waited = 0;
     h->others = false;
-    if (!self.waits_busy && !LOAD(&stopped)) {
+    if (LIKELY(!self.waits_busy && !LOAD(&stopped))) {
         self.waits_busy = true;
         if (UNLIKELY(self.asleep_on)) { /* as in wake_if_left() */
             wake(true);
@@ -314,16 +325,16 @@ void contention_release_begins(struct contention_hold *h, const void *lock,
     }
 }
 
-void contention_release_ends(struct contention_hold *h, const void *lock, bool released)
+WAIT_PATH void contention_release_ends(struct contention_hold *h, const void *lock, bool released)
 {
-    if (self.waits_busy || (!h->waited && !h->others) || LOAD(&stopped)) {
+    if (UNLIKELY(self.waits_busy || (!h->waited && !h->others) || LOAD(&stopped))) {
         return;
     }
     self.waits_busy = true;
-    if (h->others) {
+    if (UNLIKELY(h->others)) {
         waiters_released(lock);
     }
-    if (h->waited && released) {
+    if (LIKELY(h->waited && released)) {
         count_mutex(ticks_known_ns(h->waited)); /* the waiter's end measures the rate */
     }
     self.waits_busy = false;

@@ -48,9 +48,9 @@ struct contention_wait {
 /* The calling thread is about to wait: for a lock, whose holder is to be charged, or for something
  * that nobody holds (NULL). Nothing has to follow: a wait that is cancelled or jumped out of is
  * simply not counted, if it is for no lock. */
-COLD void contention_wait_begins(struct contention_wait *w, const void *lock);
+void contention_wait_begins(struct contention_wait *w, const void *lock);
 /* It is over. waited: it was a wait indeed, and no error. */
-COLD void contention_wait_ends(struct contention_wait *w, bool waited);
+void contention_wait_ends(struct contention_wait *w, bool waited);
 
 /* The same for a condition, with the mutex that the wait releases and takes again, and how many
  * waits have begun before. by_time: the wait ended because its time was up. */
@@ -60,7 +60,7 @@ void contention_condition_ends(struct contention_wait *w, bool waited, bool by_t
 /* The calling thread is about to wake waiters of a condition, `most` at most; see sleepers_wake().
  * To be called where sleepers_maybe(). */
 struct sleepers_asked;
-COLD void contention_wakes(const void *cond, const struct sleepers_asked *asked, uint32_t most);
+void contention_wakes(const void *cond, const struct sleepers_asked *asked, uint32_t most);
 
 /* A wait inside the allocator, which stands for `weight` of its kind, found by sampling: it counts
  * under the allocator's name in both profiles. Between sys_float_enter() and _leave(). */
@@ -74,10 +74,10 @@ struct contention_hold {
     uint64_t waited; /* ticks */
     bool others;     /* hold it too */
 };
-COLD void contention_release_begins(struct contention_hold *h, const void *lock,
-                                    uint32_t (*holders)(const void *lock));
+void contention_release_begins(struct contention_hold *h, const void *lock,
+                               uint32_t (*holders)(const void *lock));
 /* After: charges it to the stack that called into this library, if it was released indeed. */
-COLD void contention_release_ends(struct contention_hold *h, const void *lock, bool released);
+void contention_release_ends(struct contention_hold *h, const void *lock, bool released);
 
 /* ---- reading ---- */
 

@@ -22,16 +22,6 @@ uint64_t sampler_seed(uint64_t seed, uint64_t nth)
     return s ? s : 1;
 }
 
-uint64_t sampler_random(uint64_t *state)
-{
-    uint64_t x = *state; /* Vigna 2016, "An experimental exploration of Marsaglia's xorshift" */
-    x ^= x >> 12;
-    x ^= x << 25;
-    x ^= x >> 27;
-    *state = x;
-    return x * 0x2545f4914f6cdd1dULL;
-}
-
 uint64_t sampler_gap(uint64_t *state, uint64_t rate)
 {
     if (rate <= 1) {

@@ -15,7 +15,15 @@
 SIGNAL_SAFE uint64_t sampler_seed(uint64_t seed, uint64_t nth);
 
 /* The next 64 random bits of a generator (xorshift64*). */
-SIGNAL_SAFE uint64_t sampler_random(uint64_t *state);
+SIGNAL_SAFE static inline uint64_t sampler_random(uint64_t *state)
+{
+    uint64_t x = *state; /* Vigna 2016, "An experimental exploration of Marsaglia's xorshift" */
+    x ^= x >> 12;
+    x ^= x << 25;
+    x ^= x >> 27;
+    *state = x;
+    return x * 0x2545f4914f6cdd1dULL;
+}
 
 /* Whole bytes to the next sample point: an object of n bytes is sampled if n is greater (one of 0
  * never). 0 at rates of 1 and below: every object is. */

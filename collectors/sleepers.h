@@ -44,25 +44,13 @@ static inline bool sleepers_maybe(const void *cond)
     return LOAD(&sleepers_bucket(cond)->count) != 0;
 }
 
-/* The calling thread, which holds mutex, is about to sleep on cond; so many waits for cond have
- * begun before. False: not entered. */
-bool sleepers_enter(const void *cond, const void *mutex, uint64_t begun);
-/* It is back, and holds the mutex again. by_time: its time was up, which a signal at the same
- * moment may have been too late to prevent. */
-void sleepers_leave(const void *cond, const void *mutex, bool by_time);
-
 /* What a condition tells of itself. Its mutex is not asked: of one whose sleeper was cancelled, the
  * memory may be gone. */
 struct sleepers_asked {
-    uint32_t
-        inside; /* threads that are in a wait, woken or not, and have not left it for the mutex */
-    uint64_t begun; /* waits, ever */
+    uint32_t inside; /* threads that are in a wait, woken or not, and have not left it for the
+                      * mutex */
+    uint64_t begun;  /* waits, ever */
 };
-
-/* Before a signal to cond, which wakes `most` threads at most: those of the known sleepers that it
- * wakes wait for their mutex from `now` on. If more are inside than are known, none is claimed. */
-void sleepers_wake(const void *cond, const struct sleepers_asked *asked, uint32_t most,
-                   uint64_t now);
 
 /* In a forked child nobody sleeps. */
 void sleepers_fork_child(void);

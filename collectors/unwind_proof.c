@@ -21,5 +21,8 @@ void proof_make(struct proof *p, const struct regs *from, const struct stack_bou
     p->bp_mask = bp_counts ? UINTPTR_MAX : 0;
     p->top = stack->hi;
     p->generation = generation;
+    for (; n % PROOF_STEP != 0; n++) {
+        p->word[n] = p->word[n - 1];
+    }
     STORE_RELEASE(&p->n, n);
 }

@@ -14,19 +14,26 @@
 #include "collectors/rules.h"
 #include "collectors/unwind.h"
 
-enum { PROOF_WORDS = 192 };
+enum { PROOF_WORDS = 192, PROOF_STEP = 4 };
 
 /* A word of the stack and its place: so many words above the first frame's sp, in the upper bits.
  */
 #define PROOF_PLACE_SHIFT 48
 
 struct proof {
-    uint32_t n;                    /* words; 0 = it proves nothing */
+    uint32_t n;                    /* words, a multiple of PROOF_STEP; 0 = it proves nothing */
     uint32_t generation;           /* of the rules */
     uintptr_t pc, sp, bp, bp_mask; /* the first frame's; rbp counts as far as the mask says */
     uintptr_t top;                 /* of the thread's stack */
     uint64_t word[PROOF_WORDS];
 } __attribute__((aligned(CACHE_LINE)));
+
+/* 0 where that word of the stack is as it was. */
+static inline __attribute__((always_inline, no_sanitize_thread)) uint64_t
+proof_differs(const volatile uintptr_t *stack, uint64_t word)
+{
+    return stack[word >> PROOF_PLACE_SHIFT] ^ (word & ((1UL << PROOF_PLACE_SHIFT) - 1));
+}
 
 /* Would a walk from there, on that thread's stack up to top, find the proven stack once more? */
 static inline __attribute__((always_inline, no_sanitize_thread)) bool
@@ -36,15 +43,14 @@ proof_holds(const struct proof *p, const struct regs *from, uintptr_t top)
         ((p->bp ^ from->bp) & p->bp_mask) != 0 || p->generation != rules_generation()) {
         return false;
     }
-    const uint64_t lower = (1UL << PROOF_PLACE_SHIFT) - 1;
     const volatile uintptr_t *stack = (const uintptr_t *)from->sp; /* NOLINT: made of integers */
-    const uint64_t *const end = p->word + p->n;
-    for (const uint64_t *w = p->word; w != end; w++) {
-        if (stack[*w >> PROOF_PLACE_SHIFT] != (*w & lower)) {
-            return false;
-        }
+    uint64_t differs = p->n == 0;
+    for (const uint64_t *w = p->word; w < p->word + p->n; w += PROOF_STEP) {
+        /* Four at a time: after a thread has slept, the first branches are not yet predicted. */
+        differs |= proof_differs(stack, w[0]) | proof_differs(stack, w[1]);
+        differs |= proof_differs(stack, w[2]) | proof_differs(stack, w[3]);
     }
-    return p->n > 0;
+    return differs == 0;
 }
 
 /* Proves what unwind(from, stack) has just found. Proves nothing, n = 0, where the stack is not

@@ -66,26 +66,6 @@ static inline void waiters_note(const void *lock)
     }
 }
 
-/* A wait for `lock` begins at `now` (base/ticks.h). False: it could not be entered. */
-bool waiters_enter(const void *lock, uint64_t now);
-/* It is over, or was given up; began is what waiters_enter() was told. */
-void waiters_leave(const void *lock, uint64_t began);
-
-/* Threads that were asleep on a condition have been woken, and want `lock` again. When they get
- * that far is not known: of such alone a release is not to claim unless it is blocked on. */
-bool waiters_enter_woken(const void *lock, uint32_t n, uint64_t now);
-/* One of them has it now, or gives up. False: there is none. */
-bool waiters_leave_woken(const void *lock);
-
-/* The calling thread is about to release `lock`: what is waiting for it has waited so many ticks
- * that nobody has been charged with; 0 = nobody waits. holders (NULL: one) tells how many hold it
- * now; where others do, nothing is claimed, and waiters_released() is to be called afterwards.
- * took: when it took the lock, 0 = unknown, but then the lock itself said that it is waited for.
- * Those that came out of a condition have not waited for it before, nor for a moment. */
-uint64_t waiters_claim(const void *lock, uint32_t (*holders)(const void *lock), uint64_t took,
-                       bool *others);
-void waiters_released(const void *lock);
-
 /* In a forked child nobody waits. */
 void waiters_fork_child(void);
 

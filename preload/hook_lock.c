@@ -80,7 +80,7 @@ static bool has_waited(int err)
     return err == 0 || err == EOWNERDEAD || err == ETIMEDOUT;
 }
 
-static COLD int mutex_lock_slow(pthread_mutex_t *m)
+static WAIT_PATH __attribute__((noinline)) int mutex_lock_slow(pthread_mutex_t *m)
 {
     struct contention_wait w;
     contention_wait_begins(&w, m);
@@ -104,7 +104,7 @@ static HOT __attribute__((noinline)) int mutex_lock_tried(pthread_mutex_t *m)
 
 /* An unlock is no release where a recursive mutex stays locked. The fields are part of glibc's ABI,
  * and the caller's own as long as it holds the mutex. */
-bool hook_mutex_is_released(const pthread_mutex_t *m)
+WAIT_PATH bool hook_mutex_is_released(const pthread_mutex_t *m)
 {
     enum { KIND = 3 };
     return (m->__data.__kind & KIND) != PTHREAD_MUTEX_RECURSIVE_NP || m->__data.__count == 1;
@@ -112,7 +112,7 @@ bool hook_mutex_is_released(const pthread_mutex_t *m)
 
 /* Its word says whether a thread sleeps in the kernel for it. (That of one whose holder has waited
  * for it, or came out of a condition itself, always does.) */
-bool hook_mutex_is_idle(const pthread_mutex_t *m)
+WAIT_PATH bool hook_mutex_is_idle(const pthread_mutex_t *m)
 {
     enum { ROBUST = 16, INHERITS = 32 };
     const uint32_t waiters = 0x80000000, above_ceiling = 0x7ffff;
@@ -124,7 +124,7 @@ bool hook_mutex_is_idle(const pthread_mutex_t *m)
     return by_bit ? (word & waiters) == 0 : (word & above_ceiling) <= 1;
 }
 
-static COLD int mutex_unlock_slow(pthread_mutex_t *m)
+static WAIT_PATH __attribute__((noinline)) int mutex_unlock_slow(pthread_mutex_t *m)
 {
     if (!hook_mutex_is_released(m) || hook_mutex_is_idle(m)) {
         return real_lock.mutex_unlock(m);

@@ -143,8 +143,8 @@ static uint64_t waits_begun(const pthread_cond_t *c)
     return LOAD(&c->__data.__wseq.__value64) >> 1;
 }
 
-void hook_condition_begins(struct contention_wait *w, const pthread_cond_t *c,
-                           const pthread_mutex_t *m)
+WAIT_PATH void hook_condition_begins(struct contention_wait *w, const pthread_cond_t *c,
+                                     const pthread_mutex_t *m)
 {
     if (waiters_maybe(m) && hook_mutex_is_released(m) && !hook_mutex_is_idle(m)) {
         struct contention_hold h;
@@ -155,7 +155,7 @@ void hook_condition_begins(struct contention_wait *w, const pthread_cond_t *c,
 }
 
 /* Who is inside a wait is counted above three bits of state. */
-COLD void hook_condition_wakes(const pthread_cond_t *c, uint32_t most)
+WAIT_PATH void hook_condition_wakes(const pthread_cond_t *c, uint32_t most)
 {
     enum { WAITER_SHIFT = 3 };
     struct sleepers_asked asked = {LOAD(&c->__data.__wrefs) >> WAITER_SHIFT, waits_begun(c)};
@@ -169,7 +169,7 @@ static bool has_waited(int err)
     return err == 0 || err == EOWNERDEAD || err == ETIMEDOUT;
 }
 
-EXPORT int pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *m)
+EXPORT WAIT_PATH int pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *m)
 {
     struct contention_wait w;
     hook_condition_begins(&w, c, m);
@@ -178,8 +178,8 @@ EXPORT int pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *m)
     return err;
 }
 
-EXPORT int pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m,
-                                  const struct timespec *until)
+EXPORT WAIT_PATH int pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m,
+                                            const struct timespec *until)
 {
     if (!hook_wait_is_valid(CLOCK_REALTIME, until)) {
         return real_lock.cond_timedwait(c, m, until);
@@ -204,17 +204,17 @@ EXPORT int pthread_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clockid
     return err;
 }
 
-EXPORT int pthread_cond_signal(pthread_cond_t *c)
+EXPORT WAIT_PATH int pthread_cond_signal(pthread_cond_t *c)
 {
-    if (sleepers_maybe(c)) {
+    if (UNLIKELY(sleepers_maybe(c))) {
         hook_condition_wakes(c, 1);
     }
     return real_lock.cond_signal(c);
 }
 
-EXPORT int pthread_cond_broadcast(pthread_cond_t *c)
+EXPORT WAIT_PATH int pthread_cond_broadcast(pthread_cond_t *c)
 {
-    if (sleepers_maybe(c)) {
+    if (UNLIKELY(sleepers_maybe(c))) {
         hook_condition_wakes(c, UINT32_MAX);
     }
     return real_lock.cond_broadcast(c);

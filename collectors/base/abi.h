@@ -17,6 +17,8 @@
 
 #define SIGNAL_SAFE
 #define HOT __attribute__((hot, aligned(64))) /* a cache line to begin with */
+/* What a thread that waits, or makes another wait, runs through: close together. */
+#define WAIT_PATH __attribute__((hot))
 #define COLD __attribute__((cold, noinline))
 #define EXPORT __attribute__((visibility("default")))
 /* For variables of hot paths: reached without the indirection that a symbol of another library

@@ -60,19 +60,19 @@ struct self {
     const void *asleep_on;  /* the condition that it is registered as asleep on, or NULL */
 
     struct wait_memo last_block;
-    uint64_t wait_random; /* state of the generator for waits; 0 = not yet seeded */
-    uint64_t alloc_began; /* ticks, of the sampled call that it is in; 0 = not timed */
-    int *errno_at;        /* &errno; NULL = not yet asked for */
+    uint64_t wait_random;   /* state of the generator for waits; 0 = not yet seeded */
+    const void *asleep_for; /* the mutex that it wants again when it wakes */
+    const void *asleep_in;  /* the call that it sleeps in: only to be compared */
 
     struct wait_memo last_mutex;
     struct thread *thread;  /* its row in the registry; NULL = not registered */
     struct api_call *calls; /* of pprof_do() that are under way: preload/api_do.c */
     uint64_t fork_mask;     /* the signal mask before the fork handlers that are running */
 
-    const void *asleep_for; /* the mutex that it wants again when it wakes */
-    const void *asleep_in;  /* the call that it sleeps in: only to be compared */
+    uint64_t alloc_began;   /* ticks, of the sampled call that it is in; 0 = not timed */
     uint64_t alloc_waited;  /* ns, in the one that it was in; 0 = it did not wait */
     long alloc_sleeps;      /* of this thread, when it began */
+    int *errno_at;          /* &errno; NULL = not yet asked for */
     struct hook_once *once; /* the innermost pthread_once that it is in, or NULL */
 } __attribute__((aligned(CACHE_LINE)));
 

@@ -8,7 +8,7 @@
 #include "collectors/base/sys.h"
 #include "collectors/base/ticks.h"
 #include "collectors/contention.h"
-#include "collectors/waiters.h"
+#include "collectors/waiters_table.h"
 
 #include <math.h>
 #include <pthread.h>

@@ -5,8 +5,7 @@
  */
 #include "collectors/base/ticks.h"
 #include "collectors/contention.h"
-#include "collectors/sleepers.h"
-#include "collectors/waiters.h"
+#include "collectors/sleepers_table.h"
 
 #include <pthread.h>
 #include <setjmp.h>
