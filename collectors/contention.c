@@ -2,8 +2,8 @@
  *
  * See contention.h. Two tables of the same shape, block's and mutex's. Counts are kept in fixed
  * point, because a sampled short wait stands for a fraction of waits; integers throughout, so the
- * program's floating point is left alone. Locks: a bucket's of waiters.c, never over a system call
- * or the program's code.
+ * program's floating point is left alone. Locks: a bucket's of waiters_table.h, never over a system
+ * call or the program's code.
  *
  * A thread's registration as a waiter is noted in its own block (self.waiting), so that one whose
  * wait ended by longjmp or asynchronous cancellation is taken out at its next wait or its end.

@@ -19,7 +19,7 @@ struct sleepers_entry *sleepers_entry_search(struct sleepers_bucket *b, const vo
 {
     struct sleepers_entry *e = sleepers_entry_of(b, cond, mutex);
     if (!e) {
-        e = &b->first;
+        e = b->first.cond ? b->first.next : &b->first;
         while (e && e->cond) {
             e = e->next;
         }
@@ -40,14 +40,16 @@ struct sleepers_entry *sleepers_entry_search(struct sleepers_bucket *b, const vo
 void sleepers_leave_one(const void *cond, const void *mutex, bool by_time)
 {
     struct sleepers_bucket *b = sleepers_bucket_lock(cond);
-    struct sleepers_entry *e = b ? sleepers_entry_of(b, cond, mutex) : NULL;
-    bool stays = e && by_time;
-    if (!(!stays && waiters_leave_woken(mutex)) && e) {
+    if (!b) {
+        waiters_leave_woken(mutex); /* it may be among those */
+        return;
+    }
+    struct sleepers_entry *e = sleepers_entry_of(b, cond, mutex);
+    bool is_back = !(e && by_time) && waiters_leave_woken(mutex);
+    if (e && !is_back) {
         sleepers_entry_add(b, e, (uint32_t)-1);
     }
-    if (b) {
-        lock_drop(&b->lock);
-    }
+    lock_drop(&b->lock);
 }
 
 void sleepers_fork_child(void)

@@ -3,10 +3,10 @@
  * Threads that wait for each other inside the allocator: one arena for all (the environment's
  * matter), objects too large for the threads' own caches, freed by another thread than allocated
  * them. `arena census SECONDS`: beside them a thread counts the heap's chunks again and again, for
- * which glibc holds the arena's lock for milliseconds. `arena busy SECONDS`: without that one.
- * `arena alone SECONDS`: one thread that nobody can keep waiting.
- * Prints how many calls put their thread to sleep, for how long, and the sum of the squares, by its
- * own clock around each. Run by e2e/block_allocator.py.
+ * which glibc holds the arena's lock for milliseconds. `arena calm SECONDS`: without that one;
+ * `arena busy SECONDS`: and without pauses. `arena alone SECONDS`: one thread that nobody can keep
+ * waiting. Prints how many calls put their thread to sleep, for how long, and the sum of the
+ * squares, by its own clock around each. Run by e2e/block_allocator.py.
  */
 #include "site.h"
 #include <malloc.h>
@@ -108,7 +108,9 @@ int main(int argc, char **argv)
         chunks[i] = malloc(1100);
     for (int i = 0; i < (counts ? CHUNKS : 0); i += 2)
         free(chunks[i]);
-    pause_ns = counts ? 100000 : 0; /* who fills all processors waits for those, too */
+    pause_ns = strcmp(argv[1], "busy") == 0
+                   ? 0
+                   : 100000; /* who fills all processors waits for those, too */
     until = clock_ns(CLOCK_MONOTONIC) + atoll(argv[2]) * 1000000000;
     if (counts)
         pthread_create(&census, NULL, count_chunks, NULL);

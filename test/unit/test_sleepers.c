@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Sleepers on conditions, their signals, and what the holder of their mutex is charged with:
- * sleepers.c and its part of waiters.c, with times made up.
+ * sleepers_table.h and its part of waiters_table.h, with times made up.
  */
 #include "collectors/base/ticks.h"
 #include "collectors/contention.h"
