@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Waits of made-up length, so that what the sampling makes of them is exact: the block profile's
- * bias correction, the mutex profile's fraction, the sums of waiters_table.h, rates that change, nesting.
+ * bias correction, the mutex profile's fraction, the sums of waiters_table.h, rates that change,
+ * nesting.
  */
 #include "collectors/base/lock.h"
 #include "collectors/base/self.h"
