@@ -44,8 +44,8 @@ static NOINLINE void capture(struct stack_memo *memo)
     const struct stack *walked = stack_of_caller();
     const struct stack *found = captured_again(memo);
     assert_ptr_equal(found, walked);
-    captures++;
-    again += found == memo->proven;
+    ADD(&captures, 1);
+    ADD(&again, found == memo->proven);
     AFTER_CALL();
 }
 
