@@ -145,6 +145,36 @@ static void test_by_time(void **state)
     nobody_left();
 }
 
+/* Two conditions of one mutex: who is back from which is told apart where it matters. */
+static void test_two_conditions(void **state)
+{
+    (void)state;
+    static int other;
+    uint64_t now = ticks_now();
+    assert_true(sleepers_enter(&cond, &mutex, 1));
+    assert_true(sleepers_enter(&other, &mutex, 1));
+    wake(1, 1, now - 5 * S);
+    sleepers_leave(&other, &mutex, true); /* its time was up: the woken one is still on its way */
+    assert_false(sleepers_maybe(&other));
+    assert_int_equal(claim_seconds(), 5);
+    sleepers_leave(&cond, &mutex, false);
+    nobody_left();
+    for (int i = 0; i < 2; i++) {
+        assert_true(sleepers_enter(&other, &mutex, 1));
+    }
+    assert_true(sleepers_enter(&cond, &mutex, 1));
+    sleepers_wake(&other, &(struct sleepers_asked){2, begun}, 1, now - 3 * S);
+    wake(1, 1, now - 4 * S);
+    assert_int_equal(claim_seconds(), 7);
+    sleepers_leave(&other, &mutex, false);
+    sleepers_leave(&cond, &mutex, false);
+    assert_false(waiters_maybe(&mutex));
+    assert_true(sleepers_maybe(&other));
+    sleepers_leave(&other, &mutex, false);
+    assert_false(sleepers_maybe(&other));
+    nobody_left();
+}
+
 /* A wait that was cancelled is taken out at the thread's next one of any kind, its next release of
  * what somebody waits for, or its end. */
 static void test_abandoned(void **state)
@@ -219,6 +249,7 @@ int main(void)
         cmocka_unit_test(test_broadcast),
         cmocka_unit_test(test_nobody_woken),
         cmocka_unit_test(test_by_time),
+        cmocka_unit_test(test_two_conditions),
         cmocka_unit_test(test_abandoned),
         cmocka_unit_test(test_threads),
     };
