@@ -12,16 +12,6 @@ enum {
     OWN = 20
 }; /* this program's code counts as the library's: its first 16 frames are dropped */
 
-static uint64_t random_state = 88172645463325252ULL;
-
-static uint64_t random_word(void)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state;
-}
-
 static void learn_own_stack(void)
 {
     find_bounds();

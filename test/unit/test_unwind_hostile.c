@@ -10,14 +10,6 @@
 
 /* ---- Nonsense ---- */
 
-static uint64_t random_state = 88172645463325252ULL;
-static uint64_t random_word(void)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    return random_state ^= random_state << 17;
-}
-
 /* Code, data, stack, and nothing at all. */
 static uintptr_t random_address(uintptr_t lo, size_t bytes)
 {
@@ -28,7 +20,7 @@ static uintptr_t random_address(uintptr_t lo, size_t bytes)
     case 1:
         return r >> 40;
     case 2:
-        return (uintptr_t)&random_state + (r >> 50);
+        return (uintptr_t)&unknown_bounds + (r >> 50);
     case 3:
         return (uintptr_t)qsort + (r >> 48);
     case 4:

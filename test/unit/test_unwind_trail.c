@@ -8,16 +8,6 @@
 #include "collectors/unwind_proof.h"
 #include "collectors/unwind_trail.h"
 
-static uint64_t random_state = 88172645463325252ULL;
-
-static uint64_t random_word(void)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state;
-}
-
 static void plain_walk(const struct regs *r, struct list *l, int max)
 {
     struct stack_bounds b = bounds;

@@ -51,6 +51,15 @@ static __thread uint32_t trail;
 static __thread struct stack_bounds bounds; /* of this thread */
 static const struct stack_bounds unknown_bounds UNUSED;
 
+static UNUSED uint64_t random_word(void)
+{
+    static uint64_t state = 88172645463325252ULL; /* xorshift64 */
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return state;
+}
+
 static UNUSED void find_bounds(void)
 {
     pthread_attr_t attr;
