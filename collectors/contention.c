@@ -302,10 +302,10 @@ void contention_thread_end(void)
         if (self.asleep_on) {
             wake(true);
         }
-        stack_memo_drop(&self.last_block.stack);
-        stack_memo_drop(&self.last_mutex.stack);
         self.waits_busy = false;
     }
+    stack_memo_drop(&self.last_block.stack); /* also where a handler has jumped out of a wait */
+    stack_memo_drop(&self.last_mutex.stack);
 }
 
 /* ---- the thread that made others wait ---- */

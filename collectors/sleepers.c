@@ -39,7 +39,7 @@ struct sleepers_entry *sleepers_entry_search(struct sleepers_bucket *b, const vo
 
 void sleepers_leave_one(const void *cond, const void *mutex, bool by_time)
 {
-    struct sleepers_bucket *b = sleepers_bucket_lock(cond);
+    struct sleepers_bucket *b = sleepers_bucket_lock(sleepers_bucket(cond));
     if (!b) {
         waiters_leave_woken(mutex); /* it may be among those */
         return;
@@ -50,6 +50,31 @@ void sleepers_leave_one(const void *cond, const void *mutex, bool by_time)
         sleepers_entry_add(b, e, (uint32_t)-1);
     }
     lock_drop(&b->lock);
+    if (!e && !is_back) {
+        sleepers_leave_for_another(mutex);
+    }
+}
+
+void sleepers_leave_for_another(const void *mutex)
+{
+    for (int i = 0; i < 1 << SLEEPERS_BITS; i++) {
+        struct sleepers_bucket *b = &sleepers_buckets[i];
+        if (LOAD(&b->count) == 0 || !sleepers_bucket_lock(b)) {
+            continue;
+        }
+        struct sleepers_entry *e = &b->first;
+        while (e && !(e->cond && e->mutex == mutex)) {
+            e = e->next;
+        }
+        if (e) {
+            sleepers_entry_add(b, e, (uint32_t)-1);
+        }
+        lock_drop(&b->lock);
+        if (e) {
+            return;
+        }
+    }
+    waiters_leave_woken(mutex); /* it may have been woken meanwhile */
 }
 
 void sleepers_fork_child(void)

@@ -17,7 +17,8 @@
 
 enum { SLEEPERS_BITS = 8 };
 
-/* Private to sleepers_table.h but for the count. Of most buckets the first entry is all there is. */
+/* Private to sleepers_table.h but for the count. Of most buckets the first entry is all there is.
+ */
 struct sleepers_entry {
     const void *cond; /* NULL = free: nobody is asleep */
     const void *mutex;

@@ -18,9 +18,8 @@ extern HIDDEN bool sleepers_used; /* there has been one */
 
 COLD void sleepers_bucket_lost(struct sleepers_bucket *b);
 
-static inline struct sleepers_bucket *sleepers_bucket_lock(const void *cond)
+static inline struct sleepers_bucket *sleepers_bucket_lock(struct sleepers_bucket *b)
 {
-    struct sleepers_bucket *b = sleepers_bucket(cond);
     if (UNLIKELY(!lock_take_or_give_up(&b->lock, &b->lost))) {
         sleepers_bucket_lost(b);
         return NULL;
@@ -70,7 +69,7 @@ static inline bool sleepers_enter(const void *cond, const void *mutex, uint64_t 
     if (UNLIKELY(!LOAD(&sleepers_used))) {
         STORE(&sleepers_used, true); /* before the lock: a fork may meet it held */
     }
-    struct sleepers_bucket *b = sleepers_bucket_lock(cond);
+    struct sleepers_bucket *b = sleepers_bucket_lock(sleepers_bucket(cond));
     if (!b) {
         return false;
     }
@@ -85,6 +84,10 @@ static inline bool sleepers_enter(const void *cond, const void *mutex, uint64_t 
 
 /* It may still be asleep here, woken by no signal that was seen. */
 COLD void sleepers_leave_one(const void *cond, const void *mutex, bool by_time);
+/* Neither asleep on its condition nor woken: one that no signal had woken came back from another
+ * condition of this mutex, and was taken for this one. It is asleep there still: this one is taken
+ * for it in turn, for all of a mutex must come to 0 when nobody waits. */
+COLD void sleepers_leave_for_another(const void *mutex);
 
 /* It is back, and holds the mutex again. by_time: its time was up, which a signal at the same
  * moment may have been too late to prevent. */
@@ -92,8 +95,8 @@ static inline void sleepers_leave(const void *cond, const void *mutex, bool by_t
 {
     if (UNLIKELY(sleepers_maybe(cond))) {
         sleepers_leave_one(cond, mutex, by_time);
-    } else {
-        waiters_leave_woken(mutex);
+    } else if (UNLIKELY(!waiters_leave_woken(mutex))) {
+        sleepers_leave_for_another(mutex);
     }
 }
 
@@ -104,7 +107,7 @@ static inline void sleepers_wake(const void *cond, const struct sleepers_asked *
 {
     uint32_t asleep = 0;
     struct sleepers_entry *found = NULL;
-    struct sleepers_bucket *b = sleepers_bucket_lock(cond);
+    struct sleepers_bucket *b = sleepers_bucket_lock(sleepers_bucket(cond));
     if (!b) {
         return;
     }

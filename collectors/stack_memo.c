@@ -13,8 +13,13 @@ static struct stack_memo *owners[PROOFS]; /* NULL = free */
 static struct proof *proof_take(struct stack_memo *memo)
 {
     for (int i = 0; i < PROOFS; i++) {
+        if (LOAD(&owners[i]) == memo) {
+            return &proofs[i];
+        }
+    }
+    for (int i = 0; i < PROOFS; i++) {
         struct stack_memo *seen = LOAD(&owners[i]);
-        if (seen == memo || (!seen && CAS(&owners[i], &seen, memo))) {
+        if (!seen && CAS(&owners[i], &seen, memo)) {
             return &proofs[i];
         }
     }
@@ -36,6 +41,7 @@ const struct stack *stack_memo_walk(struct stack_memo *memo, const struct regs *
         memo->proof->n = 0;
         memo->proven = s;
         proof_make(memo->proof, from, &bounds);
+        memo->proven = s; /* whatever a handler has found meanwhile */
     }
     return s;
 }

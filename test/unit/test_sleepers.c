@@ -175,6 +175,30 @@ static void test_two_conditions(void **state)
     nobody_left();
 }
 
+/* One comes back that nobody has woken, while one of another condition is on its way: it is taken
+ * for that, and that for it. */
+static void test_taken_for_another(void **state)
+{
+    (void)state;
+    static int other;
+    for (int more = 0; more < 2; more++) {
+        assert_true(sleepers_enter(&other, &mutex, 1));
+        assert_true(sleepers_enter(&cond, &mutex, 1));
+        if (more) {
+            assert_true(sleepers_enter(&cond, &mutex, 1));
+        }
+        wake(1 + (uint32_t)more, 1, ticks_now());
+        sleepers_leave(&other, &mutex, false);
+        assert_false(waiters_maybe(&mutex));
+        sleepers_leave(&cond, &mutex, false);
+        if (more) {
+            sleepers_leave(&cond, &mutex, false);
+        }
+        assert_false(sleepers_maybe(&other));
+        nobody_left();
+    }
+}
+
 /* A wait that was cancelled is taken out at the thread's next one of any kind, its next release of
  * what somebody waits for, or its end. */
 static void test_abandoned(void **state)
@@ -250,6 +274,7 @@ int main(void)
         cmocka_unit_test(test_nobody_woken),
         cmocka_unit_test(test_by_time),
         cmocka_unit_test(test_two_conditions),
+        cmocka_unit_test(test_taken_for_another),
         cmocka_unit_test(test_abandoned),
         cmocka_unit_test(test_threads),
     };
