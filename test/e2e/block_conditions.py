@@ -23,6 +23,7 @@ RELEASES = {
     "unlock_of_herd": 3,  # four hold it in turn, and behind the last nobody waits
     "unlock_of_third": 1,
     "unlock_of_c11": 1,
+    "unlock_after_queue": 10,
 }
 
 

@@ -389,6 +389,78 @@ static void idle_consumers(void)
     join(consumers, CONSUMERS);
 }
 
+/* ---- after a queue ---- */
+
+enum { PAIRS = 4, ROOM = 2, HOLDS = 10 };
+static pthread_mutex_t queue_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t has_room = PTHREAD_COND_INITIALIZER, has_goods = PTHREAD_COND_INITIALIZER;
+static pthread_barrier_t held;
+static int goods;
+static atomic_bool queue_over;
+static _Atomic int64_t locker_came;
+
+/* Signals without the mutex: some wake threads that have not yet been seen to sleep, and these are
+ * back beside others of the other condition. */
+static void *queue(void *arg)
+{
+    bool fills = arg != NULL;
+    while (!queue_over) {
+        pthread_mutex_lock(&queue_mutex);
+        while (!queue_over && (fills ? goods >= ROOM : goods <= 0))
+            pthread_cond_wait(fills ? &has_room : &has_goods, &queue_mutex);
+        goods += fills ? 1 : -1;
+        pthread_mutex_unlock(&queue_mutex);
+        pthread_cond_signal(fills ? &has_goods : &has_room);
+    }
+    return NULL;
+}
+
+static void *locker(void *arg)
+{
+    for (int i = 0; i < HOLDS; i++) {
+        pthread_barrier_wait(&held);
+        locker_came = clock_ns(CLOCK_MONOTONIC);
+        pthread_mutex_lock(&queue_mutex);
+        pthread_mutex_unlock(&queue_mutex);
+    }
+    return arg;
+}
+
+SITE void unlock_after_queue(void)
+{
+    must(pthread_mutex_unlock(&queue_mutex) == 0, "unlock after queue");
+}
+
+/* The queue's threads are gone, and have left nobody waiting: the locker alone does. */
+static int64_t hold_after_queue(void)
+{
+    pthread_t threads[2 * PAIRS], other;
+    int64_t kept = 0;
+    for (int i = 0; i < 2 * PAIRS; i++)
+        pthread_create(&threads[i], NULL, queue, i % 2 ? &goods : NULL);
+    sleep_ns(1000 * MS);
+    queue_over = true;
+    for (int i = 0; i < 10; i++) { /* again and again for those that are about to sleep */
+        pthread_cond_broadcast(&has_room);
+        pthread_cond_broadcast(&has_goods);
+        sleep_ns(10 * MS);
+    }
+    for (int i = 0; i < 2 * PAIRS; i++)
+        pthread_join(threads[i], NULL);
+    pthread_barrier_init(&held, NULL, 2);
+    pthread_create(&other, NULL, locker, NULL);
+    for (int i = 0; i < HOLDS; i++) {
+        sleep_ns(20 * MS);
+        pthread_mutex_lock(&queue_mutex);
+        pthread_barrier_wait(&held);
+        sleep_ns(5 * MS);
+        kept += clock_ns(CLOCK_MONOTONIC) - locker_came;
+        unlock_after_queue();
+    }
+    pthread_join(other, NULL);
+    return kept;
+}
+
 int main(void)
 {
     int64_t signaller = signal_and_hold();
@@ -399,10 +471,12 @@ int main(void)
     leave_nobody();
     quick_signals();
     idle_consumers();
+    int64_t after_queue = hold_after_queue();
     printf("{\"idle_phase\": %ld, ", (long)idle_phase);
     printf("\"unlock_of_signaller\": %ld, \"unlock_of_broadcaster\": %ld, \"unlock_of_herd\": %ld, "
-           "\"unlock_of_third\": %ld, \"unlock_of_c11\": %ld, \"bound\": %ld, \"n\": %d}\n",
+           "\"unlock_of_third\": %ld, \"unlock_of_c11\": %ld, \"unlock_after_queue\": %ld, "
+           "\"bound\": %ld, \"n\": %d}\n",
            (long)signaller, (long)broadcaster, (long)herd, (long)outside, (long)c11,
-           (long)quick_bound, QUICK);
+           (long)after_queue, (long)quick_bound, QUICK);
     return 0;
 }
