@@ -30,8 +30,8 @@ enum {
 };
 #define ONE (1ULL << FIXED)
 
-static READ_OFTEN bool
-    stopped; /* the kernel may be out of bounds: not even the time is asked for */
+/* The kernel may be out of bounds: not even the time is asked for. */
+static READ_OFTEN bool stopped;
 READ_OFTEN bool contention_on;
 static READ_OFTEN int64_t mutex_rate_now, block_rate_now;
 

@@ -15,7 +15,7 @@
  *
  * Life: one trail for each of the first TRAILS threads, shared in turn by more. Who walks holds it
  * by `taken`; a handler that interrupts a walk finds it taken and walks without. Called by unwind.c
- * alone (trail_of_thread by stack.c); SIGNAL_SAFE throughout, no lock to wait for.
+ * and, when a walk has ended, unwind_proof.c; SIGNAL_SAFE throughout, no lock to wait for.
  */
 #ifndef COLLECTORS_UNWIND_TRAIL_H
 #define COLLECTORS_UNWIND_TRAIL_H
