@@ -2,8 +2,10 @@
  * What locks cost. `lock_bench mutex|rwlock|sem one|many`: an uncontended pair of calls, in a
  * process with one thread or with two (of which the other sleeps); prints ns of CPU time a pair,
  * the best of some medians as in malloc_bench. `lock_bench contended`: a lock that another thread
- * holds, taken once a round, and `lock_bench condition`: a condition wait a round; prints ns of CPU
- * time of the process a round twice: by libc's own functions, and by those that the program gets.
+ * holds, taken once a round, and `lock_bench condition`: a condition wait and its signal a round;
+ * prints ns of CPU time of the process a round twice: by libc's own functions, and by those that
+ * the program gets. A condition's rounds also take and release its mutex, uncontended, twice: by
+ * the program's functions in both ways, or, as `lock_bench condition-and-locks`, in each its own.
  * The two take turns every few milliseconds, so that what else the machine does is in both. Two
  * threads on one processor hand over to each other by futexes of their own, without libc, and
  * neither takes the processor from the other when it is woken: the switches of a round are always
@@ -15,6 +17,7 @@
 #include <sched.h>
 #include <semaphore.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -195,18 +198,21 @@ static void contend(void)
     }
 }
 
+static bool locks_apart;
+
 static void *waits_often(void *arg)
 {
     for (uint32_t i = 1; i <= ROUNDS; i++) {
         int way = way_of(i);
-        by[way].lock(&mutex);
+        int locks = locks_apart ? PROGRAM : way;
+        by[locks].lock(&mutex);
         tell(&to_main, i);
         while (!going) {
             events++;
             by[way].wait(&cond, &mutex);
         }
         going = 0;
-        by[way].unlock(&mutex);
+        by[locks].unlock(&mutex);
     }
     return arg;
 }
@@ -215,11 +221,12 @@ static void signal_often(void)
 {
     for (uint32_t i = 1; i <= ROUNDS; i++) {
         int way = way_of(i);
+        int locks = locks_apart ? PROGRAM : way;
         await(&to_main, i);
-        by[way].lock(&mutex);
+        by[locks].lock(&mutex);
         going = 1;
         by[way].signal(&cond);
-        by[way].unlock(&mutex);
+        by[locks].unlock(&mutex);
         note(i);
     }
 }
@@ -258,9 +265,10 @@ int main(int argc, char **argv)
         uncontended(sem_pairs, argv[2]);
     else if (strcmp(mode, "contended") == 0)
         rounds(contend, locks_after);
-    else if (strcmp(mode, "condition") == 0)
+    else if (strncmp(mode, "condition", strlen("condition")) == 0) {
+        locks_apart = strcmp(mode, "condition") == 0;
         rounds(signal_often, waits_often);
-    else
+    } else
         return 2;
     return 0;
 }
