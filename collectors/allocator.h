@@ -8,7 +8,7 @@
  * put its thread to sleep has waited, and stands for as many as its size's weight.
  *
  * Called around the sampled calls of preload/hook_alloc.c and its like, in any thread, before and
- * after everything; and by collectors/contention.c, which keeps the sums. No locks.
+ * after everything; and by collectors/contention_count.c, which keeps the sums. No locks.
  */
 #ifndef COLLECTORS_ALLOCATOR_H
 #define COLLECTORS_ALLOCATOR_H

@@ -36,13 +36,15 @@ int64_t contention_set_mutex_fraction(int64_t n);
 
 /* ---- the waiting thread ---- */
 
+struct sleepers_entry;
 struct contention_wait {
-    uint64_t began;   /* ticks; 0 = not timed */
-    const void *lock; /* that it is registered for, or NULL */
-    const void *cond; /* that it is registered as asleep on, or NULL */
-    bool unheld;      /* it could not be registered: whoever it waits for is not charged */
-    bool unasked;     /* block was off when it began */
-    bool condition;   /* it is a condition's */
+    uint64_t began; /* ticks; 0 = not timed, and nothing of the rest is set */
+    union {
+        const void *lock;              /* that it is registered for, or NULL */
+        struct sleepers_entry *asleep; /* or where as asleep on a condition, or NULL */
+    };
+    bool unasked; /* block was off when it began */
+    bool unheld;  /* it could not be registered: whoever it waits for is not charged */
 };
 
 /* The calling thread is about to wait: for a lock, whose holder is to be charged, or for something
@@ -57,10 +59,9 @@ void contention_wait_ends(struct contention_wait *w, bool waited);
 void contention_condition_begins(struct contention_wait *w, const void *cond, const void *lock,
                                  uint64_t begun);
 void contention_condition_ends(struct contention_wait *w, bool waited, bool by_time);
-/* The calling thread is about to wake waiters of a condition, `most` at most; see sleepers_wake().
- * To be called where sleepers_maybe(). */
-struct sleepers_asked;
-void contention_wakes(const void *cond, const struct sleepers_asked *asked, uint32_t most);
+/* The calling thread is about to wake waiters of a condition; see sleepers_wake(). To be called
+ * where sleepers_maybe(). */
+void contention_wakes(const void *cond, uint32_t inside, uint64_t begun, uint32_t most);
 
 /* A wait inside the allocator, which stands for `weight` of its kind, found by sampling: it counts
  * under the allocator's name in both profiles. Between sys_float_enter() and _leave(). */

@@ -4,9 +4,9 @@
  * waits for locks do: where nothing between there and the thread's first frame has changed since
  * the last time, which is compared word by word (unwind_proof.h), it is the same stack.
  *
- * Called by collectors/contention.c, in the thread whose memo it is, never within itself. A memo
- * takes one of a fixed number of proofs when a stack is found the second time; where there is none
- * left, every stack is walked. No locks.
+ * Called by collectors/contention_count.c, in the thread whose memo it is, never within itself. A
+ * memo takes one of a fixed number of proofs when a stack is found the second time; where there is
+ * none left, every stack is walked. No locks.
  */
 #ifndef COLLECTORS_STACK_MEMO_H
 #define COLLECTORS_STACK_MEMO_H

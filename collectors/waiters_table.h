@@ -5,10 +5,10 @@
  * lines takes it half the time of five.
  *
  * Entries of a bucket form a list that only grows, of which the first lies in the bucket; one whose
- * waiters have all left is used for the next address. Lock: the bucket's. It may be orphaned: a
- * thread can be cancelled asynchronously, or a handler of the program jump out, between any two
- * instructions. Whoever has waited for it in vain for half a second gives the bucket up for good,
- * and the waits that hash there are shown as lost from then on.
+ * waiters have all left is used for the next address that has none. Lock: the bucket's. It may be
+ * orphaned: a thread can be cancelled asynchronously, or a handler of the program jump out, between
+ * any two instructions. Whoever has waited for it in vain for half a second gives the bucket up for
+ * good, and the waits that hash there are shown as lost from then on.
  *
  * Called by collectors/contention.c and sleepers_table.h. Not for signal handlers: the caller sees
  * to it that its own thread is not in here already.
@@ -16,44 +16,37 @@
 #ifndef COLLECTORS_WAITERS_TABLE_H
 #define COLLECTORS_WAITERS_TABLE_H
 
-#include "collectors/base/lock.h"
 #include "collectors/base/ticks.h"
 #include "collectors/waiters.h"
 
 /* A lock held for less has kept nobody waiting who was still on his way to it. */
 enum { WAITERS_WAKE_NS = 50000 };
 
-struct waiters_entry {
-    uintptr_t lock;       /* 0 = free */
-    uint64_t since;       /* Σt0 */
-    uint64_t last;        /* ticks of the last claim, 0 = none: where each of those waits begins */
-    uint64_t woken_since; /* the part of Σt0 of those that were asleep on a condition */
-    uint32_t woken;       /* so many */
-    uint32_t n;           /* and these are all waiters */
-    uint32_t leaving;     /* readers about to release it, who may still be counted as holding it */
-    struct waiters_entry *next;
-};
-
-extern HIDDEN struct waiters_bucket {
-    struct lock lock;
-    uint32_t lost; /* given up */
-    struct waiters_entry first;
-} __attribute__((aligned(CACHE_LINE))) waiters_buckets[1 << WAITERS_BITS];
-_Static_assert(sizeof(struct waiters_bucket) == CACHE_LINE,
-               "who waits for one lock is on one line");
-
 extern HIDDEN bool waiters_used; /* there has been a waiter */
 
-static inline struct waiters_known *waiters_known_of(const struct waiters_bucket *b)
+static inline uint32_t *waiters_known_of(const struct waiters_bucket *b)
 {
     return &waiters_known[b - waiters_buckets];
 }
 
 COLD void waiters_bucket_lost(const struct waiters_bucket *b);
 
-static inline struct waiters_bucket *waiters_bucket_lock(const void *lock)
+static inline struct waiters_bucket *waiters_bucket_of(const void *lock)
 {
     struct waiters_bucket *b = &waiters_buckets[waiters_bucket(lock)];
+    ONE_ADDRESS(b);
+    return b;
+}
+
+/* False: not at once. */
+static inline bool waiters_bucket_try(struct waiters_bucket *b)
+{
+    return LIKELY(!LOAD(&b->lost) && lock_try(&b->lock));
+}
+
+static inline struct waiters_bucket *waiters_bucket_lock(const void *lock)
+{
+    struct waiters_bucket *b = waiters_bucket_of(lock);
     if (UNLIKELY(!lock_take_or_give_up(&b->lock, &b->lost))) {
         waiters_bucket_lost(b);
         return NULL;
@@ -61,13 +54,20 @@ static inline struct waiters_bucket *waiters_bucket_lock(const void *lock)
     return b;
 }
 
-/* Under the lock. ever: 1 = such waits go before a lock, 0 = they come out of a condition, and a
- * lock that only these have waited for is still taken as one that nobody waits for. A
- * waiters_note() at the same instant may go under, and is made up for by the next wait. */
-static inline void waiters_count_add(const struct waiters_bucket *b, int waiters, uint32_t ever)
+/* Under the lock: so many waiters more, or fewer. A waiters_note() at the same instant may go
+ * under, and is made up for by the next wait. */
+static inline void waiters_known_add(const struct waiters_bucket *b, int waiters)
 {
-    uint32_t *count = &waiters_known_of(b)->count;
-    STORE(count, (LOAD(count) + (uint32_t)waiters) | ever);
+    uint32_t *known = waiters_known_of(b);
+    STORE(known, (LOAD(known) + (uint32_t)(waiters * WAITER)) | WAITERS_EVER);
+}
+
+/* Under the lock: a mutex of this bucket is going to be released and taken again by waits for
+ * conditions. A lock that only these have waited for is still taken as one that nobody waits for.
+ */
+static inline void waiters_conditions(const struct waiters_bucket *b)
+{
+    STORE(waiters_known_of(b), LOAD(waiters_known_of(b)) | WAITERS_CONDITIONS);
 }
 
 static inline struct waiters_entry *waiters_entry_of(struct waiters_bucket *b, const void *lock)
@@ -79,30 +79,23 @@ static inline struct waiters_entry *waiters_entry_of(struct waiters_bucket *b, c
     return e;
 }
 
+/* Nobody is in it: it can be another address's. All sums are 0 then. */
+static inline bool waiters_entry_is_free(const struct waiters_entry *e)
+{
+    return e->n + e->woken + e->leaving == 0;
+}
+
 /* Its entry, or a free one made it; NULL = no memory. */
 struct waiters_entry *waiters_entry_search(struct waiters_bucket *b, const void *lock);
 
 static inline struct waiters_entry *waiters_entry_for(struct waiters_bucket *b, const void *lock)
 {
     struct waiters_entry *e = &b->first;
-    if (UNLIKELY(e->lock != (uintptr_t)lock) && (e->lock || e->next)) {
-        return waiters_entry_search(b, lock);
-    }
-    e->lock = (uintptr_t)lock;
-    return e;
+    return LIKELY(e->lock == (uintptr_t)lock) ? e : waiters_entry_search(b, lock);
 }
 
-/* A free one holds zeros. */
-static inline void waiters_entry_drop(struct waiters_entry *e)
-{
-    if (e->n == 0) {
-        e->since = e->last = e->woken_since = 0;
-        e->lock = e->leaving ? e->lock : 0;
-    }
-}
-
-static inline __attribute__((always_inline)) bool waiters_enter_any(const void *lock, uint32_t n,
-                                                                    bool woken, uint64_t now)
+/* A wait for `lock` begins at `now` (base/ticks.h). False: it could not be entered. */
+static inline bool waiters_enter(const void *lock, uint64_t now)
 {
     if (UNLIKELY(!LOAD(&waiters_used))) {
         STORE(&waiters_used, true); /* before the lock: a fork may meet it held */
@@ -113,30 +106,12 @@ static inline __attribute__((always_inline)) bool waiters_enter_any(const void *
     }
     struct waiters_entry *e = waiters_entry_for(b, lock);
     if (LIKELY(e)) {
-        e->n += n;
-        e->since += n * now;
-        if (woken) {
-            e->woken += n;
-            e->woken_since += n * now;
-            STORE(&waiters_known_of(b)->woken, LOAD(&waiters_known_of(b)->woken) + n);
-        }
-        waiters_count_add(b, (int)n * WAITER, !woken);
+        e->n++;
+        e->since += now;
+        waiters_known_add(b, 1);
     }
     lock_drop(&b->lock);
     return e != NULL;
-}
-
-/* A wait for `lock` begins at `now` (base/ticks.h). False: it could not be entered. */
-static inline bool waiters_enter(const void *lock, uint64_t now)
-{
-    return waiters_enter_any(lock, 1, false, now);
-}
-
-/* Threads that were asleep on a condition have been woken, and want `lock` again. When they get
- * that far is not known: of such alone a release is not to claim unless it is blocked on. */
-static inline bool waiters_enter_woken(const void *lock, uint32_t n, uint64_t now)
-{
-    return waiters_enter_any(lock, n, true, now);
 }
 
 /* It is over, or was given up; began is what waiters_enter() was told. */
@@ -150,34 +125,38 @@ static inline void waiters_leave(const void *lock, uint64_t began)
     if (e && e->n > 0) { /* else: it began before a fork, in the parent */
         e->n--;
         e->since -= began > e->last ? began : e->last;
-        waiters_count_add(b, -WAITER, 1);
-        waiters_entry_drop(e);
+        waiters_known_add(b, -1);
+        if (e->n == 0) {
+            e->since = e->last = 0;
+        }
     }
     lock_drop(&b->lock);
 }
 
-/* One of them has it now, or gives up: any, for what all of them together have waited comes out the
- * same. False: there is none. */
-static inline bool waiters_leave_woken(const void *lock)
+/* Under the lock: threads that were asleep on a condition have been woken, and want `lock` again.
+ * When they get that far is not known: of such alone a release is not to claim unless it is blocked
+ * on. False: no memory. */
+static inline bool waiters_enter_woken(struct waiters_bucket *b, const void *lock, uint32_t n,
+                                       uint64_t now)
 {
-    struct waiters_bucket *b = waiters_bucket_lock(lock);
-    if (!b) {
+    struct waiters_entry *e = waiters_entry_for(b, lock);
+    if (!e) {
         return false;
     }
+    e->woken_since += n * now;
+    STORE(&e->woken, e->woken + n);
+    return true;
+}
+
+/* Under the lock: one of them has it now, or gives up: any, for what all of them together have
+ * waited comes out the same. */
+static inline void waiters_leave_woken(struct waiters_bucket *b, const void *lock)
+{
     struct waiters_entry *e = waiters_entry_of(b, lock);
-    bool found = e && e->woken > 0;
-    if (found) {
-        uint64_t since = LIKELY(e->woken == 1) ? e->woken_since : e->woken_since / e->woken;
-        STORE(&waiters_known_of(b)->woken, LOAD(&waiters_known_of(b)->woken) - 1);
-        e->woken--;
-        e->woken_since -= since;
-        e->n--;
-        e->since -= since;
-        waiters_count_add(b, -WAITER, 0);
-        waiters_entry_drop(e);
+    if (e && e->woken > 0) {
+        e->woken_since -= LIKELY(e->woken == 1) ? e->woken_since : e->woken_since / e->woken;
+        STORE(&e->woken, e->woken - 1);
     }
-    lock_drop(&b->lock);
-    return found;
 }
 
 /* What those that came out of a condition have waited for a holder since `took`. */
@@ -194,7 +173,7 @@ static inline uint64_t waiters_woken_waited(const struct waiters_entry *e, uint6
 /* The calling thread is about to release `lock`: what is waiting for it has waited so many ticks
  * that nobody has been charged with; 0 = nobody waits. holders (NULL: one) tells how many hold it
  * now; where others do, nothing is claimed, and waiters_released() is to be called afterwards.
- * took: when it took the lock, 0 = unknown, but then the lock itself said that it is waited for.
+ * took: when it took the lock, 0 = unknown; the lock itself should have said that it is waited for.
  * Those that came out of a condition have not waited for it before, nor for a moment. */
 static inline uint64_t waiters_claim(const void *lock, uint32_t (*holders)(const void *lock),
                                      uint64_t took, bool *others)
@@ -206,7 +185,7 @@ static inline uint64_t waiters_claim(const void *lock, uint32_t (*holders)(const
         return 0;
     }
     struct waiters_entry *e = waiters_entry_of(b, lock);
-    if (e && e->n > 0) {
+    if (e && e->n + e->woken > 0) {
         /* Readers that leave at the same moment: the last of them claims. Should one be taken for
          * the last too early, the true last one claims the rest. */
         if (holders && holders(lock) > e->leaving + 1) {
@@ -214,12 +193,12 @@ static inline uint64_t waiters_claim(const void *lock, uint32_t (*holders)(const
             *others = true;
         } else {
             uint64_t now = ticks_now(); /* after every t0 there is */
-            waited = (e->n - e->woken) * now - (e->since - e->woken_since);
+            waited = e->n * now - e->since;
             waited += e->woken ? waiters_woken_waited(e, took, now) : 0;
             if ((int64_t)waited < 0) { /* two processors' counters, a hair apart */
                 waited = 0;
             }
-            waited += e->n > e->woken;
+            waited += e->n > 0;
             e->since = e->n * now;
             e->woken_since = e->woken * now;
             e->last = now;

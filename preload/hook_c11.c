@@ -37,7 +37,8 @@ EXPORT HOT int mtx_lock(mtx_t *m)
 
 EXPORT HOT int mtx_unlock(mtx_t *m)
 {
-    return LIKELY(!waiters_maybe(m)) ? real_lock.mtx_unlock(m) : mtx_unlock_slow(m);
+    return LIKELY(!hook_mutex_may_be_waited_for(mutex_of(m))) ? real_lock.mtx_unlock(m)
+                                                              : mtx_unlock_slow(m);
 }
 
 EXPORT int mtx_trylock(mtx_t *m)
@@ -68,7 +69,7 @@ static COLD int mtx_lock_slow(mtx_t *m)
 
 static COLD int mtx_unlock_slow(mtx_t *m)
 {
-    if (!hook_mutex_is_released(mutex_of(m)) || hook_mutex_is_idle(mutex_of(m))) {
+    if (!hook_mutex_is_waited_for(mutex_of(m))) {
         return real_lock.mtx_unlock(m);
     }
     struct contention_hold h;

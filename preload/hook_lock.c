@@ -35,7 +35,8 @@ EXPORT HOT int pthread_mutex_lock(pthread_mutex_t *m)
 
 EXPORT HOT int pthread_mutex_unlock(pthread_mutex_t *m)
 {
-    return LIKELY(!waiters_maybe(m)) ? real_lock.mutex_unlock(m) : mutex_unlock_slow(m);
+    return LIKELY(!hook_mutex_may_be_waited_for(m)) ? real_lock.mutex_unlock(m)
+                                                    : mutex_unlock_slow(m);
 }
 
 EXPORT HOT int pthread_rwlock_rdlock(pthread_rwlock_t *l)
@@ -102,31 +103,32 @@ static HOT __attribute__((noinline)) int mutex_lock_tried(pthread_mutex_t *m)
     return LIKELY(err != EBUSY) ? err : mutex_lock_slow(m);
 }
 
-/* An unlock is no release where a recursive mutex stays locked. The fields are part of glibc's ABI,
- * and the caller's own as long as it holds the mutex. */
-WAIT_PATH bool hook_mutex_is_released(const pthread_mutex_t *m)
-{
-    enum { KIND = 3 };
-    return (m->__data.__kind & KIND) != PTHREAD_MUTEX_RECURSIVE_NP || m->__data.__count == 1;
-}
-
 /* Its word says whether a thread sleeps in the kernel for it. (That of one whose holder has waited
  * for it, or came out of a condition itself, always does.) */
-WAIT_PATH bool hook_mutex_is_idle(const pthread_mutex_t *m)
+static inline bool is_blocked_on(const pthread_mutex_t *m)
 {
     enum { ROBUST = 16, INHERITS = 32 };
     const uint32_t waiters = 0x80000000, above_ceiling = 0x7ffff;
-    if (!waiters_woken_only(m)) {
-        return false;
-    }
     uint32_t word = (uint32_t)LOAD(&m->__data.__lock);
     bool by_bit = (m->__data.__kind & (ROBUST | INHERITS)) != 0;
-    return by_bit ? (word & waiters) == 0 : (word & above_ceiling) <= 1;
+    return by_bit ? (word & waiters) != 0 : (word & above_ceiling) > 1;
+}
+
+/* Those that come out of a condition, and are all that is known, may not have got as far. An unlock
+ * is no release where a recursive mutex stays locked. The fields are part of glibc's ABI, and the
+ * caller's own as long as it holds the mutex. */
+WAIT_PATH bool hook_mutex_is_waited_for(const pthread_mutex_t *m)
+{
+    enum { KIND = 3 };
+    if (!waiters_maybe(m) && !is_blocked_on(m)) {
+        return false;
+    }
+    return (m->__data.__kind & KIND) != PTHREAD_MUTEX_RECURSIVE_NP || m->__data.__count == 1;
 }
 
 static WAIT_PATH __attribute__((noinline)) int mutex_unlock_slow(pthread_mutex_t *m)
 {
-    if (!hook_mutex_is_released(m) || hook_mutex_is_idle(m)) {
+    if (!hook_mutex_is_waited_for(m)) {
         return real_lock.mutex_unlock(m);
     }
     struct contention_hold h;

@@ -136,32 +136,29 @@ EXPORT int sem_clockwait(sem_t *s, clockid_t clock, const struct timespec *until
 
 /* ---- condition variables ---- */
 
-/* glibc counts the waits that have begun above one bit of state; each counts itself before it
- * releases its mutex. */
-static uint64_t waits_begun(const pthread_cond_t *c)
+/* Now: the wait may be long, or be cancelled. */
+static WAIT_PATH __attribute__((noinline)) void condition_releases(const pthread_mutex_t *m)
 {
-    return LOAD(&c->__data.__wseq.__value64) >> 1;
-}
-
-WAIT_PATH void hook_condition_begins(struct contention_wait *w, const pthread_cond_t *c,
-                                     const pthread_mutex_t *m)
-{
-    if (waiters_maybe(m) && hook_mutex_is_released(m) && !hook_mutex_is_idle(m)) {
+    if (hook_mutex_is_waited_for(m)) {
         struct contention_hold h;
         contention_release_begins(&h, m, NULL);
-        contention_release_ends(&h, m, true); /* now: the wait may be long, or be cancelled */
+        contention_release_ends(&h, m, true);
     }
-    contention_condition_begins(w, c, m, waits_begun(c));
 }
 
-/* Who is inside a wait is counted above three bits of state. */
-WAIT_PATH void hook_condition_wakes(const pthread_cond_t *c, uint32_t most)
+static inline __attribute__((always_inline)) void
+condition_begins(struct contention_wait *w, const pthread_cond_t *c, const pthread_mutex_t *m)
 {
-    enum { WAITER_SHIFT = 3 };
-    struct sleepers_asked asked = {LOAD(&c->__data.__wrefs) >> WAITER_SHIFT, waits_begun(c)};
-    if (asked.inside > 0) { /* else: others' sleepers, in the same bucket */
-        contention_wakes(c, &asked, most);
+    if (UNLIKELY(hook_mutex_may_be_waited_for(m))) {
+        condition_releases(m);
     }
+    contention_condition_begins(w, c, m, hook_waits_begun(c));
+}
+
+void hook_condition_begins(struct contention_wait *w, const pthread_cond_t *c,
+                           const pthread_mutex_t *m)
+{
+    condition_begins(w, c, m);
 }
 
 static bool has_waited(int err)
@@ -172,9 +169,9 @@ static bool has_waited(int err)
 EXPORT WAIT_PATH int pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *m)
 {
     struct contention_wait w;
-    hook_condition_begins(&w, c, m);
+    condition_begins(&w, c, m);
     int err = real_lock.cond_wait(c, m);
-    contention_condition_ends(&w, has_waited(err), err == ETIMEDOUT);
+    contention_condition_ends(&w, LIKELY(err == 0) || err == EOWNERDEAD, false);
     return err;
 }
 

@@ -5,7 +5,8 @@
 #ifndef PRELOAD_HOOK_WAIT_H
 #define PRELOAD_HOOK_WAIT_H
 
-#include "collectors/base/abi.h"
+#include "collectors/contention.h"
+#include "collectors/waiters.h"
 
 #include <pthread.h>
 #include <time.h>
@@ -18,18 +19,39 @@ static inline bool hook_wait_is_valid(clockid_t clock, const struct timespec *un
            (unsigned long)until->tv_nsec < 1000000000UL;
 }
 
-/* hook_lock.c: does unlocking this mutex now release it? Only the caller's own locked mutex. */
-bool hook_mutex_is_released(const pthread_mutex_t *m);
+/* Only the caller's own locked mutex. False: unlocking it now would release it to nobody that is
+ * known: no other waits, and none of those that come out of a condition has got as far, by the word
+ * of a plain mutex. */
+static inline bool hook_mutex_may_be_waited_for(const pthread_mutex_t *m)
+{
+    uint32_t known = waiters_known_for(m);
+    return known >= WAITERS_CONDITIONS &&
+           (known >= WAITER || (LOAD(&m->__data.__lock) != 1 && waiters_maybe_woken(m)));
+}
+/* hook_lock.c: where that is true, is it so? */
+bool hook_mutex_is_waited_for(const pthread_mutex_t *m);
 
-/* hook_lock.c: is a mutex that waiters_maybe() is true for, and that is being released, one that
- * nobody waits for: all are on their way out of a condition, and none has got as far? */
-bool hook_mutex_is_idle(const pthread_mutex_t *m);
-
-/* hook_wait.c: a wait for c that releases m begins; a signal to c wakes `most` at most. */
-struct contention_wait;
+/* hook_wait.c: a wait for c that releases m begins. */
 void hook_condition_begins(struct contention_wait *w, const pthread_cond_t *c,
                            const pthread_mutex_t *m);
-void hook_condition_wakes(const pthread_cond_t *c, uint32_t most);
+
+/* glibc counts the waits that have begun above one bit of state; each counts itself before it
+ * releases its mutex. */
+static inline uint64_t hook_waits_begun(const pthread_cond_t *c)
+{
+    return LOAD(&c->__data.__wseq.__value64) >> 1;
+}
+
+/* A signal to c, for which sleepers_maybe() is true, wakes `most` at most. Who is inside a wait is
+ * counted above three bits of state. */
+static inline void hook_condition_wakes(const pthread_cond_t *c, uint32_t most)
+{
+    enum { WAITER_SHIFT = 3 };
+    uint32_t inside = LOAD(&c->__data.__wrefs) >> WAITER_SHIFT;
+    if (inside > 0) { /* else: others' sleepers, in the same bucket */
+        contention_wakes(c, inside, hook_waits_begun(c), most);
+    }
+}
 
 /* A pthread_once or call_once of the calling thread, and the routine that we give to libc. */
 struct hook_once {

@@ -30,6 +30,15 @@
 #define READ_OFTEN __attribute__((section("pprof_read_often")))
 #define MUST_CHECK __attribute__((warn_unused_result))
 #define CACHE_LINE 64
+/* Keeps the address of a table's element in one register; else each of its fields is looked for
+ * from the table's beginning. */
+#define ONE_ADDRESS(element)                                                                       \
+    do {                                                                                           \
+        __asm__("" : "+r"(element));                                                               \
+        if (!(element)) {                                                                          \
+            __builtin_unreachable();                                                               \
+        }                                                                                          \
+    } while (0)
 
 /* In a preloaded library the initial-exec model always has room, needs no lazy allocation, and is
  * therefore the only one that a signal handler and malloc may use. */

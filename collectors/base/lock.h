@@ -10,7 +10,7 @@
  *   remembering  what a dlclose has unloaded (never in a handler)
  *   writers    of a signal's disposition (signals blocked)
  *   waiters    1,024 buckets of who waits for which lock (bounded wait: they can be orphaned)
- *   sleepers   256 buckets of who sleeps on which condition (likewise)
+ *   sleepers   1,024 lists of the conditions that threads sleep on (likewise)
  *   measuring  of the tick's length (nobody waits for it)
  *
  * None is held over a fork; the child mends or makes anew what they guard.

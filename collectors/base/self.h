@@ -16,6 +16,7 @@ struct hook_once;
 struct stack;
 struct proof;
 struct bucket;
+struct sleepers_entry;
 
 /* What captures in one place of the thread's have found: collectors/stack_memo.h. */
 struct stack_memo {
@@ -45,35 +46,33 @@ struct self {
     const struct labels *spare;  /* that it carried before, with the reference: labels.c */
     uintptr_t stack_lo;          /* the thread's own stack; 0 = unknown */
 
-    uintptr_t stack_hi; /* a line on which a contended lock finds most of what it wants */
-    uint32_t depth;     /* > 0 while inside the profiler: nested events are not sampled */
-    uint32_t trail;     /* the number of its last walk's trail; 0 = none yet */
-    bool waits_busy;   /* inside collectors/contention.c: what it does there is not counted again */
-    bool probe_armed;  /* "does this operator new come back through malloc?" is being asked */
-    bool probe_hit;    /* it does */
-    bool prof_blocked; /* the program believes that it blocks SIGPROF in this thread */
-    bool prof_real;    /* the kernel does too: see preload/hook_sigmask.c */
+    uintptr_t stack_hi;     /* a line on which a contended lock finds most of what it wants */
+    uint32_t depth;         /* > 0 while inside the profiler: nested events are not sampled */
+    uint32_t trail;         /* the number of its last walk's trail; 0 = none yet */
+    bool waits_busy;        /* inside contention*.c: what it does there is not counted again */
+    bool probe_armed;       /* "does this operator new come back through malloc?" is being asked */
+    bool probe_hit;         /* it does */
+    bool prof_blocked;      /* the program believes that it blocks SIGPROF in this thread */
+    bool prof_real;         /* the kernel does too: see preload/hook_sigmask.c */
     const void *waiting;    /* the lock that it is registered as waiting for, or NULL */
     uint64_t waiting_since; /* ticks */
     const void *took;       /* the lock that it took last after a wait, held still or not */
     uint64_t took_at;       /* ticks */
-    const void *asleep_on;  /* the condition that it is registered as asleep on, or NULL */
+    struct sleepers_entry *asleep; /* where it is registered as asleep on a condition, or NULL */
 
     struct wait_memo last_block;
-    uint64_t wait_random;   /* state of the generator for waits; 0 = not yet seeded */
-    const void *asleep_for; /* the mutex that it wants again when it wakes */
-    const void *asleep_in;  /* the call that it sleeps in: only to be compared */
+    uint64_t wait_random;  /* state of the generator for waits; 0 = not yet seeded */
+    struct thread *thread; /* its row in the registry; NULL = not registered */
 
     struct wait_memo last_mutex;
-    struct thread *thread;  /* its row in the registry; NULL = not registered */
     struct api_call *calls; /* of pprof_do() that are under way: preload/api_do.c */
     uint64_t fork_mask;     /* the signal mask before the fork handlers that are running */
-
-    uint64_t alloc_began;   /* ticks, of the sampled call that it is in; 0 = not timed */
-    uint64_t alloc_waited;  /* ns, in the one that it was in; 0 = it did not wait */
-    long alloc_sleeps;      /* of this thread, when it began */
-    int *errno_at;          /* &errno; NULL = not yet asked for */
     struct hook_once *once; /* the innermost pthread_once that it is in, or NULL */
+
+    uint64_t alloc_began;  /* ticks, of the sampled call that it is in; 0 = not timed */
+    uint64_t alloc_waited; /* ns, in the one that it was in; 0 = it did not wait */
+    long alloc_sleeps;     /* of this thread, when it began */
+    int *errno_at;         /* &errno; NULL = not yet asked for */
 } __attribute__((aligned(CACHE_LINE)));
 
 extern HIDDEN THREAD_LOCAL struct self self;

@@ -27,29 +27,46 @@ void ticks_start(void);
 
 SIGNAL_SAFE COLD uint64_t ticks_first(void);
 
+/* True: a tick is one of sys_counter(). */
+static inline bool ticks_are_counted(void)
+{
+    return LOAD(&ticks_state.source) == TICKS_COUNTER;
+}
+
 static inline uint64_t ticks_now(void)
 {
-    return LIKELY(LOAD(&ticks_state.source) == TICKS_COUNTER) ? sys_counter() : ticks_first();
+    return LIKELY(ticks_are_counted()) ? sys_counter() : ticks_first();
 }
 
 SIGNAL_SAFE COLD uint64_t ticks_other_ns(uint64_t span);
 SIGNAL_SAFE COLD void ticks_measure(void);
 
-/* Nanoseconds of a span of ticks by the rate known so far: for who knows that somebody calls
+/* Nanoseconds of a span of ticks, where ticks_are_counted(). */
+SIGNAL_SAFE static inline uint64_t ticks_counted_ns(uint64_t span)
+{
+    return (uint64_t)((unsigned __int128)span * LOAD(&ticks_state.ns_per_tick) >> 32);
+}
+
+/* The same wherever they come from, by the rate known so far: for who knows that somebody calls
  * ticks_to_ns() now and then. */
 SIGNAL_SAFE static inline uint64_t ticks_known_ns(uint64_t span)
 {
     if (UNLIKELY(LOAD_ACQUIRE(&ticks_state.source) != TICKS_COUNTER)) {
         return ticks_other_ns(span);
     }
-    return (uint64_t)((unsigned __int128)span * LOAD(&ticks_state.ns_per_tick) >> 32);
+    return ticks_counted_ns(span);
 }
 
-/* The same of a span that ended at `now`, a value of ticks_now() just taken. */
+/* At `now`, a value of ticks_now() just taken, is it time to measure? */
+SIGNAL_SAFE static inline bool ticks_are_due(uint64_t now)
+{
+    return now - LOAD(&ticks_state.measured_at) > LOAD(&ticks_state.measure_next);
+}
+
+/* The same of a span that ended at `now`. */
 SIGNAL_SAFE static inline uint64_t ticks_to_ns(uint64_t span, uint64_t now)
 {
-    if (UNLIKELY(now - LOAD(&ticks_state.measured_at) > LOAD(&ticks_state.measure_next)) &&
-        LOAD(&ticks_state.source) == TICKS_COUNTER) {
+    if (UNLIKELY(ticks_are_due(now)) && ticks_are_counted()) {
         ticks_measure();
     }
     return ticks_known_ns(span);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * What locks cost. `lock_bench mutex|rwlock|sem one|many`: an uncontended pair of calls, in a
- * process with one thread or with two (of which the other sleeps); prints ns of CPU time a pair,
+ * What locks cost. `lock_bench mutex|mutex-of-condition|rwlock|sem one|many`: an uncontended pair
+ * of calls (the second: for a mutex with which a condition has been waited for), in a process with
+ * one thread or with two (of which the other sleeps); prints ns of CPU time a pair,
  * the best of some medians as in malloc_bench. `lock_bench contended`: a lock that another thread
  * holds, taken once a round, and `lock_bench condition`: a condition wait and its signal a round;
  * prints ns of CPU time of the process a round twice: by libc's own functions, and by those that
@@ -39,6 +40,15 @@ static void mutex_pairs(void)
         pthread_mutex_lock(&mutex);
         pthread_mutex_unlock(&mutex);
     }
+}
+
+static void wait_for_condition(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    pthread_mutex_lock(&mutex);
+    pthread_cond_timedwait(&cond, &mutex, &now);
+    pthread_mutex_unlock(&mutex);
 }
 
 static void rwlock_pairs(void)
@@ -259,7 +269,10 @@ int main(int argc, char **argv)
     const char *mode = argc > 1 ? argv[1] : "";
     if (argc == 3 && strcmp(mode, "mutex") == 0)
         uncontended(mutex_pairs, argv[2]);
-    else if (argc == 3 && strcmp(mode, "rwlock") == 0)
+    else if (argc == 3 && strcmp(mode, "mutex-of-condition") == 0) {
+        wait_for_condition();
+        uncontended(mutex_pairs, argv[2]);
+    } else if (argc == 3 && strcmp(mode, "rwlock") == 0)
         uncontended(rwlock_pairs, argv[2]);
     else if (argc == 3 && strcmp(mode, "sem") == 0)
         uncontended(sem_pairs, argv[2]);

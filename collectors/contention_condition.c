@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The part of contention.h that is about conditions: a wait that releases a mutex and takes it
+ * again, and the signal that ends it.
+ *
+ * Of each the usual case comes first: without a call, so that it needs no more of a stack, and in
+ * few lines of code, for a thread that has slept finds none of them near. Whatever else may be the
+ * case goes the long way, a function of its own, which the shorter one ends in; where that has
+ * begun already, it has left no trace.
+ *
+ * Where a thread is asleep is noted in its own block (self.asleep), so that one which was cancelled
+ * or jumped out is taken out at its next wait, its next release of what is waited for, or its end.
+ * Lock: a bucket's of waiters_table.h, and where the pair of condition and mutex is new, a list's
+ * of sleepers_table.h.
+ */
+#include "collectors/contention_count.h"
+#include "collectors/sleepers_table.h"
+
+/* Not rare where only one of the two profiles is wanted. */
+#define LONG_WAY WAIT_PATH __attribute__((noinline))
+
+static LONG_WAY void condition_begins(struct contention_wait *w, const void *cond, const void *lock,
+                                      uint64_t begun);
+static LONG_WAY void condition_ends(struct contention_wait *w, bool waited, bool by_time);
+static LONG_WAY void condition_counts(const struct contention_wait *w, uint64_t now);
+static LONG_WAY void condition_is_kept(uint64_t ns, uint64_t rate);
+static LONG_WAY void wakes(const void *cond, uint32_t inside, uint64_t begun, uint32_t most);
+
+WAIT_PATH void contention_condition_begins(struct contention_wait *w, const void *cond,
+                                           const void *lock, uint64_t begun)
+{
+    if (LIKELY(contention_on && !self.waits_busy && !self.asleep && ticks_are_counted() &&
+               LOAD(&contention_mutex_rate) > 0)) {
+        self.waits_busy = true;
+        w->unasked = LOAD(&contention_block_rate) == 0;
+        w->began = sys_counter();
+        w->asleep = self.asleep = sleepers_enter_at_once(cond, lock, begun);
+        self.waits_busy = false;
+        if (LIKELY(w->asleep)) {
+            return;
+        }
+    }
+    condition_begins(w, cond, lock, begun);
+}
+
+WAIT_PATH void contention_condition_ends(struct contention_wait *w, bool waited, bool by_time)
+{
+    if (UNLIKELY(w->began == 0 || self.waits_busy || !waited || by_time ||
+                 LOAD(&contention_stopped) || !ticks_are_counted())) {
+        condition_ends(w, waited, by_time);
+        return;
+    }
+    uint64_t now = sys_counter();
+    self.waits_busy = true;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* a handler that waits takes it out of there */
+    struct sleepers_entry *e = w->asleep;
+    const void *wanted = LIKELY(e && self.asleep == e) ? sleepers_leave_at_once(e) : NULL;
+    if (UNLIKELY(!wanted)) {
+        self.waits_busy = false;
+        condition_ends(w, waited, by_time);
+        return;
+    }
+    self.asleep = NULL;
+    self.took = wanted;
+    self.took_at = now;
+    uint64_t rate = (uint64_t)LOAD(&contention_block_rate);
+    if (UNLIKELY(ticks_are_due(now) || now <= w->began || self.depth > 0 || w->unasked ||
+                 rate == 0)) {
+        condition_counts(w, now);
+        return;
+    }
+    uint64_t ns = ticks_counted_ns(now - w->began);
+    if (UNLIKELY(ns == 0 || (ns < rate && !self.wait_random))) {
+        condition_counts(w, now);
+    } else if (ns >= rate || contention_drawn_again(ns, rate)) {
+        condition_is_kept(ns, rate);
+    } else {
+        self.waits_busy = false;
+    }
+}
+
+WAIT_PATH void contention_wakes(const void *cond, uint32_t inside, uint64_t begun, uint32_t most)
+{
+    if (LIKELY(LOAD(&contention_mutex_rate) > 0 && !self.waits_busy && ticks_are_counted())) {
+        self.waits_busy = true;
+        bool woken = sleepers_wake_at_once(cond, inside, begun, most, sys_counter());
+        self.waits_busy = false;
+        if (LIKELY(woken)) {
+            return;
+        }
+    }
+    wakes(cond, inside, begun, most);
+}
+
+/* ---- the long way ---- */
+
+static LONG_WAY void condition_begins(struct contention_wait *w, const void *cond, const void *lock,
+                                      uint64_t begun)
+{
+    if (!contention_begins(w)) {
+        return;
+    }
+    w->asleep = NULL;
+    if (LOAD(&contention_mutex_rate) == 0 && !contention_mutex_wanted()) {
+        return; /* at a rate of 0 it may be another when it wakes */
+    }
+    self.waits_busy = true;
+    w->asleep = self.asleep = sleepers_enter(cond, lock, begun);
+    self.waits_busy = false;
+}
+
+static LONG_WAY void condition_ends(struct contention_wait *w, bool waited, bool by_time)
+{
+    if (w->began == 0 || self.waits_busy || LOAD(&contention_stopped)) {
+        return;
+    }
+    uint64_t now = ticks_now();
+    struct sleepers_entry *e = w->asleep;
+    self.waits_busy = true;
+    self.took = NULL;
+    if (e && self.asleep == e) { /* else: as in contention_wait_ends() */
+        self.asleep = NULL;
+        self.took = LOAD(&e->mutex);
+        sleepers_leave(e, by_time || !waited); /* after an error it was not woken */
+    }
+    self.took_at = now;
+    if (waited) {
+        contention_counts(w, true, now);
+    }
+    self.waits_busy = false;
+}
+
+static LONG_WAY void condition_counts(const struct contention_wait *w, uint64_t now)
+{
+    contention_counts(w, true, now);
+    self.waits_busy = false;
+}
+
+static LONG_WAY void condition_is_kept(uint64_t ns, uint64_t rate)
+{
+    contention_count_kept(ns, rate, true);
+    self.waits_busy = false;
+}
+
+static LONG_WAY void wakes(const void *cond, uint32_t inside, uint64_t begun, uint32_t most)
+{
+    if (LOAD(&contention_mutex_rate) > 0 && !self.waits_busy) {
+        self.waits_busy = true;
+        sleepers_wake(cond, inside, begun, most, ticks_now());
+        self.waits_busy = false;
+    }
+}
+
+/* ---- those that never came back ---- */
+
+void contention_wake_up(void)
+{
+    struct sleepers_entry *e = self.asleep;
+    self.asleep = NULL;
+    sleepers_leave(e, true);
+}
+
+/* It was cancelled, or jumped out. Or this is a handler of the program's, and the wait that it
+ * interrupts is charged to nobody. */
+void contention_condition_left(void)
+{
+    self.waits_busy = true;
+    if (self.asleep) {
+        contention_wake_up();
+    }
+    self.waits_busy = false;
+}
