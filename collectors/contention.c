@@ -14,7 +14,78 @@
 #include "collectors/stack_memo.h"
 #include "collectors/waiters_table.h"
 
-/* ---- the waiting thread ---- */
+static CONTENTION_LONG_WAY void wait_begins(struct contention_wait *w, const void *lock);
+static CONTENTION_LONG_WAY void wait_ends(struct contention_wait *w, bool waited);
+static CONTENTION_LONG_WAY void release_begins(struct contention_hold *h, const void *lock,
+                                               uint32_t (*holders)(const void *lock));
+static CONTENTION_LONG_WAY void release_ends(const struct contention_hold *h, const void *lock,
+                                             bool released);
+
+/* ---- at once, or not at all ---- */
+
+WAIT_PATH void contention_wait_begins(struct contention_wait *w, const void *lock)
+{
+    if (LIKELY(contention_on && !self.waits_busy && !self.asleep && !self.waiting && lock &&
+               ticks_are_counted() && LOAD(&contention_mutex_rate) > 0)) {
+        self.waits_busy = true;
+        w->unheld = false;
+        w->unasked = LOAD(&contention_block_rate) == 0;
+        w->began = self.waiting_since = sys_counter();
+        w->lock = self.waiting = waiters_enter_at_once(lock, w->began) ? lock : NULL;
+        self.waits_busy = false;
+        if (LIKELY(w->lock)) {
+            return;
+        }
+    }
+    wait_begins(w, lock);
+}
+
+WAIT_PATH void contention_wait_ends(struct contention_wait *w, bool waited)
+{
+    if (UNLIKELY(w->began == 0 || !w->lock || self.waits_busy || !waited ||
+                 LOAD(&contention_stopped) || !ticks_are_counted())) {
+        wait_ends(w, waited);
+        return;
+    }
+    uint64_t now = sys_counter();
+    self.waits_busy = true;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* a handler that waits takes it out of there */
+    if (UNLIKELY(self.waiting != w->lock || self.waiting_since != w->began ||
+                 !waiters_leave_at_once(w->lock, w->began))) {
+        self.waits_busy = false;
+        wait_ends(w, waited);
+        return;
+    }
+    self.waiting = NULL;
+    self.took = w->lock;
+    self.took_at = now;
+    contention_ends_at_once(w, false, now);
+}
+
+WAIT_PATH void contention_release_begins(struct contention_hold *h, const void *lock,
+                                         uint32_t (*holders)(const void *lock))
+{
+    if (LIKELY(!self.waits_busy && !self.asleep && !holders && !LOAD(&contention_stopped) &&
+               ticks_are_counted())) {
+        self.waits_busy = true;
+        h->others = false;
+        h->waited = waiters_claim_at_once(lock);
+        self.waits_busy = false;
+        if (LIKELY(h->waited)) {
+            return;
+        }
+    }
+    release_begins(h, lock, holders);
+}
+
+WAIT_PATH void contention_release_ends(struct contention_hold *h, const void *lock, bool released)
+{
+    if (h->waited || h->others) {
+        release_ends(h, lock, released);
+    }
+}
+
+/* ---- the long way ---- */
 
 static WAIT_PATH void unregister(const void *lock, uint64_t began)
 {
@@ -22,7 +93,7 @@ static WAIT_PATH void unregister(const void *lock, uint64_t began)
     self.waiting = NULL;
 }
 
-WAIT_PATH void contention_wait_begins(struct contention_wait *w, const void *lock)
+static void wait_begins(struct contention_wait *w, const void *lock)
 {
     w->lock = NULL;
     w->unheld = false;
@@ -46,7 +117,7 @@ WAIT_PATH void contention_wait_begins(struct contention_wait *w, const void *loc
     self.waits_busy = false;
 }
 
-WAIT_PATH void contention_wait_ends(struct contention_wait *w, bool waited)
+static void wait_ends(struct contention_wait *w, bool waited)
 {
     if (UNLIKELY(w->began == 0 || self.waits_busy || LOAD(&contention_stopped))) {
         return;
@@ -67,6 +138,39 @@ WAIT_PATH void contention_wait_ends(struct contention_wait *w, bool waited)
     self.waits_busy = false;
 }
 
+static void release_begins(struct contention_hold *h, const void *lock,
+                           uint32_t (*holders)(const void *lock))
+{
+    h->waited = 0;
+    h->others = false;
+    if (LIKELY(!self.waits_busy && !LOAD(&contention_stopped))) {
+        self.waits_busy = true;
+        if (UNLIKELY(self.asleep)) { /* as in contention_condition_left() */
+            contention_wake_up();
+        }
+        h->waited = waiters_claim(lock, holders, lock == self.took ? self.took_at : 0, &h->others);
+        self.waits_busy = false;
+    }
+}
+
+static void release_ends(const struct contention_hold *h, const void *lock, bool released)
+{
+    if (UNLIKELY(self.waits_busy || LOAD(&contention_stopped))) {
+        return;
+    }
+    self.waits_busy = true;
+    if (UNLIKELY(h->others)) {
+        waiters_released(lock);
+    }
+    if (LIKELY(h->waited && released)) {
+        contention_count_release(
+            ticks_known_ns(h->waited)); /* the waiter's end measures the rate */
+    }
+    self.waits_busy = false;
+}
+
+/* ---- threads and processes that end, and begin ---- */
+
 void contention_thread_end(void)
 {
     if (!self.waits_busy && !LOAD(&contention_stopped)) {
@@ -81,39 +185,6 @@ void contention_thread_end(void)
     }
     stack_memo_drop(&self.last_block.stack); /* also where a handler has jumped out of a wait */
     stack_memo_drop(&self.last_mutex.stack);
-}
-
-/* ---- the thread that made others wait ---- */
-
-WAIT_PATH void contention_release_begins(struct contention_hold *h, const void *lock,
-                                         uint32_t (*holders)(const void *lock))
-{
-    h->waited = 0;
-    h->others = false;
-    if (LIKELY(!self.waits_busy && !LOAD(&contention_stopped))) {
-        self.waits_busy = true;
-        if (UNLIKELY(self.asleep)) { /* as in contention_condition_left() */
-            contention_wake_up();
-        }
-        h->waited = waiters_claim(lock, holders, lock == self.took ? self.took_at : 0, &h->others);
-        self.waits_busy = false;
-    }
-}
-
-WAIT_PATH void contention_release_ends(struct contention_hold *h, const void *lock, bool released)
-{
-    if (UNLIKELY(self.waits_busy || (!h->waited && !h->others) || LOAD(&contention_stopped))) {
-        return;
-    }
-    self.waits_busy = true;
-    if (UNLIKELY(h->others)) {
-        waiters_released(lock);
-    }
-    if (LIKELY(h->waited && released)) {
-        contention_count_release(
-            ticks_known_ns(h->waited)); /* the waiter's end measures the rate */
-    }
-    self.waits_busy = false;
 }
 
 void contention_fork_child(uint64_t nth)

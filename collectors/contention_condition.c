@@ -3,10 +3,7 @@
  * The part of contention.h that is about conditions: a wait that releases a mutex and takes it
  * again, and the signal that ends it.
  *
- * Of each the usual case comes first: without a call, so that it needs no more of a stack, and in
- * few lines of code, for a thread that has slept finds none of them near. Whatever else may be the
- * case goes the long way, a function of its own, which the shorter one ends in; where that has
- * begun already, it has left no trace.
+ * Of each the usual case comes first, at once or not at all (contention_count.h).
  *
  * Where a thread is asleep is noted in its own block (self.asleep), so that one which was cancelled
  * or jumped out is taken out at its next wait, its next release of what is waited for, or its end.
@@ -16,15 +13,12 @@
 #include "collectors/contention_count.h"
 #include "collectors/sleepers_table.h"
 
-/* Not rare where only one of the two profiles is wanted. */
-#define LONG_WAY WAIT_PATH __attribute__((noinline))
-
-static LONG_WAY void condition_begins(struct contention_wait *w, const void *cond, const void *lock,
-                                      uint64_t begun);
-static LONG_WAY void condition_ends(struct contention_wait *w, bool waited, bool by_time);
-static LONG_WAY void condition_counts(const struct contention_wait *w, uint64_t now);
-static LONG_WAY void condition_is_kept(uint64_t ns, uint64_t rate);
-static LONG_WAY void wakes(const void *cond, uint32_t inside, uint64_t begun, uint32_t most);
+static CONTENTION_LONG_WAY void condition_begins(struct contention_wait *w, const void *cond,
+                                                 const void *lock, uint64_t begun);
+static CONTENTION_LONG_WAY void condition_ends(struct contention_wait *w, bool waited,
+                                               bool by_time);
+static CONTENTION_LONG_WAY void wakes(const void *cond, uint32_t inside, uint64_t begun,
+                                      uint32_t most);
 
 WAIT_PATH void contention_condition_begins(struct contention_wait *w, const void *cond,
                                            const void *lock, uint64_t begun)
@@ -63,20 +57,7 @@ WAIT_PATH void contention_condition_ends(struct contention_wait *w, bool waited,
     self.asleep = NULL;
     self.took = wanted;
     self.took_at = now;
-    uint64_t rate = (uint64_t)LOAD(&contention_block_rate);
-    if (UNLIKELY(ticks_are_due(now) || now <= w->began || self.depth > 0 || w->unasked ||
-                 rate == 0)) {
-        condition_counts(w, now);
-        return;
-    }
-    uint64_t ns = ticks_counted_ns(now - w->began);
-    if (UNLIKELY(ns == 0 || (ns < rate && !self.wait_random))) {
-        condition_counts(w, now);
-    } else if (ns >= rate || contention_drawn_again(ns, rate)) {
-        condition_is_kept(ns, rate);
-    } else {
-        self.waits_busy = false;
-    }
+    contention_ends_at_once(w, true, now);
 }
 
 WAIT_PATH void contention_wakes(const void *cond, uint32_t inside, uint64_t begun, uint32_t most)
@@ -94,8 +75,8 @@ WAIT_PATH void contention_wakes(const void *cond, uint32_t inside, uint64_t begu
 
 /* ---- the long way ---- */
 
-static LONG_WAY void condition_begins(struct contention_wait *w, const void *cond, const void *lock,
-                                      uint64_t begun)
+static void condition_begins(struct contention_wait *w, const void *cond, const void *lock,
+                             uint64_t begun)
 {
     if (!contention_begins(w)) {
         return;
@@ -109,7 +90,7 @@ static LONG_WAY void condition_begins(struct contention_wait *w, const void *con
     self.waits_busy = false;
 }
 
-static LONG_WAY void condition_ends(struct contention_wait *w, bool waited, bool by_time)
+static void condition_ends(struct contention_wait *w, bool waited, bool by_time)
 {
     if (w->began == 0 || self.waits_busy || LOAD(&contention_stopped)) {
         return;
@@ -130,19 +111,7 @@ static LONG_WAY void condition_ends(struct contention_wait *w, bool waited, bool
     self.waits_busy = false;
 }
 
-static LONG_WAY void condition_counts(const struct contention_wait *w, uint64_t now)
-{
-    contention_counts(w, true, now);
-    self.waits_busy = false;
-}
-
-static LONG_WAY void condition_is_kept(uint64_t ns, uint64_t rate)
-{
-    contention_count_kept(ns, rate, true);
-    self.waits_busy = false;
-}
-
-static LONG_WAY void wakes(const void *cond, uint32_t inside, uint64_t begun, uint32_t most)
+static void wakes(const void *cond, uint32_t inside, uint64_t begun, uint32_t most)
 {
     if (LOAD(&contention_mutex_rate) > 0 && !self.waits_busy) {
         self.waits_busy = true;

@@ -87,4 +87,37 @@ contention_counts(const struct contention_wait *w, bool condition, uint64_t now)
     return ns;
 }
 
+/* ---- at once ----
+ *
+ * A thread that has slept finds little code near, and a function that may call another has
+ * registers to save first. So of what happens at a wait and at a release the usual case is a
+ * function without a call (contention.c, contention_condition.c), and ends in another where the
+ * case is not the usual one: one that is general, and finds no trace of what was begun. */
+#define CONTENTION_LONG_WAY WAIT_PATH __attribute__((noinline))
+
+/* These end as their callers do: self.waits_busy is cleared. */
+CONTENTION_LONG_WAY void contention_ends_kept(uint64_t ns, uint64_t rate, bool condition);
+CONTENTION_LONG_WAY void contention_ends_counting(const struct contention_wait *w, bool condition,
+                                                  uint64_t now);
+
+/* As contention_counts(), where ticks_are_counted(); the last that its caller does. */
+static inline __attribute__((always_inline)) void
+contention_ends_at_once(const struct contention_wait *w, bool condition, uint64_t now)
+{
+    uint64_t rate = (uint64_t)LOAD(&contention_block_rate);
+    if (UNLIKELY(ticks_are_due(now) || now <= w->began || self.depth > 0 || w->unasked ||
+                 rate == 0)) {
+        contention_ends_counting(w, condition, now);
+        return;
+    }
+    uint64_t ns = ticks_counted_ns(now - w->began);
+    if (UNLIKELY(ns == 0 || (ns < rate && !self.wait_random))) {
+        contention_ends_counting(w, condition, now);
+    } else if (ns >= rate || contention_drawn_again(ns, rate)) {
+        contention_ends_kept(ns, rate, condition);
+    } else {
+        self.waits_busy = false;
+    }
+}
+
 #endif

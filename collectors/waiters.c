@@ -34,9 +34,63 @@ struct waiters_entry *waiters_entry_search(struct waiters_bucket *b, const void 
         e->next = first->next;
         STORE(&first->next, e);
     }
-    e->lock = (uintptr_t)lock;
+    STORE(&e->lock, (uintptr_t)lock);
     e->last = 0;
     return e;
+}
+
+bool waiters_enter(const void *lock, uint64_t now)
+{
+    STORE(&waiters_used, true); /* before the lock: a fork may meet it held */
+    struct waiters_bucket *b = waiters_bucket_lock(lock);
+    if (!b) {
+        return false;
+    }
+    struct waiters_entry *e = waiters_entry_for(b, lock);
+    if (e) {
+        e->n++;
+        e->since += now;
+        waiters_known_add(b, 1);
+    }
+    lock_drop(&b->lock);
+    return e != NULL;
+}
+
+void waiters_leave(const void *lock, uint64_t began)
+{
+    struct waiters_bucket *b = waiters_bucket_lock(lock);
+    if (!b) {
+        return;
+    }
+    struct waiters_entry *e = waiters_entry_of(b, lock);
+    if (e && e->n > 0) { /* else: it began before a fork, in the parent */
+        waiters_entry_leave(b, e, began);
+    }
+    lock_drop(&b->lock);
+}
+
+uint64_t waiters_claim(const void *lock, uint32_t (*holders)(const void *lock), uint64_t took,
+                       bool *others)
+{
+    uint64_t waited = 0;
+    struct waiters_bucket *b = waiters_bucket_lock(lock);
+    *others = false;
+    if (!b) {
+        return 0;
+    }
+    struct waiters_entry *e = waiters_entry_of(b, lock);
+    if (e && e->n + e->woken > 0) {
+        /* Readers that leave at the same moment: the last of them claims. Should one be taken for
+         * the last too early, the true last one claims the rest. */
+        if (holders && holders(lock) > e->leaving + 1) {
+            e->leaving++;
+            *others = true;
+        } else {
+            waited = waiters_entry_claim(e, took, ticks_now()); /* after every t0 there is */
+        }
+    }
+    lock_drop(&b->lock);
+    return waited;
 }
 
 void waiters_released(const void *lock)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * The table of waiters.h: who waits for which lock since when, and what a holder is charged with.
- * Inline, because a thread that has slept finds little of its code near: one function of a few
- * lines takes it half the time of five.
+ * What happens at once is inline here, the rest in waiters.c: see contention_count.h.
  *
  * Entries of a bucket form a list that only grows, of which the first lies in the bucket; one whose
  * waiters have all left is used for the next address that has none. Lock: the bucket's. It may be
@@ -94,43 +93,53 @@ static inline struct waiters_entry *waiters_entry_for(struct waiters_bucket *b, 
     return LIKELY(e->lock == (uintptr_t)lock) ? e : waiters_entry_search(b, lock);
 }
 
-/* A wait for `lock` begins at `now` (base/ticks.h). False: it could not be entered. */
-static inline bool waiters_enter(const void *lock, uint64_t now)
+/* A wait for `lock` begins at `now` (base/ticks.h). False: it could not be entered; at once: not
+ * as it mostly is, and nothing has changed. */
+bool waiters_enter(const void *lock, uint64_t now);
+static inline bool waiters_enter_at_once(const void *lock, uint64_t now)
 {
-    if (UNLIKELY(!LOAD(&waiters_used))) {
-        STORE(&waiters_used, true); /* before the lock: a fork may meet it held */
-    }
-    struct waiters_bucket *b = waiters_bucket_lock(lock);
-    if (!b) {
+    struct waiters_bucket *b = waiters_bucket_of(lock);
+    struct waiters_entry *e = &b->first;
+    if (UNLIKELY(LOAD(&e->lock) != (uintptr_t)lock) || !waiters_bucket_try(b)) {
         return false;
     }
-    struct waiters_entry *e = waiters_entry_for(b, lock);
-    if (LIKELY(e)) {
+    bool ours = e->lock == (uintptr_t)lock;
+    if (LIKELY(ours)) {
         e->n++;
         e->since += now;
         waiters_known_add(b, 1);
     }
     lock_drop(&b->lock);
-    return e != NULL;
+    return LIKELY(ours);
 }
 
-/* It is over, or was given up; began is what waiters_enter() was told. */
-static inline void waiters_leave(const void *lock, uint64_t began)
+/* Under the lock. */
+static inline void waiters_entry_leave(struct waiters_bucket *b, struct waiters_entry *e,
+                                       uint64_t began)
 {
-    struct waiters_bucket *b = waiters_bucket_lock(lock);
-    if (!b) {
-        return;
+    e->n--;
+    e->since -= began > e->last ? began : e->last;
+    waiters_known_add(b, -1);
+    if (e->n == 0) {
+        e->since = e->last = 0;
     }
-    struct waiters_entry *e = waiters_entry_of(b, lock);
-    if (e && e->n > 0) { /* else: it began before a fork, in the parent */
-        e->n--;
-        e->since -= began > e->last ? began : e->last;
-        waiters_known_add(b, -1);
-        if (e->n == 0) {
-            e->since = e->last = 0;
-        }
+}
+
+/* It is over, or was given up; began is what waiters_enter() was told. At once: see there. */
+void waiters_leave(const void *lock, uint64_t began);
+static inline bool waiters_leave_at_once(const void *lock, uint64_t began)
+{
+    struct waiters_bucket *b = waiters_bucket_of(lock);
+    struct waiters_entry *e = &b->first;
+    if (!waiters_bucket_try(b)) {
+        return false;
+    }
+    bool ours = e->lock == (uintptr_t)lock && e->n > 0;
+    if (LIKELY(ours)) {
+        waiters_entry_leave(b, e, began);
     }
     lock_drop(&b->lock);
+    return LIKELY(ours);
 }
 
 /* Under the lock: threads that were asleep on a condition have been woken, and want `lock` again.
@@ -170,39 +179,40 @@ static inline uint64_t waiters_woken_waited(const struct waiters_entry *e, uint6
     return e->woken * now - (e->woken_since > least ? e->woken_since : least);
 }
 
+/* Under the lock: what they have waited until now, which nobody has been charged with; at `now`
+ * each wait begins anew. */
+static inline uint64_t waiters_entry_claim(struct waiters_entry *e, uint64_t took, uint64_t now)
+{
+    uint64_t waited = e->n * now - e->since;
+    waited += UNLIKELY(e->woken) ? waiters_woken_waited(e, took, now) : 0;
+    if (UNLIKELY((int64_t)waited < 0)) { /* two processors' counters, a hair apart */
+        waited = 0;
+    }
+    waited += e->n > 0;
+    e->since = e->n * now;
+    e->woken_since = e->woken * now;
+    e->last = now;
+    return waited;
+}
+
 /* The calling thread is about to release `lock`: what is waiting for it has waited so many ticks
  * that nobody has been charged with; 0 = nobody waits. holders (NULL: one) tells how many hold it
  * now; where others do, nothing is claimed, and waiters_released() is to be called afterwards.
  * took: when it took the lock, 0 = unknown; the lock itself should have said that it is waited for.
  * Those that came out of a condition have not waited for it before, nor for a moment. */
-static inline uint64_t waiters_claim(const void *lock, uint32_t (*holders)(const void *lock),
-                                     uint64_t took, bool *others)
+uint64_t waiters_claim(const void *lock, uint32_t (*holders)(const void *lock), uint64_t took,
+                       bool *others);
+/* Of a lock that one thread holds, where ticks_are_counted(). 0 = not at once, or nobody waits. */
+static inline uint64_t waiters_claim_at_once(const void *lock)
 {
     uint64_t waited = 0;
-    struct waiters_bucket *b = waiters_bucket_lock(lock);
-    *others = false;
-    if (!b) {
+    struct waiters_bucket *b = waiters_bucket_of(lock);
+    struct waiters_entry *e = &b->first;
+    if (!waiters_bucket_try(b)) {
         return 0;
     }
-    struct waiters_entry *e = waiters_entry_of(b, lock);
-    if (e && e->n + e->woken > 0) {
-        /* Readers that leave at the same moment: the last of them claims. Should one be taken for
-         * the last too early, the true last one claims the rest. */
-        if (holders && holders(lock) > e->leaving + 1) {
-            e->leaving++;
-            *others = true;
-        } else {
-            uint64_t now = ticks_now(); /* after every t0 there is */
-            waited = e->n * now - e->since;
-            waited += e->woken ? waiters_woken_waited(e, took, now) : 0;
-            if ((int64_t)waited < 0) { /* two processors' counters, a hair apart */
-                waited = 0;
-            }
-            waited += e->n > 0;
-            e->since = e->n * now;
-            e->woken_since = e->woken * now;
-            e->last = now;
-        }
+    if (LIKELY(e->lock == (uintptr_t)lock && e->woken == 0 && e->n > 0)) {
+        waited = waiters_entry_claim(e, 0, sys_counter()); /* after every t0 there is */
     }
     lock_drop(&b->lock);
     return waited;
