@@ -17,11 +17,19 @@ from harness import BUILD, LIBRARY, ROOT, bare, case, environment, files_in, fin
 
 LEAK = r"""
 #include "pprofinject.h"
+#include <pthread.h>
 #include <stdlib.h>
-int main(void)
+static void *loses(void *arg)
 {
     void *volatile lost = malloc(4321);
     lost = NULL;
+    return arg;
+}
+int main(void)
+{
+    pthread_t thread; /* its stack and registers go: what is left of an address there is no leak */
+    pthread_create(&thread, NULL, loses, NULL);
+    pthread_join(thread, NULL);
     return pprof_active() ? 0 : 1;
 }
 """
