@@ -25,15 +25,19 @@ static CONTENTION_LONG_WAY void release_ends(const struct contention_hold *h, co
 
 WAIT_PATH void contention_wait_begins(struct contention_wait *w, const void *lock)
 {
-    if (LIKELY(contention_on && !self.waits_busy && !self.asleep && !self.waiting && lock &&
-               ticks_are_counted() && LOAD(&contention_mutex_rate) > 0)) {
-        self.waits_busy = true;
+    if (LIKELY(contention_on && !self.waits_busy && !self.asleep && lock && ticks_are_counted() &&
+               LOAD(&contention_mutex_rate) > 0)) {
+        contention_busy();
         w->unheld = false;
         w->unasked = LOAD(&contention_block_rate) == 0;
-        w->began = self.waiting_since = sys_counter();
-        w->lock = self.waiting = waiters_enter_at_once(lock, w->began) ? lock : NULL;
-        self.waits_busy = false;
-        if (LIKELY(w->lock)) {
+        w->began = sys_counter();
+        bool entered = !self.waiting && waiters_enter_at_once(lock, w->began);
+        if (LIKELY(entered)) {
+            self.waiting_since = w->began;
+            w->lock = self.waiting = lock;
+        }
+        contention_idle();
+        if (LIKELY(entered)) {
             return;
         }
     }
@@ -48,11 +52,10 @@ WAIT_PATH void contention_wait_ends(struct contention_wait *w, bool waited)
         return;
     }
     uint64_t now = sys_counter();
-    self.waits_busy = true;
-    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* a handler that waits takes it out of there */
+    contention_busy(); /* from here on no handler that waits takes it out of there */
     if (UNLIKELY(self.waiting != w->lock || self.waiting_since != w->began ||
                  !waiters_leave_at_once(w->lock, w->began))) {
-        self.waits_busy = false;
+        contention_idle();
         wait_ends(w, waited);
         return;
     }
@@ -67,10 +70,10 @@ WAIT_PATH void contention_release_begins(struct contention_hold *h, const void *
 {
     if (LIKELY(!self.waits_busy && !self.asleep && !holders && !LOAD(&contention_stopped) &&
                ticks_are_counted())) {
-        self.waits_busy = true;
+        contention_busy();
         h->others = false;
         h->waited = waiters_claim_at_once(lock);
-        self.waits_busy = false;
+        contention_idle();
         if (LIKELY(h->waited)) {
             return;
         }
@@ -104,7 +107,7 @@ static void wait_begins(struct contention_wait *w, const void *lock)
         waiters_note(lock);
         return;
     }
-    self.waits_busy = true;
+    contention_busy();
     if (UNLIKELY(self.waiting)) { /* it was jumped out of */
         unregister(self.waiting, self.waiting_since);
     }
@@ -114,7 +117,7 @@ static void wait_begins(struct contention_wait *w, const void *lock)
     } else {
         w->unheld = true;
     }
-    self.waits_busy = false;
+    contention_idle();
 }
 
 static void wait_ends(struct contention_wait *w, bool waited)
@@ -123,7 +126,7 @@ static void wait_ends(struct contention_wait *w, bool waited)
         return;
     }
     uint64_t now = ticks_now();
-    self.waits_busy = true;
+    contention_busy();
     self.took = w->lock;
     self.took_at = now;
     if (w->lock && LIKELY(self.waiting == w->lock && self.waiting_since == w->began)) {
@@ -135,7 +138,7 @@ static void wait_ends(struct contention_wait *w, bool waited)
             contention_count_unheld(ns);
         }
     }
-    self.waits_busy = false;
+    contention_idle();
 }
 
 static void release_begins(struct contention_hold *h, const void *lock,
@@ -144,12 +147,12 @@ static void release_begins(struct contention_hold *h, const void *lock,
     h->waited = 0;
     h->others = false;
     if (LIKELY(!self.waits_busy && !LOAD(&contention_stopped))) {
-        self.waits_busy = true;
+        contention_busy();
         if (UNLIKELY(self.asleep)) { /* as in contention_condition_left() */
             contention_wake_up();
         }
         h->waited = waiters_claim(lock, holders, lock == self.took ? self.took_at : 0, &h->others);
-        self.waits_busy = false;
+        contention_idle();
     }
 }
 
@@ -158,7 +161,7 @@ static void release_ends(const struct contention_hold *h, const void *lock, bool
     if (UNLIKELY(self.waits_busy || LOAD(&contention_stopped))) {
         return;
     }
-    self.waits_busy = true;
+    contention_busy();
     if (UNLIKELY(h->others)) {
         waiters_released(lock);
     }
@@ -166,7 +169,7 @@ static void release_ends(const struct contention_hold *h, const void *lock, bool
         contention_count_release(
             ticks_known_ns(h->waited)); /* the waiter's end measures the rate */
     }
-    self.waits_busy = false;
+    contention_idle();
 }
 
 /* ---- threads and processes that end, and begin ---- */
@@ -174,14 +177,12 @@ static void release_ends(const struct contention_hold *h, const void *lock, bool
 void contention_thread_end(void)
 {
     if (!self.waits_busy && !LOAD(&contention_stopped)) {
-        self.waits_busy = true;
+        contention_busy();
         if (self.waiting) {
             unregister(self.waiting, self.waiting_since);
         }
-        if (self.asleep) {
-            contention_wake_up();
-        }
-        self.waits_busy = false;
+        contention_wake_up();
+        contention_idle();
     }
     stack_memo_drop(&self.last_block.stack); /* also where a handler has jumped out of a wait */
     stack_memo_drop(&self.last_mutex.stack);
@@ -191,7 +192,7 @@ void contention_fork_child(uint64_t nth)
 {
     contention_count_fork_child(nth);
     self.waiting = NULL;
-    self.waits_busy = false;
+    contention_idle();
     ticks_fork_child();
     stack_memo_fork_child();
     self.asleep = NULL;

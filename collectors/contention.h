@@ -69,7 +69,7 @@ COLD void contention_in_allocator(uint64_t ns, double weight);
 
 /* ---- the thread that made others wait ---- */
 
-/* Before it releases a lock, for which waiters_maybe() is true: the ticks that others have waited,
+/* Before it releases a lock that others may wait for: the ticks that they have waited,
  * which are to be charged to it once it is released; 0 = none. holders: see waiters_claim(). */
 struct contention_hold {
     uint64_t waited; /* ticks */

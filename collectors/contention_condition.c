@@ -7,8 +7,8 @@
  *
  * Where a thread is asleep is noted in its own block (self.asleep), so that one which was cancelled
  * or jumped out is taken out at its next wait, its next release of what is waited for, or its end.
- * Lock: a bucket's of waiters_table.h, and where the pair of condition and mutex is new, a list's
- * of sleepers_table.h.
+ * Lock: a bucket's of waiters_table.h, and where the pair of condition and mutex is new or moves, a
+ * list's of sleepers_table.h.
  */
 #include "collectors/contention_count.h"
 #include "collectors/sleepers_table.h"
@@ -23,14 +23,18 @@ static CONTENTION_LONG_WAY void wakes(const void *cond, uint32_t inside, uint64_
 WAIT_PATH void contention_condition_begins(struct contention_wait *w, const void *cond,
                                            const void *lock, uint64_t begun)
 {
-    if (LIKELY(contention_on && !self.waits_busy && !self.asleep && ticks_are_counted() &&
+    if (LIKELY(contention_on && !self.waits_busy && ticks_are_counted() &&
                LOAD(&contention_mutex_rate) > 0)) {
-        self.waits_busy = true;
+        contention_busy();
         w->unasked = LOAD(&contention_block_rate) == 0;
         w->began = sys_counter();
-        w->asleep = self.asleep = sleepers_enter_at_once(cond, lock, begun);
-        self.waits_busy = false;
-        if (LIKELY(w->asleep)) {
+        struct sleepers_entry *e = NULL;
+        if (LIKELY(!self.asleep)) {
+            e = self.asleep = sleepers_enter_at_once(cond, lock, begun);
+        }
+        w->asleep = e;
+        contention_idle();
+        if (LIKELY(e)) {
             return;
         }
     }
@@ -45,12 +49,11 @@ WAIT_PATH void contention_condition_ends(struct contention_wait *w, bool waited,
         return;
     }
     uint64_t now = sys_counter();
-    self.waits_busy = true;
-    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* a handler that waits takes it out of there */
+    contention_busy(); /* from here on no handler that waits takes it out of there */
     struct sleepers_entry *e = w->asleep;
     const void *wanted = LIKELY(e && self.asleep == e) ? sleepers_leave_at_once(e) : NULL;
     if (UNLIKELY(!wanted)) {
-        self.waits_busy = false;
+        contention_idle();
         condition_ends(w, waited, by_time);
         return;
     }
@@ -63,9 +66,9 @@ WAIT_PATH void contention_condition_ends(struct contention_wait *w, bool waited,
 WAIT_PATH void contention_wakes(const void *cond, uint32_t inside, uint64_t begun, uint32_t most)
 {
     if (LIKELY(LOAD(&contention_mutex_rate) > 0 && !self.waits_busy && ticks_are_counted())) {
-        self.waits_busy = true;
+        contention_busy();
         bool woken = sleepers_wake_at_once(cond, inside, begun, most, sys_counter());
-        self.waits_busy = false;
+        contention_idle();
         if (LIKELY(woken)) {
             return;
         }
@@ -85,9 +88,9 @@ static void condition_begins(struct contention_wait *w, const void *cond, const 
     if (LOAD(&contention_mutex_rate) == 0 && !contention_mutex_wanted()) {
         return; /* at a rate of 0 it may be another when it wakes */
     }
-    self.waits_busy = true;
+    contention_busy();
     w->asleep = self.asleep = sleepers_enter(cond, lock, begun);
-    self.waits_busy = false;
+    contention_idle();
 }
 
 static void condition_ends(struct contention_wait *w, bool waited, bool by_time)
@@ -97,7 +100,7 @@ static void condition_ends(struct contention_wait *w, bool waited, bool by_time)
     }
     uint64_t now = ticks_now();
     struct sleepers_entry *e = w->asleep;
-    self.waits_busy = true;
+    contention_busy();
     self.took = NULL;
     if (e && self.asleep == e) { /* else: as in contention_wait_ends() */
         self.asleep = NULL;
@@ -108,15 +111,15 @@ static void condition_ends(struct contention_wait *w, bool waited, bool by_time)
     if (waited) {
         contention_counts(w, true, now);
     }
-    self.waits_busy = false;
+    contention_idle();
 }
 
 static void wakes(const void *cond, uint32_t inside, uint64_t begun, uint32_t most)
 {
     if (LOAD(&contention_mutex_rate) > 0 && !self.waits_busy) {
-        self.waits_busy = true;
+        contention_busy();
         sleepers_wake(cond, inside, begun, most, ticks_now());
-        self.waits_busy = false;
+        contention_idle();
     }
 }
 
@@ -126,16 +129,16 @@ void contention_wake_up(void)
 {
     struct sleepers_entry *e = self.asleep;
     self.asleep = NULL;
-    sleepers_leave(e, true);
+    if (e) {
+        sleepers_leave(e, true);
+    }
 }
 
 /* It was cancelled, or jumped out. Or this is a handler of the program's, and the wait that it
  * interrupts is charged to nobody. */
 void contention_condition_left(void)
 {
-    self.waits_busy = true;
-    if (self.asleep) {
-        contention_wake_up();
-    }
-    self.waits_busy = false;
+    contention_busy();
+    contention_wake_up();
+    contention_idle();
 }

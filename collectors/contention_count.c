@@ -95,13 +95,13 @@ WAIT_PATH void contention_count_kept(uint64_t ns, uint64_t rate, bool condition)
 void contention_ends_kept(uint64_t ns, uint64_t rate, bool condition)
 {
     contention_count_kept(ns, rate, condition);
-    self.waits_busy = false;
+    contention_idle();
 }
 
 void contention_ends_counting(const struct contention_wait *w, bool condition, uint64_t now)
 {
     contention_counts(w, condition, now);
-    self.waits_busy = false;
+    contention_idle();
 }
 
 WAIT_PATH void contention_count_release(uint64_t ns)

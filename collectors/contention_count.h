@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * What the files of contention.h share: the rates, and how a wait or a release is counted. Private
- * to collectors/contention*.c. Where no other is named, self.waits_busy is set by the caller.
+ * to collectors/contention*.c.
  */
 #ifndef COLLECTORS_CONTENTION_COUNT_H
 #define COLLECTORS_CONTENTION_COUNT_H
@@ -17,6 +17,19 @@ extern HIDDEN bool contention_stopped;
 extern HIDDEN int64_t contention_mutex_rate, contention_block_rate;
 /* Is mutex wanted, be its rate 0 now or not? */
 bool contention_mutex_wanted(void);
+
+/* Between these, what a handler does that interrupts us is not seen: nothing that it would change
+ * is looked at before, nor changed after. */
+static inline void contention_busy(void)
+{
+    self.waits_busy = true;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+static inline void contention_idle(void)
+{
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    self.waits_busy = false;
+}
 
 /* A draw: true in `part` of `whole` cases, whole > 0. The first only where the thread has been
  * seeded: self.wait_random is not 0. */
@@ -34,7 +47,8 @@ static inline bool contention_drawn(uint64_t part, uint64_t whole)
     return contention_drawn_again(part, whole);
 }
 
-/* A wait of ns that is kept at this rate, > 0, is counted; condition: it was for one. */
+/* The following, while busy. A wait of ns that is kept at this rate, > 0, is counted; condition: it
+ * was for one. */
 void contention_count_kept(uint64_t ns, uint64_t rate, bool condition);
 /* A wait is: kept for certain from the rate on, below it as often as it is long. */
 static inline void contention_count_wait(uint64_t ns, bool condition)
@@ -53,12 +67,12 @@ COLD void contention_count_unheld(uint64_t ns);
 /* In a forked child, its parent's nth. */
 void contention_count_fork_child(uint64_t nth);
 
-/* The thread is still taken for asleep on a condition, and is not: see contention_condition.c. To
- * be called in its wait's or release's stead; or, the second, within. */
+/* The thread is still taken for asleep on a condition, and is not: see contention_condition.c. The
+ * second while busy. */
 COLD void contention_condition_left(void);
 COLD void contention_wake_up(void);
 
-/* A wait begins. False: this one is not to be seen. */
+/* A wait begins, before it is busy. False: this one is not to be seen. */
 static inline __attribute__((always_inline)) bool contention_begins(struct contention_wait *w)
 {
     w->began = 0;
@@ -92,15 +106,16 @@ contention_counts(const struct contention_wait *w, bool condition, uint64_t now)
  * A thread that has slept finds little code near, and a function that may call another has
  * registers to save first. So of what happens at a wait and at a release the usual case is a
  * function without a call (contention.c, contention_condition.c), and ends in another where the
- * case is not the usual one: one that is general, and finds no trace of what was begun. */
+ * case is not the usual one: one that is general, and finds no trace of what was begun, or does
+ * what is left to do. */
 #define CONTENTION_LONG_WAY WAIT_PATH __attribute__((noinline))
 
-/* These end as their callers do: self.waits_busy is cleared. */
+/* These are the last that their callers do: they leave it idle. */
 CONTENTION_LONG_WAY void contention_ends_kept(uint64_t ns, uint64_t rate, bool condition);
 CONTENTION_LONG_WAY void contention_ends_counting(const struct contention_wait *w, bool condition,
                                                   uint64_t now);
 
-/* As contention_counts(), where ticks_are_counted(); the last that its caller does. */
+/* As contention_counts(), where ticks_are_counted(); likewise the last. */
 static inline __attribute__((always_inline)) void
 contention_ends_at_once(const struct contention_wait *w, bool condition, uint64_t now)
 {
@@ -116,7 +131,7 @@ contention_ends_at_once(const struct contention_wait *w, bool condition, uint64_
     } else if (ns >= rate || contention_drawn_again(ns, rate)) {
         contention_ends_kept(ns, rate, condition);
     } else {
-        self.waits_busy = false;
+        contention_idle();
     }
 }
 

@@ -83,7 +83,8 @@ static bool enter(struct sleepers_entry *e, const void *cond, const void *mutex,
     if (ours) {
         e->last = begun;
         STORE(&e->asleep, e->asleep + 1);
-        STORE(&e->behind, e->behind + (e != &sleepers_bucket(cond)->first));
+        bool behind = e != &sleepers_bucket(cond)->first && e->behind < OFTEN;
+        STORE(&e->behind, behind ? e->behind + 1 : 0);
     }
     if (b) {
         lock_drop(&b->lock);
@@ -159,8 +160,8 @@ void sleepers_wake(const void *cond, uint32_t inside, uint64_t begun, uint32_t m
     if (!e) {
         return;
     }
-    const void *mutex = LOAD(&e->mutex);
-    struct waiters_bucket *b = waiters_bucket_lock(mutex);
+    const void *mutex = LOAD(&e->mutex); /* NULL: between two pairs */
+    struct waiters_bucket *b = mutex ? waiters_bucket_lock(mutex) : NULL;
     if (!b) {
         return;
     }

@@ -90,9 +90,9 @@ static inline bool sleepers_wake_at_once(const void *cond, uint32_t inside, uint
                                          uint32_t most, uint64_t now)
 {
     struct sleepers_entry *e = &sleepers_bucket(cond)->first;
-    const void *mutex = LOAD(&e->mutex);
+    const void *mutex = LOAD(&e->mutex); /* NULL: between two pairs */
     struct waiters_bucket *b = waiters_bucket_of(mutex);
-    if (!waiters_bucket_try(b)) {
+    if (UNLIKELY(!mutex) || !waiters_bucket_try(b)) {
         return false;
     }
     struct waiters_entry *waiters = &b->first;
