@@ -83,7 +83,12 @@ WAIT_PATH void contention_release_begins(struct contention_hold *h, const void *
 
 WAIT_PATH void contention_release_ends(struct contention_hold *h, const void *lock, bool released)
 {
-    if (h->waited || h->others) {
+    if (LIKELY(h->waited && !h->others && released && !self.waits_busy &&
+               !LOAD(&contention_stopped) && ticks_are_counted())) {
+        contention_busy();
+        contention_ends_release(
+            ticks_counted_ns(h->waited)); /* the waiter's end measures the rate */
+    } else if (h->waited || h->others) {
         release_ends(h, lock, released);
     }
 }

@@ -48,7 +48,8 @@ void contention_seed_thread(void)
     self.wait_random = sampler_seed(seed, ADD(&threads_seeded, 1));
 }
 
-static struct bucket *bucket_of(struct profile *p, struct wait_memo *last, bool condition)
+static inline __attribute__((always_inline)) struct bucket *
+bucket_of(struct profile *p, struct wait_memo *last, bool condition)
 {
     /* In a sampled call of the allocator, whose frames a walk leaves out with ours around them. */
     if (UNLIKELY(self.depth > 1) && !condition) {
@@ -72,8 +73,10 @@ static struct bucket *bucket_of(struct profile *p, struct wait_memo *last, bool 
     return b;
 }
 
-static WAIT_PATH void count(struct profile *p, struct wait_memo *last, bool condition,
-                            uint64_t contentions, uint64_t ns)
+/* Always inlined: each function between here and the program is a frame to compare, and to return
+ * through. */
+static inline __attribute__((always_inline)) void
+count(struct profile *p, struct wait_memo *last, bool condition, uint64_t contentions, uint64_t ns)
 {
     recorded_event();
     self.depth++;
@@ -83,18 +86,21 @@ static WAIT_PATH void count(struct profile *p, struct wait_memo *last, bool cond
     self.depth--;
 }
 
+static inline __attribute__((always_inline)) void count_kept(uint64_t ns, uint64_t rate,
+                                                             bool condition)
+{
+    bool longer = ns >= rate;
+    count(&block, &self.last_block, condition, longer ? ONE : rate * ONE / ns, longer ? ns : rate);
+}
+
 WAIT_PATH void contention_count_kept(uint64_t ns, uint64_t rate, bool condition)
 {
-    if (ns < rate) {
-        count(&block, &self.last_block, condition, rate * ONE / ns, rate);
-    } else {
-        count(&block, &self.last_block, condition, ONE, ns);
-    }
+    count_kept(ns, rate, condition);
 }
 
 void contention_ends_kept(uint64_t ns, uint64_t rate, bool condition)
 {
-    contention_count_kept(ns, rate, condition);
+    count_kept(ns, rate, condition);
     contention_idle();
 }
 
@@ -104,12 +110,23 @@ void contention_ends_counting(const struct contention_wait *w, bool condition, u
     contention_idle();
 }
 
-WAIT_PATH void contention_count_release(uint64_t ns)
+static inline __attribute__((always_inline)) void count_release(uint64_t ns)
 {
     uint64_t n = (uint64_t)LOAD(&contention_mutex_rate);
     if (n == 1 || (n > 1 && contention_drawn(1, n))) {
         count(&mutex, &self.last_mutex, false, n * ONE, n * ns);
     }
+}
+
+void contention_count_release(uint64_t ns)
+{
+    count_release(ns);
+}
+
+void contention_ends_release(uint64_t ns)
+{
+    count_release(ns);
+    contention_idle();
 }
 
 void contention_count_unheld(uint64_t ns)

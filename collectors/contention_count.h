@@ -115,6 +115,8 @@ CONTENTION_LONG_WAY void contention_ends_kept(uint64_t ns, uint64_t rate, bool c
 CONTENTION_LONG_WAY void contention_ends_counting(const struct contention_wait *w, bool condition,
                                                   uint64_t now);
 
+CONTENTION_LONG_WAY void contention_ends_release(uint64_t ns);
+
 /* As contention_counts(), where ticks_are_counted(); likewise the last. */
 static inline __attribute__((always_inline)) void
 contention_ends_at_once(const struct contention_wait *w, bool condition, uint64_t now)
