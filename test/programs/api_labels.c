@@ -49,13 +49,13 @@ static void *worker(void *arg)
 {
     int w = (int)(intptr_t)arg;
     unsigned random = (unsigned)w * 7919 + 1; /* a fixed order would beat with the kernel's ticks */
-    for (int i = 0; i < 360; i++) {
+    for (int i = 0; i < 720; i++) {
         random = random * 1103515245u + 12345u;
         struct request r = {w, (int)(random >> 16) % ROUTES};
         pprof_do(NULL, pprof_labels("route", route[r.route], "app", "server", NULL), serve, &r);
     }
     int64_t bare = 0;
-    burn(50000000, &bare);
+    burn(100000000, &bare);
     __atomic_fetch_add(&bare_spent, bare, __ATOMIC_RELAXED);
     return NULL;
 }
