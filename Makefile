@@ -19,7 +19,7 @@ SYM_LIBS := -ldw -lelf -liberty -lz -l:libprotobuf-nanopb.a
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1)	$(2)")
 
-LIB_SRC := $(wildcard collectors/base/*.c collectors/*.c encoder/*.c preload/*.c)
+LIB_SRC := $(wildcard collectors/*/*.c collectors/*.c encoder/*.c preload/*.c preload/*/*.c)
 SYM_SRC := $(wildcard encoder/symbolize/*.c)
 PROTO := $(BUILD)/encoder/profile.pb
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/lib/%.o) $(BUILD)/lib/profile.pb.o
@@ -83,7 +83,7 @@ $(BUILD)/test/unit/%: test/unit/%.c $(UNIT_LIB)
 	$(Q)mkdir -p $(@D) && $(CC) $(BASE_CFLAGS) $(WARN) -pthread -o $@ $< $(UNIT_LIB) -lcmocka -lm $(LIB_LIBS)
 
 # The stack walk against the truth: its objects alone, to be preloaded.
-TRUTH_OBJ := $(filter $(BUILD)/lib/collectors/base/% $(BUILD)/lib/collectors/rules% $(BUILD)/lib/collectors/unwind%,$(LIB_OBJ))
+TRUTH_OBJ := $(filter $(BUILD)/lib/collectors/base/% $(BUILD)/lib/collectors/stacks/rules% $(BUILD)/lib/collectors/stacks/unwind%,$(LIB_OBJ))
 TRUTH_BIN := $(BUILD)/test/unwind/truth.so $(BUILD)/test/unwind/truth_cxx \
     $(if $(shell command -v rustc),$(BUILD)/test/unwind/truth_rust)
 
@@ -105,7 +105,7 @@ $(BUILD)/test/unwind/truth_rust: test/unwind/truth_rust.rs
 FUZZ_SECONDS ?= 60
 FUZZ_SRC := test/unwind/fuzz.c $(filter-out %/rules_module.c,$(TRUTH_OBJ:$(BUILD)/lib/%.o=%.c))
 FUZZ_FLAGS = $(filter-out -MMD -MP,$(BASE_CFLAGS)) $(WARN) -Wl,--wrap=sys_readable
-FUZZ_DEPS := test/unwind/fuzz.h $(wildcard collectors/*.h collectors/base/*.h)
+FUZZ_DEPS := test/unwind/fuzz.h $(wildcard collectors/*.h collectors/*/*.h)
 
 test-programs: $(BUILD)/test/unwind/stepped $(BUILD)/test/unwind/fuzz_driver $(BUILD)/test/unwind/fuzz_accept
 

@@ -13,8 +13,8 @@
 #include "collectors/base/arena.h"
 #include "collectors/base/lock.h"
 #include "collectors/base/text.h"
-#include "collectors/stack.h"
-#include "collectors/table.h"
+#include "collectors/stacks/stack.h"
+#include "collectors/tables/table.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The profiles that the program makes and keeps itself: entries that it adds and removes, each a
- * key of its own and the stack that added it. Called by preload/api.c in any thread, also in the
- * program's signal handlers: signals are blocked while a lock is held, some 50 ns.
+ * key of its own and the stack that added it. Called by preload/api/api.c in any thread, also in
+ * the program's signal handlers: signals are blocked while a lock is held, some 50 ns.
  */
 #ifndef COLLECTORS_CUSTOM_H
 #define COLLECTORS_CUSTOM_H

@@ -5,16 +5,16 @@
  */
 #include "collectors/kinds.h"
 
-#include "collectors/allthreads.h"
 #include "collectors/base/sys.h"
-#include "collectors/contention.h"
-#include "collectors/cpu.h"
+#include "collectors/cpu/cpu.h"
 #include "collectors/custom.h"
-#include "collectors/heap.h"
-#include "collectors/merge.h"
-#include "collectors/recorded.h"
-#include "collectors/threadcreate.h"
-#include "collectors/threads.h"
+#include "collectors/heap/heap.h"
+#include "collectors/tables/merge.h"
+#include "collectors/tables/recorded.h"
+#include "collectors/threads/allthreads.h"
+#include "collectors/threads/threadcreate.h"
+#include "collectors/threads/threads.h"
+#include "collectors/waits/contention.h"
 
 #include <string.h>
 

@@ -2,8 +2,8 @@
  *
  * A snapshot as Go's text: debug=1, the legacy format that `go tool pprof` also reads, and debug=2,
  * threads as a crash report shows them. Addresses stand alone on their lines; pprof-symbolize puts
- * the names beside them. Called by preload/dump.c and preload/errand.c, in the scribe or its like:
- * no malloc, no stdio, no errno; memory from the kernel.
+ * the names beside them. Called by preload/output/dump.c and preload/output/errand.c, in the scribe
+ * or its like: no malloc, no stdio, no errno; memory from the kernel.
  *
  * The format, line by line, with addresses as the stacks hold them (return addresses) behind '@'
  * and one less, inside the call, behind '#':

@@ -10,8 +10,8 @@
 #include "collectors/base/sys.h"
 #include "collectors/base/text.h"
 #include "collectors/kinds.h"
-#include "collectors/labels.h"
-#include "collectors/stack.h"
+#include "collectors/stacks/stack.h"
+#include "collectors/threads/labels.h"
 
 #include <fnmatch.h>
 #include <signal.h>

@@ -53,7 +53,7 @@ struct self {
     bool probe_armed;       /* "does this operator new come back through malloc?" is being asked */
     bool probe_hit;         /* it does */
     bool prof_blocked;      /* the program believes that it blocks SIGPROF in this thread */
-    bool prof_real;         /* the kernel does too: see preload/hook_sigmask.c */
+    bool prof_real;         /* the kernel does too: see preload/hooks/hook_sigmask.c */
     const void *waiting;    /* the lock that it is registered as waiting for, or NULL */
     uint64_t waiting_since; /* ticks */
     const void *took;       /* the lock that it took last after a wait, held still or not */
@@ -65,7 +65,7 @@ struct self {
     struct thread *thread; /* its row in the registry; NULL = not registered */
 
     struct wait_memo last_mutex;
-    struct api_call *calls; /* of pprof_do() that are under way: preload/api_do.c */
+    struct api_call *calls; /* of pprof_do() that are under way: preload/api/api_do.c */
     uint64_t fork_mask;     /* the signal mask before the fork handlers that are running */
     struct hook_once *once; /* the innermost pthread_once that it is in, or NULL */
 

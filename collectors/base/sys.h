@@ -4,7 +4,7 @@
  * that return -errno and never touch errno, the clocks, the thread pointer, the pause of a spin.
  * Signal handlers, hooks inside malloc and the scribe (a process with a thread block of its own)
  * all live on this header alone. The one file that another architecture adds to, besides
- * collectors/rules.c and collectors/unwind.c.
+ * collectors/stacks/rules.c and collectors/unwind.c.
  */
 #ifndef BASE_SYS_H
 #define BASE_SYS_H

@@ -7,7 +7,7 @@
 #define TEST_BENCH_UNWIND_WAYS_H
 
 #define UNW_LOCAL_ONLY
-#include "collectors/rules.h"
+#include "collectors/stacks/rules.h"
 
 #include "collectors/base/sys.h"
 

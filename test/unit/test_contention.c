@@ -8,8 +8,8 @@
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
 #include "collectors/base/ticks.h"
-#include "collectors/contention.h"
-#include "collectors/waiters_table.h"
+#include "collectors/waits/contention.h"
+#include "collectors/waits/waiters_table.h"
 
 #include <math.h>
 #include <pthread.h>

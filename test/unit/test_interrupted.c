@@ -7,9 +7,9 @@
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
 #include "collectors/base/ticks.h"
-#include "collectors/contention.h"
-#include "collectors/sleepers_table.h"
-#include "collectors/stack.h"
+#include "collectors/stacks/stack.h"
+#include "collectors/waits/contention.h"
+#include "collectors/waits/sleepers_table.h"
 
 #include <setjmp.h>
 #include <signal.h>

@@ -4,7 +4,7 @@
  * functions of real_math. Every tolerance is that of the sampling error, with fixed seeds.
  */
 #include "collectors/base/real_math.h"
-#include "collectors/sampler.h"
+#include "collectors/tables/sampler.h"
 
 #include <math.h>
 #include <setjmp.h>

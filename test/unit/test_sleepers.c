@@ -5,8 +5,8 @@
  * at once where it can, and the long way.
  */
 #include "collectors/base/ticks.h"
-#include "collectors/contention.h"
-#include "collectors/sleepers_table.h"
+#include "collectors/waits/contention.h"
+#include "collectors/waits/sleepers_table.h"
 
 #include <pthread.h>
 #include <setjmp.h>

@@ -5,8 +5,8 @@
  */
 #include "test/unit/unwind_truth.h"
 
-#include "collectors/stack_memo.h"
-#include "collectors/unwind_proof.h"
+#include "collectors/stacks/stack_memo.h"
+#include "collectors/stacks/unwind_proof.h"
 
 enum {
     OWN = 20

@@ -5,10 +5,10 @@
  */
 #include "collectors/base/arena.h"
 #include "collectors/base/sys.h"
-#include "collectors/delta.h"
-#include "collectors/live.h"
-#include "collectors/stack.h"
-#include "collectors/table.h"
+#include "collectors/heap/live.h"
+#include "collectors/stacks/stack.h"
+#include "collectors/tables/delta.h"
+#include "collectors/tables/table.h"
 
 #include <pthread.h>
 #include <setjmp.h>

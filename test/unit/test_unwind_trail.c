@@ -5,8 +5,8 @@
  */
 #include "test/unit/unwind_truth.h"
 
-#include "collectors/unwind_proof.h"
-#include "collectors/unwind_trail.h"
+#include "collectors/stacks/unwind_proof.h"
+#include "collectors/stacks/unwind_trail.h"
 
 static void plain_walk(const struct regs *r, struct list *l, int max)
 {

@@ -7,9 +7,9 @@
 #ifndef TEST_UNIT_UNWIND_TRUTH_H
 #define TEST_UNIT_UNWIND_TRUTH_H
 
-#include "collectors/rules.h"
 #include "collectors/snapshot.h"
-#include "collectors/unwind.h"
+#include "collectors/stacks/rules.h"
+#include "collectors/stacks/unwind.h"
 
 #include "collectors/base/sys.h"
 

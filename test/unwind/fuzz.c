@@ -14,10 +14,10 @@
 #include "test/unwind/fuzz.h"
 
 #include "collectors/base/sys.h"
-#include "collectors/rules.h"
-#include "collectors/rules_module.h"
 #include "collectors/snapshot.h"
-#include "collectors/unwind.h"
+#include "collectors/stacks/rules.h"
+#include "collectors/stacks/rules_module.h"
+#include "collectors/stacks/unwind.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * Whether collectors/rules_check.c accepts everything that compilers write: every FDE of the files
- * named on the command line, mapped as the dynamic linker would. Prints for each file how many
- * there are and those that it refuses; the status says whether there are any. Run by
+ * Whether collectors/stacks/rules_check.c accepts everything that compilers write: every FDE of the
+ * files named on the command line, mapped as the dynamic linker would. Prints for each file how
+ * many there are and those that it refuses; the status says whether there are any. Run by
  * test/long/unwind_fuzz.py and, with fewer files, by test/e2e/unwind_step.py.
  */
 #include "collectors/base/sys.h"
-#include "collectors/rules_check.h"
+#include "collectors/stacks/rules_check.h"
 
 #include <elf.h>
 #include <link.h>

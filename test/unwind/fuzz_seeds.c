@@ -11,7 +11,7 @@
 
 struct maker {
     uint64_t state;
-    bool sound; /* nothing that collectors/rules_check.c refuses */
+    bool sound; /* nothing that collectors/stacks/rules_check.c refuses */
     uint8_t *at, *end;
 };
 

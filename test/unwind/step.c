@@ -20,10 +20,10 @@
 
 #include "collectors/base/abi.h"
 #include "collectors/base/sys.h"
-#include "collectors/rules.h"
-#include "collectors/rules_check.h"
 #include "collectors/snapshot.h"
-#include "collectors/unwind.h"
+#include "collectors/stacks/rules.h"
+#include "collectors/stacks/rules_check.h"
+#include "collectors/stacks/unwind.h"
 
 #include <dlfcn.h>
 #include <errno.h>

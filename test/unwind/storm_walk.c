@@ -10,10 +10,10 @@
 #include "test/unwind/storm.h"
 
 #include "collectors/base/sys.h"
-#include "collectors/rules.h"
 #include "collectors/snapshot.h"
-#include "collectors/unwind.h"
-#include "collectors/unwind_trail.h"
+#include "collectors/stacks/rules.h"
+#include "collectors/stacks/unwind.h"
+#include "collectors/stacks/unwind_trail.h"
 
 #include <dlfcn.h>
 #include <errno.h>

@@ -20,8 +20,8 @@
  */
 #include "collectors/base/lock.h"
 #include "collectors/base/sys.h"
-#include "collectors/rules.h"
-#include "collectors/unwind.h"
+#include "collectors/stacks/rules.h"
+#include "collectors/stacks/unwind.h"
 #include "test/unwind/truth_books.h"
 
 #include <dlfcn.h>

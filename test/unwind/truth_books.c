@@ -8,8 +8,8 @@
 
 #include "collectors/base/sys.h"
 #include "collectors/base/text.h"
-#include "collectors/rules.h"
 #include "collectors/snapshot.h"
+#include "collectors/stacks/rules.h"
 
 #include <dlfcn.h>
 #include <link.h>

@@ -6,7 +6,7 @@
 #ifndef TEST_UNWIND_TRUTH_BOOKS_H
 #define TEST_UNWIND_TRUTH_BOOKS_H
 
-#include "collectors/unwind.h"
+#include "collectors/stacks/unwind.h"
 
 /* Walks the context twice and compares. stop: truth_stop() is called with the frames. */
 void truth_take(const void *ucontext, const struct stack_bounds *bounds, bool stop);

@@ -8,9 +8,9 @@
  * Three threads make and end threads as fast as they can while main, with a large clock, surveys.
  * Prints the profile, the process's clock and main's part of it, in nanoseconds.
  */
-#include "collectors/cpu.h"
-#include "collectors/stack.h"
-#include "collectors/threads.h"
+#include "collectors/cpu/cpu.h"
+#include "collectors/stacks/stack.h"
+#include "collectors/threads/threads.h"
 #include "test/programs/site.h"
 #include <pthread.h>
 #include <signal.h>

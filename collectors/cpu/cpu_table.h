@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the cpu profile has counted: a bucket for each stack, label set and period of sampling
+ * (which the program may change). Beside the profile that goes on from the start there can be one
+ * session, StartCPUProfile's, of the same buckets. Entered by collectors/cpu/cpu.c in signal
+ * handlers; SIGNAL_SAFE but for the snapshots.
+ */
+#ifndef COLLECTORS_CPU_TABLE_H
+#define COLLECTORS_CPU_TABLE_H
+
+#include "collectors/snapshot.h"
+
+/* Constructor only. */
+void cpu_table_start(void);
+
+/* Counts so many periods of so many ns. for_session: the other profile is off. */
+SIGNAL_SAFE void cpu_table_credit(const struct stack *stack, const struct labels *labels,
+                                  int64_t period, int64_t periods, bool for_session);
+
+/* The CPU time that no timer covered. */
+void cpu_table_unsampled(int64_t period, int64_t periods);
+
+/* The CPU time of the process before there was a timer. */
+void cpu_table_started(int64_t period, int64_t periods);
+
+/* A session begins: from here on it counts. */
+void cpu_table_session_begin(void);
+
+/* Samples into *out (sys_map'ed, *bytes long); how many. */
+size_t cpu_table_snapshot(struct snapshot_sample **out, size_t *bytes);
+size_t cpu_table_session(struct snapshot_sample **out, size_t *bytes);
+
+#endif

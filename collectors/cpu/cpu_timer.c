@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See cpu_timer.h. What a timer's signal reads of its row (period, first expiry, expiries before)
+ * belongs together if `changes` is even and stands.
+ */
+#include "collectors/cpu/cpu_timer.h"
+
+#include "collectors/base/sys.h"
+#include "collectors/cpu/cpu_itimer.h"
+#include "collectors/tables/sampler.h"
+
+#include <signal.h>
+
+static int64_t period; /* ns, of new timers; 0 = off */
+static int signal_used;
+static uint64_t random_state; /* shared: drawn by fetch-and-add, mixed by sampler_seed */
+static uint64_t random_seed;
+
+void cpu_timer_start(int signal, uint64_t seed)
+{
+    signal_used = signal;
+    random_seed = seed;
+    random_state = 0;
+}
+
+void cpu_timer_set_period(int64_t ns)
+{
+    STORE(&period, ns);
+}
+
+int64_t cpu_timer_period(void)
+{
+    return LOAD(&period);
+}
+
+static int64_t phase_of(int64_t length)
+{
+    return (int64_t)(sampler_seed(random_seed, ADD(&random_state, 1)) % (uint64_t)length);
+}
+
+int64_t cpu_timer_phase(void)
+{
+    int64_t length = LOAD(&period);
+    return length ? phase_of(length) : 0;
+}
+
+bool cpu_timer_hold(struct thread *t, uint32_t state)
+{
+    return CAS(&t->state, &state, THREAD_CHANGING);
+}
+
+void cpu_timer_settle(const struct thread *t)
+{
+    while (LOAD_ACQUIRE(&t->state) == THREAD_CHANGING) {
+        sys_call0(SYS_sched_yield);
+    }
+}
+
+void cpu_timer_set(const struct thread *t, int64_t first, int flags)
+{
+    int64_t length = (int64_t)t->period;
+    struct itimerspec when = {{length / NSEC_PER_SEC, length % NSEC_PER_SEC},
+                              {first / NSEC_PER_SEC, first % NSEC_PER_SEC}};
+    sys_call4(SYS_timer_settime, t->timer, flags, &when, NULL);
+}
+
+/* CPU time that was due by the row's last timer and is not credited: the kernel looks at timers by
+ * its tick only. As time, because the next timer may count by another period. */
+static int64_t take_due(struct thread *t)
+{
+    int64_t due = LOAD(&t->before);
+    int64_t seen = LOAD(&t->credited);
+    while (due > seen) {
+        if (CAS(&t->credited, &seen, due)) {
+            return (due - seen) * (int64_t)t->period;
+        }
+    }
+    return 0;
+}
+
+bool cpu_timer_arm(struct thread *t, int64_t from)
+{
+    int64_t length = LOAD(&period);
+    struct sigevent event = {0};
+    event.sigev_notify = SIGEV_THREAD_ID;
+    event.sigev_signo = signal_used;
+    event.sigev_value.sival_ptr = t;
+    event._sigev_un._tid = t->tid;
+    int timer;
+    clockid_t clock = sys_thread_cpu_clock(t->tid);
+    if (length == 0) { /* it was set to that meanwhile */
+        STORE_RELEASE(&t->state, THREAD_TAKEN);
+        return false;
+    }
+    if (sys_call3(SYS_timer_create, clock, &event, &timer) != 0) {
+        int64_t now;
+        timer = -1; /* which is none: the process's looks after the thread */
+        if (!sys_clock_read(clock, &now) || !cpu_itimer_start(length)) {
+            STORE_RELEASE(&t->state, THREAD_TAKEN);
+            return false;
+        }
+    }
+    from -= take_due(t);
+    ADD(&t->changes, 1);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    t->timer = timer;
+    STORE(&t->period, (uint32_t)length);
+    STORE(&t->first, from + 1 + phase_of(length));
+    STORE_RELEASE(&t->changes, t->changes + 1);
+    STORE_RELEASE(&t->state, THREAD_TIMED);
+    cpu_timer_set(t, t->first, TIMER_ABSTIME);
+    return true;
+}
+
+void cpu_timer_begin(struct thread *t, int64_t from)
+{
+    uint64_t mask = sys_block_signals(); /* a handler that sets another rate waits for the holder */
+    bool held = false;
+    while (!held && LOAD(&period) != 0 && LOAD(&t->state) != THREAD_TIMED) {
+        cpu_timer_settle(t);
+        held = cpu_timer_hold(t, THREAD_TAKEN);
+        if (held) {
+            t->clock_base = from;
+            cpu_timer_arm(t, from);
+        }
+    }
+    sys_restore_signals(mask);
+}
+
+bool cpu_timer_drop(struct thread *t)
+{
+    uint32_t seen = THREAD_TIMED;
+    if (!CAS(&t->state, &seen, THREAD_TAKEN)) {
+        return false;
+    }
+    sys_call1(SYS_timer_delete, t->timer);
+    return true;
+}

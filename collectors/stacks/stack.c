@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See stack.h. A walk starts in this library, whose own frames come first; they are recognised by
+ * address, not counted, so that inlining and tail calls cannot shift the result.
+ */
+#include "collectors/stacks/stack.h"
+
+#include "collectors/base/arena.h"
+#include "collectors/base/self.h"
+#include "collectors/base/sys.h"
+#include "collectors/stacks/unloaded.h"
+#include "collectors/stacks/unwind_trail.h"
+#include "collectors/tables/hashset.h"
+
+#include <string.h>
+
+/* Our own code, as the linker knows it: [own_begin, own_end); below_* is the section of
+ * BELOW_PROGRAM, which a unit test need not have. */
+extern const char own_begin[] __asm__("__ehdr_start") __attribute__((visibility("hidden")));
+extern const char own_end[] __asm__("etext") __attribute__((visibility("hidden")));
+extern const char below_begin[] __asm__("__start_pprof_below")
+    __attribute__((weak, visibility("hidden")));
+extern const char below_end[] __asm__("__stop_pprof_below")
+    __attribute__((weak, visibility("hidden")));
+
+enum {
+    HIDDEN_RANGES = 32,
+    OWN_FRAMES = 16, /* frames of ours and of operator new above the program's caller, at most */
+};
+
+static struct hashset stacks;
+static int depth_kept = 128;
+static struct {
+    uintptr_t lo, hi;
+} hidden[HIDDEN_RANGES];
+static uint32_t hidden_count;
+
+void stack_start(int depth)
+{
+    depth_kept = depth > STACK_DEPTH_MAX ? STACK_DEPTH_MAX : depth;
+}
+
+static bool is_below(uintptr_t pc)
+{
+    return pc - (uintptr_t)below_begin < (uintptr_t)below_end - (uintptr_t)below_begin;
+}
+
+static bool is_own(uintptr_t pc)
+{
+    return pc - (uintptr_t)own_begin < (uintptr_t)own_end - (uintptr_t)own_begin;
+}
+
+static bool is_hidden(uintptr_t pc)
+{
+    uint32_t n = LOAD_ACQUIRE(&hidden_count);
+    for (uint32_t i = 0; i < n; i++) {
+        if (pc - hidden[i].lo < hidden[i].hi - hidden[i].lo) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void stack_hide(uintptr_t lo, uintptr_t hi)
+{
+    uint32_t n = LOAD(&hidden_count);
+    if (n < HIDDEN_RANGES && !is_hidden(lo)) {
+        hidden[n].lo = lo;
+        hidden[n].hi = hi;
+        STORE_RELEASE(&hidden_count, n + 1);
+    }
+}
+
+/* ---- keeping ---- */
+
+struct key {
+    uint64_t hash;
+    const uintptr_t *pc;
+    uint32_t depth;
+};
+
+static bool stack_equal(const void *node, const void *key)
+{
+    const struct stack *s = node;
+    const struct key *k = key;
+    return s->hash == k->hash && s->depth == k->depth &&
+           memcmp(s->pc, k->pc, k->depth * sizeof k->pc[0]) == 0;
+}
+
+static void *stack_make(const void *key)
+{
+    const struct key *k = key;
+    struct stack *s = arena_alloc(sizeof *s + k->depth * sizeof k->pc[0]);
+    if (s) {
+        s->hash = k->hash;
+        s->depth = k->depth;
+        memcpy(s->pc, k->pc, k->depth * sizeof k->pc[0]);
+    }
+    return s;
+}
+
+static inline uint64_t mix(uint64_t h, uint64_t v)
+{
+    h = (h ^ v) * 0x9e3779b97f4a7c15ULL;
+    return h ^ h >> 32;
+}
+
+/* In two lanes: a multiplication waits for the one before it, which at depth 100 took longer than
+ * the walk. */
+static uint64_t hash_of(const uintptr_t *pcs, int depth)
+{
+    uint64_t even = (uint64_t)depth;
+    uint64_t odd = 0;
+    int i = 0;
+    for (; i + 1 < depth; i += 2) {
+        even = mix(even, pcs[i]);
+        odd = mix(odd, pcs[i + 1]);
+    }
+    if (i < depth) {
+        even = mix(even, pcs[i]);
+    }
+    uint64_t h = mix(even, odd) * 0xd6e8feb86659fd93ULL;
+    return h ^ h >> 32; /* the high bits are the set's tag, the low ones its index */
+}
+
+const struct stack *stack_keep(const uintptr_t *pcs, int depth)
+{
+    uint64_t h = hash_of(pcs, depth);
+    struct key key = {h, pcs, (uint32_t)depth};
+    return hashset_find_or_add(&stacks, h, &key, stack_equal, stack_make);
+}
+
+bool stack_any(void)
+{
+    return LOAD(&stacks.newest) != NULL;
+}
+
+const struct stack *stack_pseudo(enum pseudo_pc pc)
+{
+    /* A flexible array cannot be initialised in an array of structures: the same layout by hand. */
+    static struct {
+        uint64_t hash;
+        uint32_t depth, heap_sizes;
+        uintptr_t pc[1];
+    } pseudo[PSEUDO_PC_LIMIT];
+    _Static_assert(offsetof(struct stack, pc) == 16, "the layout above");
+    pseudo[pc].depth = 1;
+    pseudo[pc].pc[0] = pc;
+    return (const struct stack *)(const void *)&pseudo[pc];
+}
+
+/* ---- capturing ---- */
+
+struct stack_bounds stack_own_bounds(void)
+{
+    return (struct stack_bounds){
+        .lo = self.stack_lo, .hi = self.stack_hi, .foreign = false, .trail = &self.trail};
+}
+
+/* Leaves out the frames of BELOW_PROGRAM; the new depth. */
+static int drop_below(uintptr_t *pcs, int from, int n)
+{
+    int kept = 0;
+    for (int i = from; i < n; i++) {
+        if (!is_below(pcs[i])) {
+            pcs[kept++] = pcs[i];
+        }
+    }
+    return kept;
+}
+
+static const struct stack *keep_at_most(uintptr_t *pcs, int n)
+{
+    n = n > depth_kept ? depth_kept : n;
+    if (n <= 0) {
+        return stack_pseudo(PSEUDO_TRUNCATED);
+    }
+    unloaded_mark(pcs, n);
+    return stack_keep(pcs, n);
+}
+
+/* Where a walk puts its frames: not on the program's stack, which may be an alternate one of a few
+ * KiB. As many as can be walking at once, within reason; who finds none does with a short stack. */
+enum { WALKS = 64, SHORT_WALK = 48 };
+static struct walk {
+    uint32_t taken;
+    uintptr_t *pcs; /* depth_kept + OWN_FRAMES; NULL = not yet made */
+} walks[WALKS];
+
+static struct walk *walk_take(void)
+{
+    for (int i = 0; i < WALKS; i++) {
+        struct walk *w = &walks[i];
+        if (LOAD(&w->taken) || __atomic_exchange_n(&w->taken, 1, __ATOMIC_ACQUIRE)) {
+            continue;
+        }
+        if (!w->pcs) {
+            w->pcs = arena_alloc((size_t)(depth_kept + OWN_FRAMES) * sizeof *w->pcs);
+        }
+        if (w->pcs) {
+            return w;
+        }
+        STORE_RELEASE(&w->taken, 0);
+        return NULL;
+    }
+    return NULL;
+}
+
+static void walk_drop(struct walk *w)
+{
+    STORE_RELEASE(&w->taken, 0);
+}
+
+void stack_fork_child(void)
+{
+    for (int i = 0; i < WALKS; i++) {
+        walks[i].taken = 0; /* by threads that are not here */
+    }
+    trail_fork_child();
+}
+
+/* Frames of ours among the first ones, below which the program's begin. */
+static int own_frames(const uintptr_t *pcs, int n)
+{
+    int first = 0;
+    for (int i = 0; i < n && i < OWN_FRAMES; i++) {
+        if (is_own(pcs[i]) && !is_below(pcs[i])) {
+            first = i + 1;
+        }
+    }
+    return first;
+}
+
+static const struct stack *keep_caller(uintptr_t *pcs, int n)
+{
+    int first = own_frames(pcs, n);
+    while (first < n && is_hidden(pcs[first] - 1)) {
+        first++;
+    }
+    return keep_at_most(pcs, drop_below(pcs, first, n));
+}
+
+static const struct stack *keep_context(uintptr_t *pcs, int n)
+{
+    int first = own_frames(pcs, n);
+    if (first > 0) {
+        pcs[--first] = PSEUDO_SELF;
+    }
+    return keep_at_most(pcs, drop_below(pcs, first, n));
+}
+
+static const struct stack *walk_and_keep(const struct regs *regs, const struct stack_bounds *bounds,
+                                         const struct stack *(*keep)(uintptr_t *pcs, int n))
+{
+    struct walk *w = walk_take();
+    if (!w) {
+        uintptr_t pcs[SHORT_WALK];
+        return keep(pcs, unwind(regs, bounds, pcs, SHORT_WALK));
+    }
+    const struct stack *s = keep(w->pcs, unwind(regs, bounds, w->pcs, depth_kept + OWN_FRAMES));
+    walk_drop(w);
+    return s;
+}
+
+const struct stack *stack_of_caller(void)
+{
+    struct regs regs;
+    regs_capture(&regs);
+    struct stack_bounds bounds = stack_own_bounds();
+    return walk_and_keep(&regs, &bounds, keep_caller);
+}
+
+const struct stack *stack_of_caller_at(const struct regs *regs, const struct stack_bounds *bounds)
+{
+    return walk_and_keep(regs, bounds, keep_caller);
+}
+
+static const struct stack *keep_thread(uintptr_t *pcs, int n)
+{
+    int kept = 0;
+    for (int i = 0; i < n; i++) {
+        if (!is_own(pcs[i])) {
+            pcs[kept++] = pcs[i];
+        } else if (i == 0 && !is_below(pcs[i])) {
+            pcs[kept++] = PSEUDO_SELF;
+        }
+    }
+    return keep_at_most(pcs, kept);
+}
+
+const struct stack *stack_of_thread(const struct regs *regs, const struct stack_bounds *bounds)
+{
+    return walk_and_keep(regs, bounds, keep_thread);
+}
+
+const struct stack *stack_of_caller_above(int skip)
+{
+    if (skip == 0) {
+        return stack_of_caller();
+    }
+    enum { SKIP_MAX = 1 << 20 };
+    int most = (skip > SKIP_MAX ? SKIP_MAX : skip) + depth_kept + OWN_FRAMES;
+    size_t bytes = (size_t)most * sizeof(uintptr_t); /* touched as far as the stack goes */
+    uintptr_t *pcs = sys_map(bytes);
+    if (!pcs) {
+        return NULL;
+    }
+    struct regs regs;
+    regs_capture(&regs);
+    struct stack_bounds bounds = stack_own_bounds();
+    int n = unwind(&regs, &bounds, pcs, most);
+    int first = own_frames(pcs, n);
+    n = drop_below(pcs, first, n);
+    const struct stack *s =
+        skip < n ? keep_at_most(pcs + skip, n - skip) : stack_pseudo(PSEUDO_SKIPPED);
+    sys_unmap(pcs, bytes);
+    return s;
+}
+
+const struct stack *stack_of_context(const struct regs *regs, const struct stack_bounds *bounds)
+{
+    return walk_and_keep(regs, bounds, keep_context);
+}

@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The stack walk. A frame is (pc, sp, bp); its rule, from the shared table (rules_table.h), names
+ * the slots of its caller's. Nothing else is known or needed on this fast path, and nothing is
+ * remembered between walks but the rules.
+ *
+ * A frame that no rule describes is stepped by libunwind (rules_step), in two attempts:
+ *   1. from (pc, sp, bp) alone, the other registers marked lost. This is enough for signal frames,
+ *      realigned stacks and most expressions, which build on sp and bp. libunwind refuses as soon
+ *      as anything depends on a lost register, so an answer is never a guess.
+ *   2. if it refused: from the last frame all of whose registers are known (the start, or what the
+ *      last such step or signal frame gave) down to this one by rules_step with full registers, and
+ *      one step further. The walk goes on by fast rules from there, and the new frame is the one to
+ *      start from next time, so every frame is stepped twice at most: what libunwind's own slow
+ *      walk would find is found, at a bounded number of steps.
+ *
+ * Memory: what lies between the first frame's sp and the end of the thread's stack is mapped, and
+ * is read as it is. Everything else (coroutines, alternate stacks, bounds unknown) is probed, once
+ * a page. Each step must move sp upwards, signal frames excepted, and there are at most max, so a
+ * walk ends whatever the stack holds.
+ *
+ * SIGNAL_SAFE throughout; calls nothing but rules.c and the kernel.
+ */
+#include "collectors/stacks/unwind.h"
+
+#include "collectors/base/sys.h"
+#include "collectors/snapshot.h"
+#include "collectors/stacks/rules_table.h"
+#include "collectors/stacks/unwind_bare.h"
+#include "collectors/stacks/unwind_trail.h"
+
+#include <errno.h>
+#include <string.h>
+#include <ucontext.h>
+
+_Static_assert(PSEUDO_PC_LIMIT <= PC_MIN, "no code address may be taken for a pseudo frame");
+
+#define WORD sizeof(uintptr_t)
+enum { WALKS_PER_LESSON = 8 };
+#define BP_UNKNOWN 1UL /* no CFA made from it lies above any sp */
+
+enum verdict {
+    WALK_ON,
+    WALK_END,     /* the outermost frame is in the list */
+    WALK_FULL,    /* no room for more */
+    WALK_SLOW,    /* the last frame in the list needs libunwind */
+    WALK_BARE,    /* the last frame in the list has no frame information */
+    WALK_NOWHERE, /* ... and lies in no module */
+    WALK_LOST,    /* nothing is proven beyond the last frame in the list */
+};
+
+struct walk {
+    uintptr_t pc, sp, bp; /* the frame to come, or the one to be stepped by libunwind */
+    uintptr_t *pcs;
+    int n, max;
+    int exact; /* index in pcs of the last interrupted instruction */
+    uint32_t generation;
+    bool foreign;
+    bool teach;     /* the rule table, which frame calls which */
+    bool outermost; /* the last frame in the list is that, by its rule */
+    const struct stack_bounds *stack;
+    uintptr_t floor, top; /* [floor, top) is mapped; empty if that is not known */
+    uintptr_t page[4];    /* pages that were found readable */
+    unsigned turn;
+    const struct regs *known; /* the last frame of which all registers are known that ever were */
+    struct regs kept;         /* where known points to after the start */
+    struct trail_walk trail;
+};
+
+void regs_from_context(struct regs *r, const void *ucontext)
+{
+    const ucontext_t *uc = ucontext;
+    const greg_t *g = uc->uc_mcontext.gregs;
+    *r = (struct regs){
+        .pc = (uintptr_t)g[REG_RIP] + 1,
+        .sp = (uintptr_t)g[REG_RSP],
+        .bp = (uintptr_t)g[REG_RBP],
+        .bx = (uintptr_t)g[REG_RBX],
+        .r12 = (uintptr_t)g[REG_R12],
+        .r13 = (uintptr_t)g[REG_R13],
+        .r14 = (uintptr_t)g[REG_R14],
+        .r15 = (uintptr_t)g[REG_R15],
+        .context = ucontext,
+    };
+}
+
+/* ---- Memory ---- */
+
+static bool page_readable(struct walk *w, uintptr_t addr)
+{
+    uintptr_t page = addr & ~(PAGE_BYTES - 1);
+    for (size_t i = 0; i < ARRAY_LEN(w->page); i++) {
+        if (w->page[i] == page) {
+            return true;
+        }
+    }
+    if (page == 0 || !sys_readable(page)) {
+        return false;
+    }
+    w->page[w->turn++ % ARRAY_LEN(w->page)] = page;
+    return true;
+}
+
+/* A stack's words are whoever's: what lies there is judged before it is believed. */
+static inline __attribute__((no_sanitize_thread)) uintptr_t word_at(uintptr_t addr)
+{
+    return *(const volatile uintptr_t *)addr; /* NOLINT: a stack is made of integers */
+}
+
+/* Stacks grow downwards, but the first segment of a split stack, from which the others are left,
+ * lies anywhere. This can be so once in a walk. */
+static bool enters_own_stack(const struct walk *w, uintptr_t from_sp, uintptr_t to_sp)
+{
+    uintptr_t bytes = w->stack->hi - w->stack->lo;
+    return to_sp - w->stack->lo < bytes && from_sp - w->stack->lo >= bytes;
+}
+
+static inline bool in_stack(const struct walk *w, uintptr_t addr)
+{
+    return addr >= w->floor && addr < w->top && w->top - addr >= WORD;
+}
+
+static COLD bool load_of_other(const struct stack_bounds *s, uintptr_t addr, uintptr_t *word)
+{
+    if (addr >= s->copy_lo && addr < s->copy_hi && s->copy_hi - addr >= WORD) {
+        memcpy(word, s->copy + (addr - s->copy_lo), WORD);
+        return true;
+    }
+    return addr >= PAGE_BYTES && sys_read_memory(word, addr, WORD) == 0;
+}
+
+static bool load(struct walk *w, uintptr_t addr, uintptr_t *word)
+{
+    if (UNLIKELY(w->stack->copy)) {
+        return addr % WORD == 0 && load_of_other(w->stack, addr, word);
+    }
+    if (addr % WORD || (!in_stack(w, addr) && !page_readable(w, addr))) {
+        return false;
+    }
+    *word = word_at(addr);
+    return true;
+}
+
+static bool load_for_step(void *arg, uintptr_t addr, uintptr_t *word)
+{
+    return load(arg, addr, word);
+}
+
+/* ---- Fast steps ---- */
+
+/* The rule of a pc that the table does not have. */
+static COLD struct rule_bits miss(const struct walk *w, uintptr_t pc)
+{
+    struct rule r = {.kind = RULE_NOWHERE};
+    if (pc - 1 >= PC_MIN && pc < PC_END) {
+        r = rules_find(pc - 1, w->foreign);
+        if (r.kind != RULE_BUSY && r.kind != RULE_NOWHERE) {
+            rules_table_put(pc, w->generation, r);
+        }
+    }
+    return rule_bits_of(r);
+}
+
+/* The rule of a pc that is not where the last walk found it. *at: the entry of the frame below,
+ * whose caller it is; becomes this one's. Another caller is remembered for the next walk, but not
+ * every time: threads that walk at once would take each other's cache lines away. */
+static __attribute__((noinline)) struct rule_bits
+find(const struct walk *w, uintptr_t pc, uint64_t key, uint32_t mask, struct rules_entry **at)
+{
+    struct rules_entry *below = *at;
+    struct rules_entry *e = rules_table_find(pc, key, mask);
+    if (UNLIKELY(!e)) {
+        *at = rules_table_home(pc, mask);
+        return miss(w, pc);
+    }
+    if (LOAD(&below->caller) == 0 || w->teach) {
+        STORE(&below->caller, (uint16_t)rules_table_index(e));
+    }
+    *at = e;
+    struct rule_bits rule = rules_entry_read(e, key);
+    return UNLIKELY(rule_kind_of(rule) == RULE_ABSENT) ? miss(w, pc) : rule;
+}
+
+static inline enum verdict verdict_of(unsigned kind)
+{
+    return kind == RULE_END       ? WALK_END
+           : kind == RULE_SLOW    ? WALK_SLOW
+           : kind == RULE_NONE    ? WALK_BARE
+           : kind == RULE_NOWHERE ? WALK_NOWHERE
+                                  : WALK_LOST;
+}
+
+/* Walks until something else than a simple rule is met. mapped, a constant: sp is a multiple of
+ * words and the return addresses lie in [floor, top); recording, another: there is a trail, and
+ * they do. (A leaf's saved bp may lie below: after `pop %rbp` the rule still names the slot that
+ * was popped, and the kernel leaves the 128 bytes below sp alone.) The critical path of a frame is
+ * the load of its return address, of its rule, and one addition; everything else can run ahead. */
+static inline __attribute__((always_inline)) enum verdict run(struct walk *w, const bool mapped,
+                                                              const bool recording)
+{
+    uintptr_t pc = w->pc;
+    uintptr_t sp = w->sp;
+    uintptr_t bp = w->bp;
+    const uintptr_t floor = w->floor;
+    const uintptr_t last = w->top - WORD;
+    const uint64_t generation = rules_table_key(0, w->generation);
+    const uint32_t mask = LOAD(&rules_table_mask);
+    uintptr_t *const pcs = w->pcs;
+    const int max = w->max;
+    int n = w->n;
+    struct rules_entry *at = rules_table_home(pc, mask); /* of the last frame */
+    struct rules_entry *next = at;                       /* perhaps of the frame to come */
+    enum verdict verdict = WALK_LOST;
+    for (;;) {
+        if (recording && LIKELY(w->trail.trail)) {
+            struct trail_frame f = {pc, sp, bp};
+            if (UNLIKELY(trail_meets(&w->trail, &f))) {
+                int followed;
+                pcs[n] = pc;
+                if (trail_follow(&w->trail, &f, pcs + n + 1, max - n - 1, &followed)) {
+                    n += followed + 1;
+                    verdict = WALK_END;
+                    break;
+                }
+                n += followed;
+                pc = f.pc, sp = f.sp, bp = f.bp;
+                at = next = rules_table_home(pc, mask);
+            }
+            trail_record(&w->trail, &f);
+        }
+        pcs[n++] = pc;
+        if (UNLIKELY(n == max)) {
+            verdict = WALK_FULL;
+            break;
+        }
+        struct rule_bits rule = rules_entry_read(next, pc + generation);
+        if (UNLIKELY(rule_kind_of(rule) == RULE_ABSENT)) {
+            rule = find(w, pc, pc + generation, mask, &at);
+        } else {
+            at = next;
+        }
+        next = rules_table_entry(LOAD(&at->caller));
+        uintptr_t cfa = (uintptr_t)(intptr_t)rule.cfa_offset;
+        if (LIKELY(rule_kind_of(rule) == RULE_SP)) {
+            cfa += sp; /* a multiple of words, above sp */
+        } else if (LIKELY(rule_kind_of(rule) == RULE_BP)) {
+            if (recording && LIKELY(w->trail.trail)) {
+                trail_bp_used(&w->trail, bp);
+            }
+            cfa += bp;
+            if (UNLIKELY(cfa - WORD < sp || cfa % WORD != 0) &&
+                (mapped || cfa % WORD != 0 || !enters_own_stack(w, sp, cfa))) {
+                break;
+            }
+        } else {
+            verdict = verdict_of(rule_kind_of(rule));
+            w->outermost = rule_kind_of(rule) == RULE_END;
+            break;
+        }
+        if (mapped) {
+            if (UNLIKELY(cfa - WORD > last)) {
+                break;
+            }
+            pc = word_at(cfa - WORD);
+        } else if (!load(w, cfa - WORD, &pc)) {
+            break;
+        }
+        if (rule_bp_saved(rule)) {
+            uintptr_t slot = cfa + (uintptr_t)rule_bp_offset(rule);
+            if (recording && LIKELY(w->trail.trail)) {
+                trail_bp_restored(&w->trail, slot >= sp && slot <= last ? slot : 0);
+            }
+            if (mapped && LIKELY(slot - floor <= last - floor)) {
+                bp = word_at(slot);
+            } else if (!load(w, slot, &bp)) {
+                break;
+            }
+        }
+        sp = cfa;
+        if (UNLIKELY(pc - PC_MIN >= PC_END - PC_MIN)) {
+            verdict = pc == 0 ? WALK_END : WALK_LOST;
+            break;
+        }
+    }
+    w->n = n;
+    w->pc = pc;
+    w->sp = sp;
+    w->bp = bp;
+    return verdict;
+}
+
+/* ---- Slow steps ---- */
+
+/* Stacks grow downwards. A signal may have come on another stack; assembly may have taken its
+ * return address off the stack already, so that its caller's sp is its own. */
+static bool moved_up(const struct walk *w, const struct regs *from, const struct regs *to,
+                     bool signal_frame)
+{
+    return signal_frame || to->sp > from->sp || (from->context && to->sp == from->sp) ||
+           enters_own_stack(w, from->sp, to->sp);
+}
+
+/* The full registers of the frame at (w->pc, w->sp), stepped to from the last ones known. */
+static bool registers_here(struct walk *w, const struct rules_memory *mem, struct regs *here)
+{
+    *here = *w->known;
+    for (int i = 0; i < w->n; i++) {
+        if (here->pc == w->pc && here->sp == w->sp) {
+            return true;
+        }
+        struct regs next;
+        bool signal_frame;
+        if (rules_step(here, &next, mem, w->foreign, &signal_frame) != 1 ||
+            !moved_up(w, here, &next, signal_frame)) {
+            return false;
+        }
+        *here = next;
+    }
+    return false;
+}
+
+static COLD enum verdict slow_step(struct walk *w)
+{
+    const struct rules_memory mem = {load_for_step, w};
+    bool bp_unknown = w->bp == BP_UNKNOWN;
+    struct regs in = {
+        .pc = w->pc,
+        .sp = w->sp,
+        .bp = w->bp,
+        .lost = LOST_ALL_BUT_BP | (bp_unknown ? LOST_BP : 0),
+    };
+    struct regs out;
+    bool signal_frame;
+    int ret = rules_step(&in, &out, &mem, w->foreign, &signal_frame);
+    bool full = ret == 1 && out.lost == 0;
+    if (ret == -ENODATA || (ret == 1 && (out.lost & LOST_BP) && !bp_unknown)) {
+        if (!registers_here(w, &mem, &in)) {
+            return WALK_LOST;
+        }
+        ret = rules_step(&in, &out, &mem, w->foreign, &signal_frame);
+        full = true; /* as full as can be had */
+    }
+    if (ret == 0) {
+        return WALK_END;
+    }
+    if (ret < 0 || !moved_up(w, &in, &out, signal_frame)) {
+        return WALK_LOST;
+    }
+    if (out.pc - signal_frame - PC_MIN >= PC_END - PC_MIN) {
+        return out.pc == 0 ? WALK_END : WALK_LOST;
+    }
+    w->pc = out.pc;
+    w->sp = out.sp;
+    w->bp = out.lost & LOST_BP ? BP_UNKNOWN : out.bp;
+    if (signal_frame) {
+        w->exact = w->n;
+    }
+    if (full) {
+        w->kept = out;
+        w->known = &w->kept;
+    }
+    return WALK_ON;
+}
+
+/* A step that no trail can prove is behind w, from a frame with the given sp. */
+static COLD void record_break(struct walk *w, uintptr_t sp)
+{
+    if (!w->trail.trail) {
+        return;
+    }
+    if (w->sp > sp && w->sp % WORD == 0 && in_stack(w, w->sp)) {
+        trail_bp_restored(&w->trail, 0);
+    } else {
+        trail_finish(&w->trail, false);
+    }
+}
+
+/* ---- Frames without frame information ---- */
+
+/* The last frame of the list lies in no module, and leads nowhere. It may be code made at run time,
+ * worth its place, or a word that was no return address at all. The pc that the processor was at is
+ * always kept, any other if a call instruction precedes it. */
+static enum verdict end_nowhere(struct walk *w, const struct rules_memory *mem, bool executing)
+{
+    uintptr_t pc = w->pcs[w->n - 1];
+    if (pc - 1 < PC_MIN || (!executing && !bare_after_call(mem, pc))) {
+        w->n--;
+    }
+    return WALK_LOST;
+}
+
+static COLD enum verdict step_bare(struct walk *w, enum verdict why)
+{
+    const struct rules_memory mem = {load_for_step, w};
+    bool executing = w->n == 1 || w->exact == w->n - 1;
+    struct bare_frame f = {w->pc, w->sp, w->bp, executing};
+    enum bare_step step = bare_step(&f, &mem, w->foreign);
+    if (step == BARE_OUTERMOST) {
+        return WALK_END;
+    }
+    bool own = in_stack(w, w->sp);
+    if (step == BARE_LOST || (own && !in_stack(w, f.sp - WORD))) {
+        return why == WALK_NOWHERE ? end_nowhere(w, &mem, executing) : WALK_LOST;
+    }
+    w->pc = f.pc;
+    uintptr_t sp = w->sp;
+    w->sp = f.sp;
+    uintptr_t bp = w->bp;
+    w->bp = f.bp;
+    if (step == BARE_CALLER && w->trail.trail && in_stack(w, f.sp)) {
+        trail_bp_used(&w->trail, bp);
+        if (w->trail.trail) {
+            trail_bp_restored(&w->trail, bp);
+        }
+    } else {
+        record_break(w, sp);
+    }
+    return WALK_ON;
+}
+
+int unwind(const struct regs *from, const struct stack_bounds *stack, uintptr_t *pcs, int max)
+{
+    if (max <= 0) {
+        return 0;
+    }
+    if (UNLIKELY(from->pc >= PC_END)) {
+        pcs[0] = PSEUDO_TRUNCATED; /* a jump to nowhere; the table's keys have no room for it */
+        return 1;
+    }
+    bool own = from->sp >= stack->lo && from->sp < stack->hi;
+    bool whole_words = (from->sp | stack->hi) % WORD == 0;
+    struct walk w;
+    w.pc = from->pc;
+    w.sp = from->sp;
+    w.bp = from->lost & LOST_BP ? BP_UNKNOWN : from->bp;
+    w.pcs = pcs;
+    w.n = 0;
+    w.max = max;
+    w.exact = 0;
+    w.generation = rules_generation();
+    w.foreign = stack->foreign;
+    w.floor = own ? from->sp : stack->hi;
+    w.top = stack->hi;
+    for (size_t i = 0; i < ARRAY_LEN(w.page); i++) {
+        w.page[i] = 1; /* no page's address */
+    }
+    w.turn = 0;
+    w.stack = stack;
+    w.known = from;
+    w.outermost = false;
+    w.teach = false;
+    w.trail.trail = NULL;
+    rules_table_ready(w.generation);
+    if (own && stack->trail && whole_words && w.top - w.sp <= TRAIL_STACK_MAX) {
+        trail_begin(&w.trail, stack->trail, w.generation, w.top);
+        w.teach = w.trail.trail && w.trail.trail->walks % WALKS_PER_LESSON == 0;
+    }
+
+    enum verdict v;
+    do {
+        bool mapped = in_stack(&w, w.sp) && w.sp % WORD == 0;
+        v = w.trail.trail ? run(&w, true, true)
+            : mapped      ? run(&w, true, false)
+                          : run(&w, false, false);
+        if (v == WALK_SLOW) {
+            uintptr_t sp = w.sp;
+            v = slow_step(&w);
+            if (v == WALK_ON) {
+                record_break(&w, sp);
+            }
+        } else if (v == WALK_BARE || v == WALK_NOWHERE) {
+            v = step_bare(&w, v);
+        }
+    } while (v == WALK_ON);
+    if (w.trail.trail) {
+        trail_finish(&w.trail, w.outermost);
+    }
+    if (v == WALK_LOST && w.n < max) {
+        pcs[w.n++] = PSEUDO_TRUNCATED;
+    }
+    return w.n;
+}

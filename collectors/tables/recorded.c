@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See recorded.h. States: 0 = nothing yet, 2 = nothing yet since the fork, 3 = one thread is
+ * rebasing with its signals blocked, 1 = recording.
+ */
+#include "collectors/tables/recorded.h"
+
+#include "collectors/base/sys.h"
+
+enum { NOTHING = 0, RECORDING = 1, FORKED = 2, REBASING = 3 };
+
+READ_OFTEN uint32_t recorded_state;
+
+static void (*rebases[8])(void);
+static size_t rebase_count;
+
+void recorded_add(void (*rebase)(void))
+{
+    if (rebase_count < ARRAY_LEN(rebases)) {
+        rebases[rebase_count++] = rebase;
+    }
+}
+
+static void rebase_all(void)
+{
+    for (size_t i = 0; i < rebase_count; i++) {
+        rebases[i]();
+    }
+}
+
+/* Leaves FORKED for `next`, rebasing on the way; waits for a thread that is at it. */
+static void leave_forked(uint32_t next)
+{
+    uint32_t seen = FORKED;
+    if (CAS(&recorded_state, &seen, REBASING)) {
+        rebase_all();
+        STORE_RELEASE(&recorded_state, next);
+    }
+    while (LOAD_ACQUIRE(&recorded_state) == REBASING) {
+        sys_spin_pause();
+    }
+}
+
+void recorded_first_event(void)
+{
+    /* No handler of this thread may find the state at REBASING: it would wait for itself. */
+    uint64_t mask = sys_block_signals();
+    leave_forked(RECORDING);
+    STORE(&recorded_state, RECORDING);
+    sys_restore_signals(mask);
+}
+
+void recorded_settle(void)
+{
+    uint64_t mask = sys_block_signals();
+    leave_forked(NOTHING);
+    sys_restore_signals(mask);
+}
+
+bool recorded_anything(void)
+{
+    return LOAD(&recorded_state) == RECORDING;
+}
+
+void recorded_fork_child(void)
+{
+    STORE(&recorded_state, FORKED);
+}

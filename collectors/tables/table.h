@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The counters of a profile: one bucket for each (stack, key) ever seen. Lock-free, never shrinks;
+ * buckets stay where they are, so a live object may point to its own. SIGNAL_SAFE.
+ */
+#ifndef COLLECTORS_TABLE_H
+#define COLLECTORS_TABLE_H
+
+#include "collectors/snapshot.h"
+#include "collectors/tables/hashset.h"
+
+enum { TABLE_VALUES = 6 };
+
+struct bucket {
+    const struct stack *stack;
+    uint64_t key[2]; /* what the profile tells samples of one stack apart by */
+    uint64_t value[TABLE_VALUES];
+};
+
+struct table {
+    struct hashset set;
+};
+
+/* The bucket of (stack, key0, key1), made if need be. NULL: no memory; the caller counts it. */
+SIGNAL_SAFE struct bucket *table_bucket(struct table *t, const struct stack *stack, uint64_t key0,
+                                        uint64_t key1);
+
+/* Turns a bucket into a sample; false if there is nothing in it to tell. */
+typedef bool table_sample(const struct bucket *b, struct snapshot_sample *out);
+
+/* The samples of all buckets, and of n more that are in no table, in *out (sys_map'ed, *bytes
+ * long); how many. Reads while others write. Runs in the scribe. */
+size_t table_snapshot(const struct table *t, struct bucket *const *more, size_t n,
+                      table_sample *sample, struct snapshot_sample **out, size_t *bytes);
+
+/* The bucket if it exists. */
+SIGNAL_SAFE struct bucket *table_find(struct table *t, const struct stack *stack, uint64_t key0,
+                                      uint64_t key1);
+
+#endif

@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See allthreads.h. A sleeping thread: procfs names its system call with the arguments, sp and pc;
+ * the kernel copies its stack, which then cannot change or vanish under the walk; and if its CPU
+ * clock stands where it stood, it has slept all the while. What a
+ * function may keep in rbp and other registers is not known, so a walk that needs them ends early,
+ * and the thread is asked.
+ */
+#include "collectors/threads/allthreads.h"
+
+#include "collectors/base/lock.h"
+#include "collectors/stacks/stack.h"
+#include "collectors/tables/merge.h"
+#include "collectors/threads/allthreads_ask.h"
+#include "collectors/threads/procfs.h"
+#include "collectors/threads/threads.h"
+
+#include <string.h>
+#include <sys/uio.h>
+#include <ucontext.h>
+
+enum {
+    COPY_BYTES = 256 << 10, /* of a stack */
+    OWN_STACK = 64 << 10,   /* the caller may stand on an alternate one of a few KiB */
+    RED_ZONE = 128,
+    TRIES = 3,
+};
+
+struct allthreads {
+    uint32_t refs;
+    size_t bytes; /* of this mapping */
+    size_t count, cap;
+    struct snapshot_thread thread[];
+};
+
+struct taking {
+    struct allthreads *made;
+    int pid, how, me;
+    const struct stack *caller;
+    struct snapshot_thread **asked; /* those that are to be sent a signal */
+    int64_t *asked_clock;           /* their CPU clocks when they were first seen */
+    size_t asks;
+    bool may_ask;
+    int64_t now; /* on the scheduler's clock, ms; -1 = not known */
+    ucontext_t context;
+    char copy[COPY_BYTES] __attribute__((aligned(16)));
+    char stack[OWN_STACK] __attribute__((aligned(16)));
+};
+
+/* ---- words ---- */
+
+static const char *word_for_call(long number)
+{
+    switch (number) {
+    case SYS_futex:
+        return "futex wait";
+    case SYS_nanosleep:
+    case SYS_clock_nanosleep:
+        return "sleep";
+    case SYS_poll:
+    case SYS_ppoll:
+    case SYS_select:
+    case SYS_pselect6:
+    case SYS_epoll_wait:
+    case SYS_epoll_pwait:
+    case SYS_epoll_pwait2:
+        return "IO wait";
+    case SYS_wait4:
+    case SYS_waitid:
+        return "child wait";
+    case SYS_vfork:
+        return "vfork wait";
+    case SYS_rt_sigtimedwait:
+    case SYS_rt_sigsuspend:
+    case SYS_pause:
+        return "signal wait";
+    default:
+        return number < 0 ? "waiting" : "system call";
+    }
+}
+
+static const char *word_for_state(char state)
+{
+    switch (state) {
+    case 'R':
+        return "running";
+    case 'D':
+        return "uninterruptible";
+    case 'T':
+        return "stopped";
+    case 't':
+        return "traced";
+    case 'S':
+        return "sleeping";
+    default:
+        return "unknown";
+    }
+}
+
+/* ---- one sleeping thread ---- */
+
+/* Another process's thread, whose clock may not be read: procfs says the same again. */
+static bool same_call(const struct procfs_call *a, const struct procfs_call *b)
+{
+    return memcmp(a, b, sizeof *a) == 0;
+}
+
+static int64_t cpu_clock(const struct taking *k, int tid)
+{
+    int64_t ns = 0;
+    if (k->pid == 0) { /* the kernel tells a process of its own threads alone */
+        sys_clock_read(sys_thread_cpu_clock(tid), &ns);
+    }
+    return ns;
+}
+
+/* As much of the stack as can be read; bytes. */
+static size_t copy_stack(struct taking *k, uintptr_t from, uintptr_t to)
+{
+    size_t n = to - from < COPY_BYTES ? to - from : COPY_BYTES;
+    struct iovec into = {k->copy, n};
+    struct iovec at = {(void *)from, n}; /* NOLINT: an address */
+    long got = sys_call6(SYS_process_vm_readv, sys_getpid(), (long)&into, 1, (long)&at, 1, 0);
+    return got > 0 ? (size_t)got : 0;
+}
+
+/* The kernel has kept the arguments, in the registers of the system call convention; it lost rcx
+ * and r11. libc's vfork has its return address in one of them. */
+static void context_of_call(ucontext_t *uc, const struct procfs_call *call)
+{
+    greg_t *g = uc->uc_mcontext.gregs;
+    static const int registers[6] = {REG_RDI, REG_RSI, REG_RDX, REG_R10, REG_R8, REG_R9};
+    for (int i = 0; i < 6; i++) {
+        g[registers[i]] = (greg_t)call->arg[i];
+    }
+    g[REG_RIP] = (greg_t)call->pc;
+    g[REG_RCX] = (greg_t)call->pc;
+    g[REG_RSP] = (greg_t)call->sp;
+}
+
+static const struct stack *walk_copy(struct taking *k, const struct procfs_call *call,
+                                     uintptr_t from, size_t bytes)
+{
+    context_of_call(&k->context, call);
+    struct regs regs = {.pc = call->pc + 1,
+                        .sp = call->sp,
+                        .lost = LOST_BP | LOST_ALL_BUT_BP,
+                        .context = &k->context};
+    struct stack_bounds bounds = {
+        .foreign = true, .copy = k->copy, .copy_lo = from, .copy_hi = from + bytes};
+    return stack_of_thread(&regs, &bounds);
+}
+
+static bool is_whole(const struct stack *s)
+{
+    return s && s->pc[s->depth - 1] != PSEUDO_TRUNCATED;
+}
+
+enum sleeper { SLEEPS, RUNS, GONE, UNKNOWN };
+
+/* Fills in stack and state of a thread that sleeps; a stack that is cut short is left out if the
+ * thread can be asked. */
+static enum sleeper read_sleeper(struct taking *k, struct snapshot_thread *t, struct thread *row)
+{
+    for (int tries = 0; tries < TRIES; tries++) {
+        struct procfs_call call, again;
+        int64_t clock = cpu_clock(k, t->tid);
+        int got = procfs_call(k->pid, t->tid, &call);
+        if (got <= 0) {
+            return got == 0 ? RUNS : UNKNOWN;
+        }
+        if (call.sp == 0 && call.pc == 0) {
+            return GONE; /* a worker of the kernel's */
+        }
+        uintptr_t from = (call.sp - RED_ZONE) & ~(sizeof(uintptr_t) - 1);
+        bool own = row && call.sp >= row->stack_lo && call.sp < row->stack_hi;
+        size_t bytes = copy_stack(k, from, own ? row->stack_hi : from + COPY_BYTES);
+        if (k->pid ? procfs_call(k->pid, t->tid, &again) != 1 || !same_call(&call, &again)
+                   : cpu_clock(k, t->tid) != clock) {
+            continue; /* it has run meanwhile */
+        }
+        t->state = word_for_call(call.number);
+        const struct stack *s = walk_copy(k, &call, from, bytes);
+        t->stack = s;
+        return is_whole(s) ? SLEEPS : UNKNOWN;
+    }
+    return RUNS;
+}
+
+/* ---- one thread ---- */
+
+static void add_detail(const struct taking *k, struct snapshot_thread *t)
+{
+    procfs_name(k->pid, t->tid, t->name);
+    if (t->tid == k->me) {
+        t->state = "running";
+        return;
+    }
+    char state = procfs_state(k->pid, t->tid);
+    if (!t->state || (state && state != 'S')) {
+        t->state = state == 'D' && t->state ? t->state : word_for_state(state);
+    }
+    int64_t ran = k->now < 0 || state == 'R' ? -1 : procfs_last_ran(k->pid, t->tid);
+    t->minutes = ran >= 0 && k->now > ran ? (int)((k->now - ran) / 60000) : 0;
+}
+
+static bool may_be_asked(const struct taking *k, int tid)
+{
+    return k->may_ask && !procfs_blocks(k->pid, tid, allthreads_ask_signal());
+}
+
+static void ask_later(struct taking *k, struct snapshot_thread *t, int64_t clock)
+{
+    k->asked_clock[k->asks] = clock;
+    k->asked[k->asks++] = t;
+}
+
+/* One that runs at the moment may be a sleeper that has just woken up, or is about to lie down: a
+ * signal that it takes with it into its next wait would end that. So it is looked at again, until
+ * it sleeps, or has spent enough CPU time to be taken for one that works (one that waits for a
+ * processor does neither, for a while). Those that are left in k->asked are to be asked. */
+static void settle_runners(struct taking *k)
+{
+    enum { NAP_NS = 200000, WORKS_NS = 50000, AT_MOST_NS = 60000000 };
+    const struct timespec nap = {0, NAP_NS};
+    const int64_t until = sys_clock_ns(CLOCK_MONOTONIC) + AT_MOST_NS;
+    size_t sure = 0; /* in front */
+    for (int round = 0; sure < k->asks && sys_clock_ns(CLOCK_MONOTONIC) < until; round++) {
+        for (size_t i = sure; i < k->asks; i++) {
+            struct snapshot_thread *t = k->asked[i];
+            int64_t clock = cpu_clock(k, t->tid);
+            bool works = k->pid ? round > 2 : clock - k->asked_clock[i] > WORKS_NS;
+            bool cut = t->stack != NULL; /* it sleeps, but its stack is cut short */
+            if (!works && !cut && read_sleeper(k, t, threads_by_tid(t->tid)) == SLEEPS) {
+                k->asked[i] = k->asked[--k->asks];
+                k->asked_clock[i--] = k->asked_clock[k->asks];
+            } else if (works || t->stack) {
+                k->asked[i] = k->asked[sure];
+                k->asked_clock[i] = k->asked_clock[sure];
+                k->asked[sure++] = t;
+            }
+        }
+        if (sure < k->asks) {
+            sys_call2(SYS_nanosleep, &nap, NULL);
+        }
+    }
+    /* None that is stopped, cannot be woken, or is deaf. */
+    size_t kept = 0;
+    for (size_t i = 0; i < k->asks; i++) {
+        char state = procfs_state(k->pid, k->asked[i]->tid);
+        if ((state == 'R' || state == 'S') && may_be_asked(k, k->asked[i]->tid)) {
+            k->asked[kept++] = k->asked[i];
+        }
+    }
+    k->asks = kept;
+}
+
+static void take_thread(int tid, void *arg)
+{
+    struct taking *k = arg;
+    struct allthreads *a = k->made;
+    if (a->count == a->cap) {
+        return;
+    }
+    struct thread *row = threads_by_tid(tid);
+    struct snapshot_thread *t = &a->thread[a->count];
+    *t = (struct snapshot_thread){.tid = tid, .created = row ? row->created : NULL};
+    const struct labels *labels = row && !row->foreign ? labels_of_thread(row) : NULL;
+    t->labels = labels_keep(row && !row->foreign ? labels : labels_of_process());
+    labels_unref(labels);
+    if (tid == k->me) {
+        t->stack = k->caller;
+    } else {
+        enum sleeper how = read_sleeper(k, t, row);
+        char state = how == SLEEPS || how == GONE ? 'S' : procfs_state(k->pid, tid);
+        if (how == GONE || state == '\0' || state == 'Z' || state == 'X') {
+            return;
+        }
+        if (how == RUNS || (how == UNKNOWN && (t->stack || state == 'R'))) {
+            ask_later(k, t, cpu_clock(k, tid));
+        }
+    }
+    a->count++;
+}
+
+/* ---- all of them ---- */
+
+/* What did not answer: its start routine, its name and state as labels. */
+static void show_silent(const struct taking *k, struct snapshot_thread *t)
+{
+    if (t->stack) {
+        return;
+    }
+    struct thread *row = threads_by_tid(t->tid);
+    uintptr_t start =
+        row ? (uintptr_t)(row->start ? (void *)row->start : (void *)row->start_c11) : 0;
+    uintptr_t pcs[2] = {PSEUDO_NO_RESPONSE, start + 1};
+    const struct stack *s = stack_keep(pcs, start ? 2 : 1);
+    t->stack = s ? s : stack_pseudo(PSEUDO_NO_RESPONSE);
+    add_detail(k, t);
+    const struct label more[] = {{"state", t->state}, {"thread", t->name[0] ? t->name : "?"}};
+    const struct labels *two = labels_new(more, ARRAY_LEN(more));
+    const struct labels *both = two ? labels_merged(two, t->labels) : NULL;
+    t->labels = both ? labels_keep(both) : t->labels;
+    labels_unref(both);
+    labels_unref(two);
+}
+
+static void take_all(void *arg)
+{
+    struct taking *k = arg;
+    struct allthreads *a = k->made;
+    procfs_threads(k->pid, take_thread, k);
+    settle_runners(k);
+    if (k->asks) {
+        allthreads_ask(k->pid ? k->pid : sys_getpid(), k->asked, k->asks);
+    }
+    k->now = k->how & ALLTHREADS_DETAIL ? procfs_last_ran(0, sys_gettid()) : -1;
+    for (size_t i = 0; i < a->count; i++) {
+        show_silent(k, &a->thread[i]);
+        if (k->how & ALLTHREADS_DETAIL) {
+            add_detail(k, &a->thread[i]);
+        }
+    }
+}
+
+static struct allthreads *take(int pid, int how, const struct stack *caller, bool may_ask)
+{
+    int alive = pid ? 1 << 10 : threads_alive();
+    size_t cap = (size_t)(alive > 0 ? alive : 1) + 64; /* room for those that come meanwhile */
+    /* The list, and behind it room for as many pointers and clocks. */
+    size_t list = sizeof(struct allthreads) + cap * sizeof(struct snapshot_thread);
+    size_t bytes = list + cap * (sizeof(struct snapshot_thread *) + sizeof(int64_t));
+    struct allthreads *a = sys_map(bytes);
+    struct taking *k = a ? sys_map(sizeof *k) : NULL;
+    if (!k) {
+        sys_unmap(a, bytes);
+        return NULL;
+    }
+    a->bytes = bytes;
+    a->cap = cap;
+    a->refs = 1;
+    k->made = a;
+    k->pid = pid;
+    k->how = how;
+    k->may_ask = may_ask;
+    k->me = caller ? sys_gettid() : 0;
+    k->caller = caller;
+    k->asked = (struct snapshot_thread **)(void *)((char *)a + list);
+    k->asked_clock = (int64_t *)(void *)(k->asked + cap);
+    sys_call_on_stack(take_all, k, k->stack + OWN_STACK);
+    sys_unmap(k, sizeof *k);
+    if (a->count == 0) {
+        allthreads_free(a);
+        return NULL;
+    }
+    return a;
+}
+
+/* ---- by one thread at a time ---- */
+
+static struct lock sharing;
+static struct allthreads *shared; /* the last one that may be, by a reference */
+static uint32_t shared_count;     /* how many there have been */
+static uint32_t wanting;          /* threads that wait for one */
+
+static void share(struct allthreads *a)
+{
+    uint64_t mask = sys_block_signals();
+    lock_take(&sharing);
+    struct allthreads *before = shared;
+    shared = a;
+    if (a) {
+        ADD(&a->refs, 1);
+        STORE_RELEASE(&shared_count, shared_count + 1);
+    }
+    lock_drop(&sharing);
+    sys_restore_signals(mask);
+    allthreads_free(before);
+}
+
+static struct allthreads *share_of(void)
+{
+    uint64_t mask = sys_block_signals();
+    lock_take(&sharing);
+    struct allthreads *a = shared;
+    if (a) {
+        ADD(&a->refs, 1);
+    }
+    lock_drop(&sharing);
+    sys_restore_signals(mask);
+    return a;
+}
+
+struct allthreads *allthreads_take(int pid, int how, const struct stack *caller)
+{
+    static const uint32_t never;
+    if (!(how & ALLTHREADS_SIGNAL)) {
+        return take(pid, how, caller, false);
+    }
+    struct thread *t = caller ? threads_by_tid(sys_gettid()) : NULL;
+    const struct labels *labels = t && !t->foreign ? labels_of_thread(t) : NULL;
+    bool any = how & ALLTHREADS_SHARE;
+    uint32_t seen = any ? LOAD_ACQUIRE(&shared_count) : 0;
+    ADD(&wanting, any ? 1 : 0);
+    bool turn = allthreads_ask_begin(caller, labels, any ? &shared_count : &never, seen);
+    struct allthreads *a = !turn && any && LOAD(&shared_count) != seen ? share_of() : NULL;
+    ADD(&wanting, any ? (uint32_t)-1 : 0);
+    labels_unref(labels);
+    if (a) {
+        return a;
+    }
+    a = take(pid, how, caller, turn);
+    if (turn) {
+        if (a && LOAD(&wanting) != 0) {
+            share(a);
+        }
+        allthreads_ask_end();
+    }
+    return a;
+}
+
+void allthreads_free(struct allthreads *a)
+{
+    if (a && __atomic_sub_fetch(&a->refs, 1, __ATOMIC_ACQ_REL) == 0) {
+        sys_unmap(a, a->bytes);
+    }
+}
+
+const struct snapshot_thread *allthreads_list(const struct allthreads *a, size_t *n)
+{
+    *n = a ? a->count : 0;
+    return a ? a->thread : NULL;
+}
+
+size_t allthreads_samples(const struct allthreads *a, struct snapshot_sample **out, size_t *bytes)
+{
+    *bytes = (a->count + 1) * sizeof **out;
+    *out = sys_map(*bytes);
+    if (!*out) {
+        return 0;
+    }
+    for (size_t i = 0; i < a->count; i++) {
+        const struct snapshot_thread *t = &a->thread[i];
+        (*out)[i] = (struct snapshot_sample){.stack = t->stack, .labels = t->labels, .value = {1}};
+    }
+    return merge_samples(*out, a->count);
+}
+
+/* ---- from hand to hand ---- */
+
+enum { OFFERS = 128 };                    /* more dumps than are served one by one */
+static struct allthreads *offers[OFFERS]; /* a ring: [offers_taken, offers_made) */
+static uint32_t offers_made, offers_taken;
+
+void allthreads_offer(struct allthreads *a)
+{
+    if (a) {
+        struct allthreads **place = &offers[ADD(&offers_made, 1) % OFFERS];
+        allthreads_free(__atomic_exchange_n(place, a, __ATOMIC_ACQ_REL));
+    }
+}
+
+static struct allthreads *offer_take(void)
+{
+    struct allthreads **place = &offers[offers_taken++ % OFFERS];
+    return __atomic_exchange_n(place, NULL, __ATOMIC_ACQ_REL);
+}
+
+struct allthreads *allthreads_claim(uint32_t open)
+{
+    uint32_t made = LOAD_ACQUIRE(&offers_made);
+    /* More than there are dumps to come: of requests that were served together, or whose scribe
+     * was killed. */
+    while (made - offers_taken > (open ? open : 1)) {
+        allthreads_free(offer_take());
+    }
+    return made != offers_taken ? offer_take() : NULL;
+}
+
+void allthreads_fork_child(void)
+{
+    allthreads_ask_fork_child();
+    lock_drop(&sharing);
+    wanting = 0;
+    while (offers_taken != offers_made) {
+        allthreads_free(offer_take());
+    }
+}

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See allthreads_ask.h. A question is a slot in an array that stays; its word holds the number of
+ * the round and what has become of it:
+ *
+ *     ASKED → WRITING → ANSWERED     by the thread, in the signal's handler
+ *     ASKED → CLOSED                 by the asker, at the deadline
+ *
+ * A thread walks its stack first and then claims the slot, so it is WRITING for two stores. One
+ * that comes late finds another round, or CLOSED, and leaves.
+ *
+ * The signal (SIGPROF, which no mask of the program's keeps away) carries a cookie; but one that is
+ * pending already swallows the next, so every SIGPROF looks whether its thread is asked.
+ */
+#include "collectors/threads/allthreads_ask.h"
+
+#include "collectors/base/lock.h"
+#include "collectors/base/self.h"
+#include "collectors/stacks/stack.h"
+#include "collectors/threads/allthreads.h"
+#include "collectors/threads/procfs.h"
+#include "collectors/threads/threads.h"
+
+#include <signal.h>
+
+enum { ASKED, WRITING, ANSWERED, CLOSED, STEP = 4 };
+#define DEADLINE_NS 100000000LL /* for a whole round */
+
+struct slot {
+    uint32_t word; /* round × STEP + one of the above */
+    int32_t tid;
+    const struct stack *stack;
+    const struct labels *labels; /* the kept copy */
+};
+
+static int signal_used;
+static struct lock asking; /* a round is being made */
+static int asker;          /* the thread that makes it */
+static uint32_t round_now; /* 0 = none: nobody is asked */
+static uint32_t rounds;
+static uint32_t answers; /* counts up, for the asker to sleep on */
+static struct slot *slots;
+static size_t slots_cap;
+static uint32_t slots_open; /* of this round */
+static uint32_t sending;    /* askers that are about to send a signal to whom they have looked at */
+
+void allthreads_start(int signal)
+{
+    signal_used = signal;
+}
+
+int allthreads_ask_signal(void)
+{
+    return signal_used;
+}
+
+/* ---- the thread that is asked ---- */
+
+static struct slot *slot_of(int tid, uint32_t round)
+{
+    uint32_t n = LOAD_ACQUIRE(&slots_open);
+    for (uint32_t i = 0; i < n; i++) {
+        if (LOAD(&slots[i].tid) == tid && LOAD_ACQUIRE(&slots[i].word) == round * STEP + ASKED) {
+            return &slots[i];
+        }
+    }
+    return NULL;
+}
+
+static void answer(const struct stack *stack, const struct labels *labels)
+{
+    uint32_t round = LOAD_ACQUIRE(&round_now);
+    struct slot *s = round ? slot_of(sys_gettid(), round) : NULL;
+    uint32_t seen = round * STEP + ASKED;
+    const struct labels *kept = s ? labels_keep(labels) : NULL;
+    if (s && stack && CAS(&s->word, &seen, round * STEP + WRITING)) {
+        s->stack = stack;
+        s->labels = kept;
+        STORE_RELEASE(&s->word, round * STEP + ANSWERED);
+        ADD(&answers, 1);
+        sys_futex_wake(&answers);
+    }
+}
+
+bool allthreads_signal(const void *siginfo, const void *ucontext)
+{
+    const siginfo_t *info = siginfo;
+    bool ours = info->si_code == SI_QUEUE && info->si_value.sival_ptr == &asking;
+    uint32_t round = LOAD_ACQUIRE(&round_now);
+    if (UNLIKELY(round != 0) && slot_of(sys_gettid(), round)) {
+        struct thread *t = threads_by_tid(sys_gettid());
+        bool foreign = !t || t->foreign;
+        struct stack_bounds bounds = {.foreign = foreign};
+        if (!foreign) {
+            bounds.lo = t->stack_lo;
+            bounds.hi = t->stack_hi;
+            bounds.trail = &self.trail;
+        }
+        struct regs regs;
+        regs_from_context(&regs, ucontext);
+        answer(stack_of_thread(&regs, &bounds), foreign ? labels_of_process() : self.labels);
+    }
+    return ours;
+}
+
+/* ---- the one that asks ---- */
+
+static bool round_begin(size_t n)
+{
+    if (n > slots_cap) { /* the old ones stay: a thread may stand in its handler, late */
+        struct slot *more = sys_map(2 * n * sizeof *more);
+        if (!more) {
+            return false;
+        }
+        slots = more;
+        slots_cap = 2 * n;
+    }
+    rounds++;
+    rounds += rounds * STEP < STEP; /* never 0 */
+    return true;
+}
+
+static void send(int pid, uint32_t index, int tid)
+{
+    siginfo_t info = {.si_signo = signal_used, .si_code = SI_QUEUE};
+    info.si_pid = sys_getpid();
+    info.si_value.sival_ptr = &asking;
+    __atomic_fetch_add(&sending, 1, __ATOMIC_SEQ_CST);
+    struct thread *row = threads_by_tid(tid);
+    long err = row && __atomic_load_n(&row->leaving, __ATOMIC_SEQ_CST)
+                   ? -1
+                   : sys_call4(SYS_rt_tgsigqueueinfo, pid, tid, signal_used, &info);
+    __atomic_fetch_sub(&sending, 1, __ATOMIC_SEQ_CST);
+    if (err != 0) {
+        STORE(&slots[index].word, LOAD(&round_now) * STEP + CLOSED);
+    }
+}
+
+static bool is_open(const struct slot *s)
+{
+    uint32_t what = LOAD_ACQUIRE(&s->word) % STEP;
+    return what == ASKED || what == WRITING;
+}
+
+static void wait_for_answers(int64_t until)
+{
+    for (;;) {
+        uint32_t seen = LOAD_ACQUIRE(&answers);
+        bool open = false;
+        for (uint32_t i = 0; i < slots_open && !open; i++) {
+            open = is_open(&slots[i]);
+        }
+        int64_t left = until - sys_clock_ns(CLOCK_MONOTONIC);
+        if (!open || left <= 0) {
+            return;
+        }
+        sys_futex_wait(&answers, seen, left);
+    }
+}
+
+/* Takes the slot's answer, or sees to it that none comes any more. */
+static void collect(struct slot *s, struct snapshot_thread *t)
+{
+    uint32_t round = LOAD(&round_now);
+    uint32_t seen = round * STEP + ASKED;
+    CAS(&s->word, &seen, round * STEP + CLOSED);
+    for (int i = 0; LOAD_ACQUIRE(&s->word) == round * STEP + WRITING; i++) {
+        if (i > 1000) { /* it has lost its processor between two stores; its slot is given up */
+            slots_cap = 0;
+            return;
+        }
+        sys_call0(SYS_sched_yield);
+    }
+    if (LOAD(&s->word) == round * STEP + ANSWERED) {
+        t->stack = s->stack;
+        t->labels = s->labels;
+    }
+}
+
+bool allthreads_ask_begin(const struct stack *own, const struct labels *labels,
+                          const uint32_t *changes, uint32_t seen)
+{
+    enum { AT_MOST = 300 };
+    const struct timespec nap = {0, 1000000};
+    for (int i = 0; i < AT_MOST && LOAD_ACQUIRE(changes) == seen; i++) {
+        if (lock_try(&asking)) {
+            STORE(&asker, sys_gettid());
+            return true;
+        }
+        if (LOAD(&asker) == sys_gettid()) {
+            return false; /* it has been interrupted in the middle of one */
+        }
+        if (own) { /* who asks may wait for this very thread, whose handlers are not let in */
+            answer(own, labels);
+        }
+        sys_call2(SYS_nanosleep, &nap, NULL);
+    }
+    return false;
+}
+
+void allthreads_ask_end(void)
+{
+    STORE(&asker, 0);
+    lock_drop(&asking);
+}
+
+void allthreads_ask(int pid, struct snapshot_thread *const *asked, size_t n)
+{
+    if (!round_begin(n)) {
+        return;
+    }
+    int64_t until = sys_clock_ns(CLOCK_MONOTONIC) + DEADLINE_NS;
+    for (size_t i = 0; i < n; i++) {
+        slots[i] = (struct slot){rounds * STEP + ASKED, asked[i]->tid, NULL, NULL};
+    }
+    STORE_RELEASE(&slots_open, (uint32_t)n);
+    __atomic_store_n(&round_now, rounds, __ATOMIC_SEQ_CST);
+    for (size_t i = 0; i < n; i++) {
+        send(pid, (uint32_t)i, asked[i]->tid);
+    }
+    wait_for_answers(until);
+    for (size_t i = 0; i < n; i++) {
+        collect(&slots[i], asked[i]);
+    }
+    STORE_RELEASE(&round_now, 0);
+    STORE_RELEASE(&slots_open, 0);
+}
+
+/* ---- exec, fork ---- */
+
+void allthreads_leave(void)
+{
+    struct thread *t = self.thread;
+    if (t) {
+        __atomic_store_n(&t->leaving, true, __ATOMIC_SEQ_CST);
+        /* What was sent before is delivered as one of these calls returns. */
+        for (int i = 0; i < 10000; i++) {
+            sys_call0(SYS_sched_yield);
+            if (__atomic_load_n(&sending, __ATOMIC_SEQ_CST) == 0) {
+                break;
+            }
+        }
+        sys_gettid();
+    }
+}
+
+void allthreads_stay(void)
+{
+    if (self.thread) {
+        STORE(&self.thread->leaving, false);
+    }
+}
+
+void allthreads_ask_fork_child(void)
+{
+    round_now = 0;
+    slots_open = 0;
+    sending = 0;
+    asker = 0;
+    lock_drop(&asking);
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See allocator.h. A call has waited if its thread has given up the processor by itself meanwhile,
+ * which the kernel counts; the time that it took is the wait then, unless contention.c has seen one
+ * in it. What the kernel makes a call
+ * wait for (the lock of the address space, a page from disk) is among it: the allocator asked.
+ */
+#include "collectors/waits/allocator.h"
+
+#include "collectors/base/sys.h"
+#include "collectors/base/ticks.h"
+#include "collectors/tables/sampler.h"
+#include "collectors/waits/contention.h"
+
+#include <sys/resource.h>
+#include <sys/single_threaded.h>
+
+enum { SLEEP_NS = 1000 }; /* no thread falls asleep and is woken in less */
+
+bool allocator_timed;
+static uintptr_t seen_lo, seen_hi;
+
+/* How often it has given up the processor by itself; -1 = unknown. */
+static long sleeps_of_this_thread(void)
+{
+    struct rusage used;
+    return sys_call2(SYS_getrusage, RUSAGE_THREAD, &used) == 0 ? used.ru_nvcsw : -1;
+}
+
+void allocator_enter(void)
+{
+    self.alloc_waited = 0;
+    self.alloc_began = 0;
+    if (!__libc_single_threaded && contention_on) {
+        self.alloc_sleeps = sleeps_of_this_thread();
+        self.alloc_began = self.alloc_sleeps >= 0 ? ticks_now() : 0;
+    }
+}
+
+void allocator_leave(void)
+{
+    if (self.alloc_began == 0) {
+        return;
+    }
+    uint64_t ns = ticks_known_ns(ticks_now() - self.alloc_began);
+    self.alloc_began = 0;
+    if ((int64_t)ns >= SLEEP_NS && sleeps_of_this_thread() > self.alloc_sleeps) {
+        self.alloc_waited = ns;
+    }
+}
+
+void allocator_count(uint64_t size, uint64_t rate)
+{
+    if (self.alloc_waited) {
+        uint32_t program = sys_float_enter();
+        contention_in_allocator(self.alloc_waited, sampler_weight(size, rate));
+        sys_float_leave(program);
+        self.alloc_waited = 0;
+    }
+}
+
+bool allocator_has(uintptr_t pc)
+{
+    return pc - seen_lo < seen_hi - seen_lo;
+}
+
+void allocator_start(uintptr_t lo, uintptr_t hi)
+{
+    seen_lo = lo;
+    seen_hi = hi;
+    STORE(&allocator_timed, true);
+}
+
+void allocator_stop(void)
+{
+    STORE(&allocator_timed, false);
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * StartCPUProfile and StopCPUProfile: one session at a time, a profile of its own beside the one
+ * that goes on from the start. Called by the program's threads.
+ */
+#include "collectors/base/sys.h"
+#include "collectors/cpu/cpu.h"
+#include "collectors/cpu/cpu_table.h"
+#include "collectors/kinds.h"
+#include "collectors/tables/recorded.h"
+#include "preload/api/api.h"
+#include "preload/output/errand.h"
+
+#include <errno.h>
+
+enum { IDLE, CHANGING, RUNNING };
+static uint32_t state;
+static int session_fd;
+static int64_t session_began; /* CLOCK_REALTIME; Go's profiles tell when they began */
+static int64_t session_clock; /* CLOCK_MONOTONIC */
+
+int api_start_cpu_profile(int fd)
+{
+    uint32_t seen = IDLE;
+    if (fd < 0) {
+        return -EINVAL;
+    }
+    long flags = sys_call2(SYS_fcntl, fd, F_GETFL);
+    if (flags < 0) {
+        return (int)flags;
+    }
+    if (!CAS(&state, &seen, CHANGING)) {
+        return -EBUSY;
+    }
+    recorded_settle();
+    session_fd = fd;
+    session_began = sys_clock_ns(CLOCK_REALTIME);
+    session_clock = sys_clock_ns(CLOCK_MONOTONIC);
+    (void)!cpu_session_begin();
+    STORE_RELEASE(&state, RUNNING);
+    return 0;
+}
+
+int api_stop_cpu_profile(void)
+{
+    uint32_t seen = RUNNING;
+    if (!CAS(&state, &seen, CHANGING)) {
+        return 0;
+    }
+    struct snapshot_sample *samples;
+    size_t bytes;
+    struct snapshot snap = {.shape = &kinds[KIND_CPU].shape,
+                            .period = cpu_session_period(),
+                            .time_nanos = session_began};
+    recorded_settle();
+    snap.samples = cpu_table_session(&samples, &bytes);
+    snap.sample = samples;
+    snap.duration_nanos = sys_clock_ns(CLOCK_MONOTONIC) - session_clock;
+    cpu_session_end();
+    struct errand e = {
+        .kind = &kinds[KIND_CPU], .form = PROFILE_PROTO, .snap = &snap, .fd = session_fd};
+    int err = errand_run(&e);
+    sys_unmap(samples, bytes);
+    STORE_RELEASE(&state, IDLE);
+    return err;
+}
+
+void api_cpu_fork_child(void)
+{
+    state = IDLE;
+}

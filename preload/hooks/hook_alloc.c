@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The C allocation functions, as the program calls them. An unsampled allocation is a countdown and
+ * a tail call; an unsampled free is a look at one bit and a tail call. Neither asks whether the
+ * library is ready: an unseeded thread and an unresolved pointer both lead to the slow path by
+ * themselves. Slow paths record around the real call: nothing of ours runs between a free and its
+ * record's removal, and what the real function does to errno is what the program sees.
+ *
+ * Runs in any thread at any time, before our constructor and after our destructor; no locks of its
+ * own.
+ */
+#include "collectors/base/sys.h"
+#include "collectors/heap/heap.h"
+#include "preload/hooks/real.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* C23; glibc 2.36 does not declare them. */
+void free_sized(void *p, size_t n);
+void free_aligned_sized(void *p, size_t align, size_t n);
+
+static void *malloc_slow(size_t n);
+static void free_slow(void *p);
+
+EXPORT HOT void *malloc(size_t n)
+{
+    if (heap_countdown(n)) {
+        return malloc_slow(n);
+    }
+    return real_alloc.malloc(n);
+}
+
+EXPORT HOT void free(void *p)
+{
+    if (UNLIKELY(live_maybe(p))) {
+        return free_slow(p);
+    }
+    real_alloc.free(p);
+}
+
+/* ---- the sampled paths ---- */
+
+static COLD void *malloc_slow(size_t n)
+{
+    if (!heap_wants(n)) {
+        return real_alloc.malloc(n);
+    }
+    heap_enter();
+    void *p = real_alloc.malloc(n);
+    heap_leave();
+    if (p) {
+        heap_allocated(p, n);
+    }
+    return p;
+}
+
+static COLD void free_slow(void *p)
+{
+    struct live_object object;
+    if (real_is_bootstrap(p)) {
+        return;
+    }
+    if (!heap_freed(p, &object)) {
+        real_alloc.free(p);
+        return;
+    }
+    heap_enter();
+    real_alloc.free(p);
+    heap_leave();
+    heap_free_ends(&object);
+}
+
+static COLD void *calloc_slow(size_t count, size_t size, size_t n)
+{
+    if (!heap_wants(n)) {
+        return real_alloc.calloc(count, size);
+    }
+    heap_enter();
+    void *p = real_alloc.calloc(count, size);
+    heap_leave();
+    if (p) {
+        heap_allocated(p, n);
+    }
+    return p;
+}
+
+EXPORT HOT void *calloc(size_t count, size_t size)
+{
+    size_t n;
+    if (__builtin_mul_overflow(count, size, &n)) {
+        return real_alloc.calloc(count, size); /* its error */
+    }
+    if (heap_countdown(n)) {
+        return calloc_slow(count, size, n);
+    }
+    return real_alloc.calloc(count, size);
+}
+
+static COLD void *realloc_bootstrap(void *p, size_t n)
+{
+    size_t old = real_bootstrap_size(p);
+    void *fresh = malloc(n);
+    if (fresh) {
+        memcpy(fresh, p, old < n ? old : n);
+    }
+    return fresh;
+}
+
+/* realloc is a free and an allocation; when it fails, the old object was never freed. counted: the
+ * countdown has run out. */
+static COLD void *realloc_slow(void *p, size_t n, bool counted)
+{
+    struct live_object object;
+    if (real_is_bootstrap(p)) {
+        return realloc_bootstrap(p, n);
+    }
+    bool was_sampled = live_maybe(p) && heap_freed(p, &object);
+    bool wanted = counted && heap_wants(n);
+    heap_enter();
+    void *fresh = real_alloc.realloc(p, n);
+    heap_leave();
+    if (fresh && wanted) {
+        heap_allocated(fresh, n);
+    } else if (!fresh && was_sampled && n != 0) { /* realloc(p, 0) = NULL has freed p */
+        heap_unfreed(&object);
+    }
+    return fresh;
+}
+
+EXPORT HOT void *realloc(void *p, size_t n)
+{
+    bool counted = heap_countdown(n);
+    if (UNLIKELY(counted || live_maybe(p))) {
+        return realloc_slow(p, n, counted);
+    }
+    return real_alloc.realloc(p, n);
+}
+
+EXPORT void *reallocarray(void *p, size_t count, size_t size)
+{
+    size_t n;
+    if (__builtin_mul_overflow(count, size, &n)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return realloc(p, n);
+}
+
+/* ---- aligned ---- */
+
+static COLD void *aligned_slow(void *(*real)(size_t, size_t), size_t align, size_t n)
+{
+    if (!heap_wants(n)) {
+        return real(align, n);
+    }
+    heap_enter();
+    void *p = real(align, n);
+    heap_leave();
+    if (p) {
+        heap_allocated(p, n);
+    }
+    return p;
+}
+
+EXPORT void *aligned_alloc(size_t align, size_t n)
+{
+    if (heap_countdown(n)) {
+        return aligned_slow(real_alloc.aligned_alloc, align, n);
+    }
+    return real_alloc.aligned_alloc(align, n);
+}
+
+EXPORT void *memalign(size_t align, size_t n)
+{
+    if (heap_countdown(n)) {
+        return aligned_slow(real_alloc.memalign, align, n);
+    }
+    return real_alloc.memalign(align, n);
+}
+
+/* valloc and pvalloc by memalign: allocators that lack them (jemalloc has no pvalloc) would leave
+ * the program with libc's, whose blocks their free does not know. */
+EXPORT void *valloc(size_t n)
+{
+    return memalign(PAGE_BYTES, n);
+}
+
+EXPORT void *pvalloc(size_t n)
+{
+    size_t pages;
+    if (__builtin_add_overflow(n, PAGE_BYTES - 1, &pages)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return memalign(PAGE_BYTES, pages & ~(PAGE_BYTES - 1));
+}
+
+static COLD int posix_memalign_slow(void **out, size_t align, size_t n)
+{
+    if (!heap_wants(n)) {
+        return real_alloc.posix_memalign(out, align, n);
+    }
+    heap_enter();
+    int err = real_alloc.posix_memalign(out, align, n);
+    heap_leave();
+    if (err == 0 && *out) {
+        heap_allocated(*out, n);
+    }
+    return err;
+}
+
+EXPORT int posix_memalign(void **out, size_t align, size_t n)
+{
+    if (heap_countdown(n)) {
+        return posix_memalign_slow(out, align, n);
+    }
+    return real_alloc.posix_memalign(out, align, n);
+}
+
+/* ---- the rest ---- */
+
+EXPORT size_t malloc_usable_size(void *p)
+{
+    if (UNLIKELY(live_maybe(p)) && real_is_bootstrap(p)) {
+        return real_bootstrap_size(p);
+    }
+    return real_alloc.malloc_usable_size(p);
+}
+
+/* C23: the size is a hint, which older allocators do not know. */
+EXPORT void free_sized(void *p, size_t n)
+{
+    (void)n;
+    free(p);
+}
+
+EXPORT void free_aligned_sized(void *p, size_t align, size_t n)
+{
+    (void)align, (void)n;
+    free(p);
+}

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The C++ allocation operators. Each forwards to its own next definition, variant by variant,
+ * because a program may replace only some. Most definitions come back through malloc, where the
+ * allocation is sampled; allocators that define the operators themselves (jemalloc, tcmalloc,
+ * mimalloc) do not. Which it is, the first call of a variant finds out: it makes the next malloc of
+ * its thread take the slow path and sees whether it was taken.
+ *
+ * All variants of new take (size[, alignment][, nothrow]) and all of delete (pointer[, size]
+ * [, alignment][, nothrow]): up to two more integer arguments in registers, which are passed on
+ * unseen. Exceptions pass through these frames: no state may be held across a real new.
+ */
+#include "collectors/heap/heap.h"
+#include "collectors/stacks/stack.h"
+#include "preload/hooks/hooks.h"
+#include "preload/hooks/real.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+
+typedef void *new_function(size_t n, uintptr_t a, uintptr_t b);
+typedef void delete_function(void *p, uintptr_t a, uintptr_t b);
+
+enum mode { UNKNOWN, FORWARD, SAMPLE };
+
+struct variant {
+    new_function *next;
+    uint32_t mode;   /* enum mode */
+    bool found_late; /* not by the constructor: may be unloaded */
+    const char *name;
+};
+
+enum { NEW, NEW_ARRAY, NEW_NT, NEW_ARRAY_NT, NEW_AL, NEW_ARRAY_AL, NEW_AL_NT, NEW_ARRAY_AL_NT };
+
+static struct variant news[] = {
+    [NEW] = {.name = "_Znwm"},
+    [NEW_ARRAY] = {.name = "_Znam"},
+    [NEW_NT] = {.name = "_ZnwmRKSt9nothrow_t"},
+    [NEW_ARRAY_NT] = {.name = "_ZnamRKSt9nothrow_t"},
+    [NEW_AL] = {.name = "_ZnwmSt11align_val_t"},
+    [NEW_ARRAY_AL] = {.name = "_ZnamSt11align_val_t"},
+    [NEW_AL_NT] = {.name = "_ZnwmSt11align_val_tRKSt9nothrow_t"},
+    [NEW_ARRAY_AL_NT] = {.name = "_ZnamSt11align_val_tRKSt9nothrow_t"},
+};
+
+static COLD void *new_slow(struct variant *v, size_t n, uintptr_t a, uintptr_t b,
+                           const void *caller);
+
+static inline __attribute__((always_inline)) void *new_through(struct variant *v, size_t n,
+                                                               uintptr_t a, uintptr_t b)
+{
+    if (LIKELY(LOAD(&v->mode) == FORWARD)) {
+        return v->next(n, a, b);
+    }
+    return new_slow(v, n, a, b, __builtin_return_address(0));
+}
+
+/* There is no definition that we can see (a static one in a plugin, say): malloc is what operators
+ * are made of. */
+static void *new_missing(size_t n, uintptr_t a, uintptr_t b)
+{
+    (void)a, (void)b;
+    return malloc(n ? n : 1);
+}
+
+static void variant_resolve(struct variant *v, void *p)
+{
+    uintptr_t lo;
+    uintptr_t hi;
+    if (p && real_extent(p, &lo, &hi)) {
+        stack_hide(lo, hi); /* its frame is no caller of the program's */
+    }
+    new_function *next = p ? (new_function *)p : new_missing;
+    __atomic_store_n(&v->next, next, __ATOMIC_RELEASE);
+}
+
+static void *new_first(struct variant *v, size_t n, uintptr_t a, uintptr_t b, const void *caller)
+{
+    if (!__atomic_load_n(&v->next, __ATOMIC_ACQUIRE)) {
+        variant_resolve(v, real_find_from(caller, v->name));
+        v->found_late = true;
+    }
+    if (self.probe_armed) { /* another variant, whose first call led here, is asking already */
+        return v->next(n, a, b);
+    }
+    self.probe_left = self.heap_left;
+    self.heap_left = 0;
+    self.probe_hit = false;
+    self.probe_armed = true;
+    void *p = v->next(n, a, b);
+    if (self.probe_armed) { /* no malloc came by */
+        self.probe_armed = false;
+        self.heap_left = self.probe_left;
+    }
+    if (!p) {
+        return NULL;
+    }
+    STORE_RELEASE(&v->mode, self.probe_hit ? FORWARD : SAMPLE);
+    if (!self.probe_hit && heap_countdown(n) && heap_wants(n)) {
+        heap_allocated(p, n);
+    }
+    return p;
+}
+
+static COLD void *new_slow(struct variant *v, size_t n, uintptr_t a, uintptr_t b,
+                           const void *caller)
+{
+    if (LOAD_ACQUIRE(&v->mode) == UNKNOWN) {
+        return new_first(v, n, a, b, caller);
+    }
+    if (!heap_countdown(n) || !heap_wants(n)) {
+        return v->next(n, a, b);
+    }
+    void *p = v->next(n, a, b);
+    if (p) {
+        heap_allocated(p, n);
+    }
+    return p;
+}
+
+/* ---- delete: a record may have been made by any variant of new, or by malloc ---- */
+
+struct destroyer {
+    delete_function *next;
+    bool found_late;
+    const char *name;
+};
+
+enum {
+    DELETE,
+    DELETE_ARRAY,
+    DELETE_SIZED,
+    DELETE_ARRAY_SIZED,
+    DELETE_NT,
+    DELETE_ARRAY_NT,
+    DELETE_AL,
+    DELETE_ARRAY_AL,
+    DELETE_SIZED_AL,
+    DELETE_ARRAY_SIZED_AL,
+    DELETE_AL_NT,
+    DELETE_ARRAY_AL_NT
+};
+
+static struct destroyer deletes[] = {
+    [DELETE] = {.name = "_ZdlPv"},
+    [DELETE_ARRAY] = {.name = "_ZdaPv"},
+    [DELETE_SIZED] = {.name = "_ZdlPvm"},
+    [DELETE_ARRAY_SIZED] = {.name = "_ZdaPvm"},
+    [DELETE_NT] = {.name = "_ZdlPvRKSt9nothrow_t"},
+    [DELETE_ARRAY_NT] = {.name = "_ZdaPvRKSt9nothrow_t"},
+    [DELETE_AL] = {.name = "_ZdlPvSt11align_val_t"},
+    [DELETE_ARRAY_AL] = {.name = "_ZdaPvSt11align_val_t"},
+    [DELETE_SIZED_AL] = {.name = "_ZdlPvmSt11align_val_t"},
+    [DELETE_ARRAY_SIZED_AL] = {.name = "_ZdaPvmSt11align_val_t"},
+    [DELETE_AL_NT] = {.name = "_ZdlPvSt11align_val_tRKSt9nothrow_t"},
+    [DELETE_ARRAY_AL_NT] = {.name = "_ZdaPvSt11align_val_tRKSt9nothrow_t"},
+};
+
+static void delete_missing(void *p, uintptr_t a, uintptr_t b)
+{
+    (void)a, (void)b;
+    free(p);
+}
+
+static COLD void delete_slow(struct destroyer *d, void *p, uintptr_t a, uintptr_t b,
+                             const void *caller)
+{
+    struct live_object object;
+    if (!__atomic_load_n(&d->next, __ATOMIC_ACQUIRE)) {
+        void *next = real_find_from(caller, d->name);
+        d->found_late = true;
+        __atomic_store_n(&d->next, next ? (delete_function *)next : delete_missing,
+                         __ATOMIC_RELEASE);
+    }
+    if (real_is_bootstrap(p)) {
+        return;
+    }
+    if (!live_maybe(p) || !heap_freed(p, &object)) {
+        d->next(p, a, b);
+        return;
+    }
+    heap_enter();
+    d->next(p, a, b);
+    heap_leave();
+    heap_free_ends(&object);
+}
+
+static inline __attribute__((always_inline)) void delete_through(struct destroyer *d, void *p,
+                                                                 uintptr_t a, uintptr_t b)
+{
+    if (UNLIKELY(!d->next || live_maybe(p))) {
+        return delete_slow(d, p, a, b, __builtin_return_address(0));
+    }
+    d->next(p, a, b);
+}
+
+/* std::terminate(), which every C++ runtime defines: bound by the dynamic linker while it relocates
+ * us, at a fraction of the cost of a dlsym() that fails. */
+extern void terminate_of_runtime(void) __asm__("_ZSt9terminatev") __attribute__((weak));
+
+/* Called by the constructor: where a C++ runtime is in the global scope, look-ups are done now and
+ * not under some lock of the program's. */
+void hook_cxx_start(void)
+{
+    if (!terminate_of_runtime) {
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(news); i++) {
+        variant_resolve(&news[i], real_find(news[i].name)); /* there for good: it came first */
+    }
+    for (size_t i = 0; i < ARRAY_LEN(deletes); i++) {
+        void *next = real_find(deletes[i].name);
+        deletes[i].next = next ? (delete_function *)next : delete_missing;
+    }
+}
+
+/* Code has left the address space: what was found in a library that may have been unloaded is
+ * looked up again at its next use. */
+void hook_cxx_forget(void)
+{
+    for (size_t i = 0; i < ARRAY_LEN(news); i++) {
+        if (news[i].found_late) {
+            STORE(&news[i].mode, UNKNOWN);
+            __atomic_store_n(&news[i].next, NULL, __ATOMIC_RELEASE);
+        }
+    }
+    for (size_t i = 0; i < ARRAY_LEN(deletes); i++) {
+        if (deletes[i].found_late) {
+            __atomic_store_n(&deletes[i].next, NULL, __ATOMIC_RELEASE);
+        }
+    }
+}
+
+/* ---- the 20 names, under their mangled ones ---- */
+
+EXPORT void *_Znwm(size_t n);
+EXPORT void *_Znam(size_t n);
+EXPORT void *_ZnwmRKSt9nothrow_t(size_t n, uintptr_t a);
+EXPORT void *_ZnamRKSt9nothrow_t(size_t n, uintptr_t a);
+EXPORT void *_ZnwmSt11align_val_t(size_t n, uintptr_t a);
+EXPORT void *_ZnamSt11align_val_t(size_t n, uintptr_t a);
+EXPORT void *_ZnwmSt11align_val_tRKSt9nothrow_t(size_t n, uintptr_t a, uintptr_t b);
+EXPORT void *_ZnamSt11align_val_tRKSt9nothrow_t(size_t n, uintptr_t a, uintptr_t b);
+EXPORT void _ZdlPv(void *p);
+EXPORT void _ZdaPv(void *p);
+EXPORT void _ZdlPvm(void *p, uintptr_t a);
+EXPORT void _ZdaPvm(void *p, uintptr_t a);
+EXPORT void _ZdlPvRKSt9nothrow_t(void *p, uintptr_t a);
+EXPORT void _ZdaPvRKSt9nothrow_t(void *p, uintptr_t a);
+EXPORT void _ZdlPvSt11align_val_t(void *p, uintptr_t a);
+EXPORT void _ZdaPvSt11align_val_t(void *p, uintptr_t a);
+EXPORT void _ZdlPvmSt11align_val_t(void *p, uintptr_t a, uintptr_t b);
+EXPORT void _ZdaPvmSt11align_val_t(void *p, uintptr_t a, uintptr_t b);
+EXPORT void _ZdlPvSt11align_val_tRKSt9nothrow_t(void *p, uintptr_t a, uintptr_t b);
+EXPORT void _ZdaPvSt11align_val_tRKSt9nothrow_t(void *p, uintptr_t a, uintptr_t b);
+
+void *_Znwm(size_t n)
+{
+    return new_through(&news[NEW], n, 0, 0);
+}
+
+void *_Znam(size_t n)
+{
+    return new_through(&news[NEW_ARRAY], n, 0, 0);
+}
+
+void *_ZnwmRKSt9nothrow_t(size_t n, uintptr_t a)
+{
+    return new_through(&news[NEW_NT], n, a, 0);
+}
+
+void *_ZnamRKSt9nothrow_t(size_t n, uintptr_t a)
+{
+    return new_through(&news[NEW_ARRAY_NT], n, a, 0);
+}
+
+void *_ZnwmSt11align_val_t(size_t n, uintptr_t a)
+{
+    return new_through(&news[NEW_AL], n, a, 0);
+}
+
+void *_ZnamSt11align_val_t(size_t n, uintptr_t a)
+{
+    return new_through(&news[NEW_ARRAY_AL], n, a, 0);
+}
+
+void *_ZnwmSt11align_val_tRKSt9nothrow_t(size_t n, uintptr_t a, uintptr_t b)
+{
+    return new_through(&news[NEW_AL_NT], n, a, b);
+}
+
+void *_ZnamSt11align_val_tRKSt9nothrow_t(size_t n, uintptr_t a, uintptr_t b)
+{
+    return new_through(&news[NEW_ARRAY_AL_NT], n, a, b);
+}
+
+void _ZdlPv(void *p)
+{
+    delete_through(&deletes[DELETE], p, 0, 0);
+}
+
+void _ZdaPv(void *p)
+{
+    delete_through(&deletes[DELETE_ARRAY], p, 0, 0);
+}
+
+void _ZdlPvm(void *p, uintptr_t a)
+{
+    delete_through(&deletes[DELETE_SIZED], p, a, 0);
+}
+
+void _ZdaPvm(void *p, uintptr_t a)
+{
+    delete_through(&deletes[DELETE_ARRAY_SIZED], p, a, 0);
+}
+
+void _ZdlPvRKSt9nothrow_t(void *p, uintptr_t a)
+{
+    delete_through(&deletes[DELETE_NT], p, a, 0);
+}
+
+void _ZdaPvRKSt9nothrow_t(void *p, uintptr_t a)
+{
+    delete_through(&deletes[DELETE_ARRAY_NT], p, a, 0);
+}
+
+void _ZdlPvSt11align_val_t(void *p, uintptr_t a)
+{
+    delete_through(&deletes[DELETE_AL], p, a, 0);
+}
+
+void _ZdaPvSt11align_val_t(void *p, uintptr_t a)
+{
+    delete_through(&deletes[DELETE_ARRAY_AL], p, a, 0);
+}
+
+void _ZdlPvmSt11align_val_t(void *p, uintptr_t a, uintptr_t b)
+{
+    delete_through(&deletes[DELETE_SIZED_AL], p, a, b);
+}
+
+void _ZdaPvmSt11align_val_t(void *p, uintptr_t a, uintptr_t b)
+{
+    delete_through(&deletes[DELETE_ARRAY_SIZED_AL], p, a, b);
+}
+
+void _ZdlPvSt11align_val_tRKSt9nothrow_t(void *p, uintptr_t a, uintptr_t b)
+{
+    delete_through(&deletes[DELETE_AL_NT], p, a, b);
+}
+
+void _ZdaPvSt11align_val_tRKSt9nothrow_t(void *p, uintptr_t a, uintptr_t b)
+{
+    delete_through(&deletes[DELETE_ARRAY_AL_NT], p, a, b);
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Locks, as the program takes and releases them: mutexes and read-write locks. A lock that is free
+ * is taken by the real trylock, and only EBUSY leads to the slow path, which times the real lock; a
+ * release looks at one counter.
+ *
+ * A mutex that nobody has ever been seen to wait for costs less: one look at its word, and if that
+ * says free, straight to the real lock, which in a process of one thread uses no atomic
+ * instruction. Should another thread be faster in the few ns in between, that wait is not seen;
+ * from the first one that is, trylock leaves no such gap.
+ *
+ * Contexts: any thread at any time, also before our constructor. What the real functions answer is
+ * what the program gets. They never come back to us: glibc calls its own by other names.
+ */
+#include "collectors/waits/contention.h"
+#include "collectors/waits/waiters.h"
+#include "preload/hooks/hook_wait.h"
+#include "preload/hooks/real_lock.h"
+
+#include <errno.h>
+
+static int mutex_lock_tried(pthread_mutex_t *m);
+static int mutex_unlock_slow(pthread_mutex_t *m);
+static int rwlock_rdlock_slow(pthread_rwlock_t *l);
+static int rwlock_wrlock_slow(pthread_rwlock_t *l);
+static int rwlock_unlock_slow(pthread_rwlock_t *l);
+
+EXPORT HOT int pthread_mutex_lock(pthread_mutex_t *m)
+{
+    if (LIKELY(waiters_never(m) && LOAD(&m->__data.__lock) == 0)) {
+        return real_lock.mutex_lock(m);
+    }
+    return mutex_lock_tried(m);
+}
+
+EXPORT HOT int pthread_mutex_unlock(pthread_mutex_t *m)
+{
+    return LIKELY(!hook_mutex_may_be_waited_for(m)) ? real_lock.mutex_unlock(m)
+                                                    : mutex_unlock_slow(m);
+}
+
+EXPORT HOT int pthread_rwlock_rdlock(pthread_rwlock_t *l)
+{
+    int err = real_lock.rwlock_tryrdlock(l);
+    return LIKELY(err != EBUSY) ? err : rwlock_rdlock_slow(l);
+}
+
+EXPORT HOT int pthread_rwlock_wrlock(pthread_rwlock_t *l)
+{
+    int err = real_lock.rwlock_trywrlock(l);
+    return LIKELY(err != EBUSY) ? err : rwlock_wrlock_slow(l);
+}
+
+EXPORT HOT int pthread_rwlock_unlock(pthread_rwlock_t *l)
+{
+    return LIKELY(!waiters_maybe(l)) ? real_lock.rwlock_unlock(l) : rwlock_unlock_slow(l);
+}
+
+/* ---- what nobody waits in is passed on: all calls of one kind then find one version ---- */
+
+EXPORT int pthread_mutex_trylock(pthread_mutex_t *m)
+{
+    return real_lock.mutex_trylock(m);
+}
+
+EXPORT int pthread_rwlock_tryrdlock(pthread_rwlock_t *l)
+{
+    return real_lock.rwlock_tryrdlock(l);
+}
+
+EXPORT int pthread_rwlock_trywrlock(pthread_rwlock_t *l)
+{
+    return real_lock.rwlock_trywrlock(l);
+}
+
+/* ---- mutexes ---- */
+
+/* Taken, or the time was up: an error is no wait. A robust mutex whose owner died is taken. */
+static bool has_waited(int err)
+{
+    return err == 0 || err == EOWNERDEAD || err == ETIMEDOUT;
+}
+
+static WAIT_PATH __attribute__((noinline)) int mutex_lock_slow(pthread_mutex_t *m)
+{
+    struct contention_wait w;
+    contention_wait_begins(&w, m);
+    int err = real_lock.mutex_lock(m);
+    contention_wait_ends(&w, has_waited(err));
+    return err;
+}
+
+/* The word of a plain mutex, neither recursive nor anything else, says as much as a trylock. */
+static inline bool is_taken(const pthread_mutex_t *m)
+{
+    enum { KIND = 127 };
+    return LOAD(&m->__data.__lock) != 0 && (m->__data.__kind & KIND) == PTHREAD_MUTEX_TIMED_NP;
+}
+
+static HOT __attribute__((noinline)) int mutex_lock_tried(pthread_mutex_t *m)
+{
+    int err = is_taken(m) ? EBUSY : real_lock.mutex_trylock(m);
+    return LIKELY(err != EBUSY) ? err : mutex_lock_slow(m);
+}
+
+/* Its word says whether a thread sleeps in the kernel for it. (That of one whose holder has waited
+ * for it, or came out of a condition itself, always does.) */
+static inline bool is_blocked_on(const pthread_mutex_t *m)
+{
+    enum { ROBUST = 16, INHERITS = 32 };
+    const uint32_t waiters = 0x80000000, above_ceiling = 0x7ffff;
+    uint32_t word = (uint32_t)LOAD(&m->__data.__lock);
+    bool by_bit = (m->__data.__kind & (ROBUST | INHERITS)) != 0;
+    return by_bit ? (word & waiters) != 0 : (word & above_ceiling) > 1;
+}
+
+/* Those that come out of a condition, and are all that is known, may not have got as far. An unlock
+ * is no release where a recursive mutex stays locked. The fields are part of glibc's ABI, and the
+ * caller's own as long as it holds the mutex. */
+WAIT_PATH bool hook_mutex_is_waited_for(const pthread_mutex_t *m)
+{
+    enum { KIND = 3 };
+    if (!waiters_maybe(m) && !is_blocked_on(m)) {
+        return false;
+    }
+    return (m->__data.__kind & KIND) != PTHREAD_MUTEX_RECURSIVE_NP || m->__data.__count == 1;
+}
+
+static WAIT_PATH __attribute__((noinline)) int mutex_unlock_slow(pthread_mutex_t *m)
+{
+    if (!hook_mutex_is_waited_for(m)) {
+        return real_lock.mutex_unlock(m);
+    }
+    struct contention_hold h;
+    contention_release_begins(&h, m, NULL);
+    int err = real_lock.mutex_unlock(m);
+    contention_release_ends(&h, m, err == 0);
+    return err;
+}
+
+EXPORT int pthread_mutex_timedlock(pthread_mutex_t *m, const struct timespec *until)
+{
+    if (!hook_wait_is_valid(CLOCK_REALTIME, until)) {
+        return real_lock.mutex_timedlock(m, until);
+    }
+    int err = real_lock.mutex_trylock(m);
+    if (err != EBUSY) {
+        return err;
+    }
+    struct contention_wait w;
+    contention_wait_begins(&w, m);
+    err = real_lock.mutex_timedlock(m, until);
+    contention_wait_ends(&w, has_waited(err));
+    return err;
+}
+
+EXPORT int pthread_mutex_clocklock(pthread_mutex_t *m, clockid_t clock,
+                                   const struct timespec *until)
+{
+    if (!hook_wait_is_valid(clock, until)) {
+        return real_lock.mutex_clocklock(m, clock, until);
+    }
+    int err = real_lock.mutex_trylock(m);
+    if (err != EBUSY) {
+        return err;
+    }
+    struct contention_wait w;
+    contention_wait_begins(&w, m);
+    err = real_lock.mutex_clocklock(m, clock, until);
+    contention_wait_ends(&w, has_waited(err));
+    return err;
+}
+
+/* ---- read-write locks ---- */
+
+/* Who holds it now: its one writer, or so many readers; glibc counts them above three bits of
+ * state. */
+static uint32_t rwlock_holders(const void *lock)
+{
+    enum { WRITING = 2, READER_SHIFT = 3 };
+    const pthread_rwlock_t *l = lock;
+    uint32_t word = LOAD(&l->__data.__readers);
+    return l->__data.__cur_writer != 0 && (word & WRITING) ? 1 : word >> READER_SHIFT;
+}
+
+static COLD int rwlock_rdlock_slow(pthread_rwlock_t *l)
+{
+    struct contention_wait w;
+    contention_wait_begins(&w, l);
+    int err = real_lock.rwlock_rdlock(l);
+    contention_wait_ends(&w, has_waited(err));
+    return err;
+}
+
+static COLD int rwlock_wrlock_slow(pthread_rwlock_t *l)
+{
+    struct contention_wait w;
+    contention_wait_begins(&w, l);
+    int err = real_lock.rwlock_wrlock(l);
+    contention_wait_ends(&w, has_waited(err));
+    return err;
+}
+
+static COLD int rwlock_unlock_slow(pthread_rwlock_t *l)
+{
+    struct contention_hold h;
+    contention_release_begins(&h, l, rwlock_holders);
+    int err = real_lock.rwlock_unlock(l);
+    contention_release_ends(&h, l, err == 0);
+    return err;
+}
+
+EXPORT int pthread_rwlock_timedrdlock(pthread_rwlock_t *l, const struct timespec *until)
+{
+    if (!hook_wait_is_valid(CLOCK_REALTIME, until)) {
+        return real_lock.rwlock_timedrdlock(l, until);
+    }
+    int err = real_lock.rwlock_tryrdlock(l);
+    if (err != EBUSY) {
+        return err;
+    }
+    struct contention_wait w;
+    contention_wait_begins(&w, l);
+    err = real_lock.rwlock_timedrdlock(l, until);
+    contention_wait_ends(&w, has_waited(err));
+    return err;
+}
+
+EXPORT int pthread_rwlock_timedwrlock(pthread_rwlock_t *l, const struct timespec *until)
+{
+    if (!hook_wait_is_valid(CLOCK_REALTIME, until)) {
+        return real_lock.rwlock_timedwrlock(l, until);
+    }
+    int err = real_lock.rwlock_trywrlock(l);
+    if (err != EBUSY) {
+        return err;
+    }
+    struct contention_wait w;
+    contention_wait_begins(&w, l);
+    err = real_lock.rwlock_timedwrlock(l, until);
+    contention_wait_ends(&w, has_waited(err));
+    return err;
+}
+
+EXPORT int pthread_rwlock_clockrdlock(pthread_rwlock_t *l, clockid_t clock,
+                                      const struct timespec *until)
+{
+    if (!hook_wait_is_valid(clock, until)) {
+        return real_lock.rwlock_clockrdlock(l, clock, until);
+    }
+    int err = real_lock.rwlock_tryrdlock(l);
+    if (err != EBUSY) {
+        return err;
+    }
+    struct contention_wait w;
+    contention_wait_begins(&w, l);
+    err = real_lock.rwlock_clockrdlock(l, clock, until);
+    contention_wait_ends(&w, has_waited(err));
+    return err;
+}
+
+EXPORT int pthread_rwlock_clockwrlock(pthread_rwlock_t *l, clockid_t clock,
+                                      const struct timespec *until)
+{
+    if (!hook_wait_is_valid(clock, until)) {
+        return real_lock.rwlock_clockwrlock(l, clock, until);
+    }
+    int err = real_lock.rwlock_trywrlock(l);
+    if (err != EBUSY) {
+        return err;
+    }
+    struct contention_wait w;
+    contention_wait_begins(&w, l);
+    err = real_lock.rwlock_clockwrlock(l, clock, until);
+    contention_wait_ends(&w, has_waited(err));
+    return err;
+}

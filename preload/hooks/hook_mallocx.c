@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * jemalloc's extended interface. A program that calls it has linked jemalloc, whose definitions
+ * come next; if none do (a weak reference, found to be defined only because we are here), the calls
+ * are served from the plain allocator, flags for size and zeroing honoured.
+ *
+ * The pointers are looked up at the first call: unlike malloc's they are rarely wanted.
+ */
+#include "collectors/heap/heap.h"
+#include "preload/hooks/real.h"
+
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct mallocx_family {
+    void *(*mallocx)(size_t, int);
+    void *(*rallocx)(void *, size_t, int);
+    size_t (*xallocx)(void *, size_t, size_t, int);
+    size_t (*sallocx)(const void *, int);
+    void (*dallocx)(void *, int);
+    void (*sdallocx)(void *, size_t, int);
+    size_t (*nallocx)(size_t, int);
+};
+
+EXPORT void *mallocx(size_t n, int flags);
+EXPORT void *rallocx(void *p, size_t n, int flags);
+EXPORT size_t xallocx(void *p, size_t n, size_t extra, int flags);
+EXPORT size_t sallocx(const void *p, int flags);
+EXPORT void dallocx(void *p, int flags);
+EXPORT void sdallocx(void *p, size_t n, int flags);
+EXPORT size_t nallocx(size_t n, int flags);
+
+/* ---- without jemalloc: flags hold lg(alignment) in the low six bits, MALLOCX_ZERO = 64 ---- */
+
+enum { LG_ALIGN_MASK = 63, ZERO = 64 };
+
+static void *plain_mallocx(size_t n, int flags)
+{
+    size_t align = (size_t)1 << (flags & LG_ALIGN_MASK);
+    void *p = align > 16 ? real_alloc.memalign(align, n) : real_alloc.malloc(n);
+    return p && (flags & ZERO) ? memset(p, 0, n) : p;
+}
+
+static void *plain_rallocx(void *p, size_t n, int flags)
+{
+    size_t old = real_alloc.malloc_usable_size(p);
+    void *fresh = plain_mallocx(n, flags);
+    if (fresh) {
+        memcpy(fresh, p, old < n ? old : n);
+        real_alloc.free(p);
+    }
+    return fresh;
+}
+
+static size_t plain_xallocx(void *p, size_t n, size_t extra, int flags)
+{
+    (void)n, (void)extra, (void)flags;
+    return real_alloc.malloc_usable_size(p); /* it cannot grow in place */
+}
+
+static size_t plain_sallocx(const void *p, int flags)
+{
+    (void)flags;
+    return real_alloc.malloc_usable_size((void *)(uintptr_t)p);
+}
+
+static void plain_dallocx(void *p, int flags)
+{
+    (void)flags;
+    real_alloc.free(p);
+}
+
+static void plain_sdallocx(void *p, size_t n, int flags)
+{
+    (void)n, (void)flags;
+    real_alloc.free(p);
+}
+
+static size_t plain_nallocx(size_t n, int flags)
+{
+    size_t align = (size_t)1 << (flags & LG_ALIGN_MASK);
+    align = align < 16 ? 16 : align;
+    return (n + align - 1) & ~(align - 1);
+}
+
+static const struct mallocx_family *next_family(void)
+{
+    static struct mallocx_family jemallocs;
+    static const struct mallocx_family plain = {
+        plain_mallocx, plain_rallocx,  plain_xallocx, plain_sallocx,
+        plain_dallocx, plain_sdallocx, plain_nallocx,
+    };
+    static const struct mallocx_family *chosen;
+    const struct mallocx_family *family = LOAD_ACQUIRE(&chosen);
+    if (LIKELY(family != NULL)) {
+        return family;
+    }
+    static const char *const names[] = {"mallocx", "rallocx",  "xallocx", "sallocx",
+                                        "dallocx", "sdallocx", "nallocx"};
+    void *found[ARRAY_LEN(names)];
+    _Static_assert(sizeof found == sizeof jemallocs, "a name for each pointer");
+    family = &jemallocs;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        found[i] = real_find_from(__builtin_return_address(0), names[i]);
+        family = found[i] ? family : &plain;
+    }
+    memcpy(&jemallocs, found, sizeof found);
+    STORE_RELEASE(&chosen, family);
+    return family;
+}
+
+/* ---- the hooks: as in hook_alloc.c ---- */
+
+void *mallocx(size_t n, int flags)
+{
+    const struct mallocx_family *next = next_family();
+    if (LIKELY(!heap_countdown(n)) || !heap_wants(n)) {
+        return next->mallocx(n, flags);
+    }
+    heap_enter();
+    void *p = next->mallocx(n, flags);
+    heap_leave();
+    if (p) {
+        heap_allocated(p, n);
+    }
+    return p;
+}
+
+void *rallocx(void *p, size_t n, int flags)
+{
+    const struct mallocx_family *next = next_family();
+    bool counted = heap_countdown(n);
+    if (LIKELY(!counted && !live_maybe(p))) {
+        return next->rallocx(p, n, flags);
+    }
+    struct live_object object;
+    bool was_sampled = live_maybe(p) && heap_freed(p, &object);
+    bool wanted = counted && heap_wants(n);
+    heap_enter();
+    void *fresh = next->rallocx(p, n, flags);
+    heap_leave();
+    if (fresh && wanted) {
+        heap_allocated(fresh, n);
+    } else if (!fresh && was_sampled) {
+        heap_unfreed(&object);
+    }
+    return fresh;
+}
+
+/* Resizes in place, to between n and n + extra bytes: the same object, of another size, if the
+ * result says so. */
+size_t xallocx(void *p, size_t n, size_t extra, int flags)
+{
+    const struct mallocx_family *next = next_family();
+    size_t before = next->sallocx(p, 0);
+    bool counted = heap_countdown(n);
+    struct live_object object;
+    bool was_sampled = live_maybe(p) && heap_freed(p, &object);
+    bool wanted = counted && heap_wants(n);
+    size_t after = next->xallocx(p, n, extra, flags);
+    if (after == before) { /* nothing happened */
+        if (was_sampled) {
+            heap_unfreed(&object);
+        }
+    } else if (wanted) {
+        heap_allocated(p, n);
+    }
+    return after;
+}
+
+size_t sallocx(const void *p, int flags)
+{
+    return next_family()->sallocx(p, flags);
+}
+
+void dallocx(void *p, int flags)
+{
+    struct live_object object;
+    if (UNLIKELY(live_maybe(p))) {
+        heap_freed(p, &object);
+    }
+    next_family()->dallocx(p, flags);
+}
+
+void sdallocx(void *p, size_t n, int flags)
+{
+    struct live_object object;
+    if (UNLIKELY(live_maybe(p))) {
+        heap_freed(p, &object);
+    }
+    next_family()->sdallocx(p, n, flags);
+}
+
+size_t nallocx(size_t n, int flags)
+{
+    return next_family()->nallocx(n, flags);
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Programs that are started without a fork of the program's: posix_spawn, and libc's system and
+ * popen, which start a shell by it. The child inherits what the kernel knows of signals, not what
+ * the program believes: for the time of the call the kernel ignores what the program ignores, and
+ * blocks what it believes to be blocked.
+ *
+ * Any thread; no malloc of ours.
+ */
+#include "collectors/stacks/stack.h"
+#include "preload/hooks/hooks.h"
+#include "preload/hooks/real.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define SPAWNING(call)                                                                             \
+    ({                                                                                             \
+        bool blocked_ = spawn_begins();                                                            \
+        __typeof__(call) result_ = (call);                                                         \
+        spawn_ends(blocked_);                                                                      \
+        result_;                                                                                   \
+    })
+
+static uint32_t under_way; /* calls: the last one to end puts the dispositions back */
+
+static bool spawn_begins(void)
+{
+    __atomic_fetch_add(&under_way, 1, __ATOMIC_ACQ_REL);
+    hook_signal_before_exec();
+    return hook_sigmask_is_awaited();
+}
+
+static void spawn_ends(bool blocked)
+{
+    int saved = errno;
+    hook_sigmask_wait_ends(blocked);
+    if (__atomic_sub_fetch(&under_way, 1, __ATOMIC_ACQ_REL) == 0) {
+        hook_signal_exec_failed();
+    }
+    errno = saved;
+}
+
+EXPORT BELOW_PROGRAM int posix_spawn(pid_t *pid, const char *path,
+                                     const posix_spawn_file_actions_t *actions,
+                                     const posix_spawnattr_t *attributes, char *const argv[],
+                                     char *const env[])
+{
+    return SPAWNING(real_other.posix_spawn(pid, path, actions, attributes, argv, env));
+}
+
+EXPORT BELOW_PROGRAM int posix_spawnp(pid_t *pid, const char *file,
+                                      const posix_spawn_file_actions_t *actions,
+                                      const posix_spawnattr_t *attributes, char *const argv[],
+                                      char *const env[])
+{
+    return SPAWNING(real_other.posix_spawnp(pid, file, actions, attributes, argv, env));
+}
+
+EXPORT BELOW_PROGRAM int system(const char *command)
+{
+    return SPAWNING(real_other.system(command));
+}
+
+EXPORT BELOW_PROGRAM FILE *popen(const char *command, const char *mode)
+{
+    return SPAWNING(real_other.popen(command, mode));
+}

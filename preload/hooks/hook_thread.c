@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Threads, as the program makes them: the creator takes a row of the registry and passes it to a
+ * start routine of ours, which learns the thread's stack, starts its timer and calls the program's.
+ * The end is noticed in a destructor of thread-specific data (hook_key.c), which runs after a
+ * return, after pthread_exit and after cancellation alike; it puts itself off to a late round, so
+ * that what the program's own destructors burn is still counted.
+ *
+ * No allocation: a row is there or the thread runs unregistered (the next scan finds it).
+ */
+#include "collectors/base/self.h"
+#include "collectors/base/sys.h"
+#include "collectors/cpu/cpu.h"
+#include "collectors/stacks/stack.h"
+#include "collectors/threads/labels.h"
+#include "collectors/threads/threadcreate.h"
+#include "collectors/waits/contention.h"
+#include "preload/hooks/hooks.h"
+#include "preload/hooks/real.h"
+#include "preload/hooks/real_lock.h"
+
+#include <sched.h>
+#include <stdarg.h>
+#include <sys/resource.h>
+
+enum { LATE_ROUND = 2 }; /* of PTHREAD_DESTRUCTOR_ITERATIONS = 4, counted from 0 */
+
+static bool active;
+
+/* ---- the thread's side ---- */
+
+/* Whether its end will be noticed. */
+static bool thread_begin(struct thread *t)
+{
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    uintptr_t top = (uintptr_t)__builtin_thread_pointer(); /* glibc: the block above the stack */
+    if (t->stack_lo && here < top && here > top - t->stack_lo) {
+        self.stack_lo = top - t->stack_lo; /* the creator left the size here */
+        self.stack_hi = top;
+    }
+    t->stack_lo = self.stack_lo;
+    t->stack_hi = self.stack_hi;
+    self.thread = t;
+    self.prof_blocked = t->prof_blocked;
+    self.labels = t->labels;
+    hook_sigmask_thread_begin();
+    cpu_thread_begin(t);
+    return hook_key_set(t);
+}
+
+static void thread_over(struct thread *t)
+{
+    contention_thread_end();
+    if (self.thread == t) { /* else: a fork happened meanwhile, and the row is gone */
+        self.thread = NULL;
+        cpu_thread_end(t);
+        labels_drop();
+    }
+}
+
+static void thread_end(void *row)
+{
+    struct thread *t = row;
+    if (t->rounds++ < LATE_ROUND && hook_key_set(t)) {
+        return;
+    }
+    thread_over(t);
+}
+
+static BELOW_PROGRAM void *thread_main(void *row)
+{
+    struct thread *t = row;
+    if (LIKELY(thread_begin(t))) {
+        return t->start(t->start_arg);
+    }
+    void *result = t->start(t->start_arg);
+    thread_over(t);
+    return result;
+}
+
+static BELOW_PROGRAM int thread_main_c11(void *row)
+{
+    struct thread *t = row;
+    if (LIKELY(thread_begin(t))) {
+        return t->start_c11(t->start_arg);
+    }
+    int result = t->start_c11(t->start_arg);
+    thread_over(t);
+    return result;
+}
+
+/* ---- the creator's side ---- */
+
+/* Bytes of the new thread's stack below its thread block that are certainly its own; 0 = unknown.
+ * The guard lies at the other end. */
+static uintptr_t stack_size(const pthread_attr_t *attr)
+{
+    size_t size = 0;
+    size_t guard = 0;
+    pthread_attr_t plain;
+    if (!attr) {
+        if (pthread_attr_init(&plain) != 0) {
+            return 0;
+        }
+        attr = &plain;
+    }
+    pthread_attr_getstacksize(attr, &size);
+    pthread_attr_getguardsize(attr, &guard);
+    if (attr == &plain) {
+        pthread_attr_destroy(&plain);
+    }
+    return size > guard + PAGE_BYTES ? size - guard - PAGE_BYTES : 0;
+}
+
+static struct thread *thread_announce(const pthread_attr_t *attr, const struct stack *created)
+{
+    real_lock_start();
+    struct thread *t = LOAD(&active) ? threads_take() : NULL;
+    if (t) {
+        t->stack_lo = stack_size(attr);
+        t->prof_blocked = self.prof_blocked;
+        t->created = created;
+        STORE_RELEASE(&t->labels, labels_ref(self.labels)); /* a reference for the new thread */
+    }
+    return t;
+}
+
+/* It could not be made. */
+static void thread_revoke(struct thread *t)
+{
+    const struct labels *labels = t->labels;
+    STORE(&t->labels, NULL);
+    labels_unref(labels);
+    threads_give_back(t);
+}
+
+/* NULL before the start, and where nobody asks. */
+static const struct stack *creator(void)
+{
+    return LOAD(&active) ? threadcreate_stack() : NULL;
+}
+
+EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *),
+                          void *arg)
+{
+    const struct stack *created = creator();
+    struct thread *t = thread_announce(attr, created);
+    if (t) {
+        t->start = start;
+        t->start_arg = arg;
+    }
+    bool masked = hook_sigmask_create_begins();
+    int err = t ? real_other.pthread_create(thread, attr, thread_main, t)
+                : real_other.pthread_create(thread, attr, start, arg);
+    hook_sigmask_create_ends(masked);
+    if (err == 0 && LOAD(&active)) {
+        threadcreate_made(created);
+    }
+    if (err && t) {
+        thread_revoke(t);
+    }
+    return err;
+}
+
+EXPORT int thrd_create(thrd_t *thread, thrd_start_t start, void *arg)
+{
+    const struct stack *created = creator();
+    struct thread *t = thread_announce(NULL, created);
+    if (t) {
+        t->start_c11 = start;
+        t->start_arg = arg;
+    }
+    bool masked = hook_sigmask_create_begins();
+    int err = t ? real_other.thrd_create(thread, thread_main_c11, t)
+                : real_other.thrd_create(thread, start, arg);
+    hook_sigmask_create_ends(masked);
+    if (err == thrd_success && LOAD(&active)) {
+        threadcreate_made(created);
+    }
+    if (err != thrd_success && t) {
+        thread_revoke(t);
+    }
+    return err;
+}
+
+/* libc's raw clone: a thread that nobody can wrap, timed from here. It may share its creator's
+ * thread block, or have none. The last three arguments are there or not, as flags say; passing on
+ * what lies in their places is what libc itself does. */
+EXPORT int clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
+{
+    va_list more;
+    va_start(more, arg);
+    void *parent_tid = va_arg(more, void *);
+    void *tls = va_arg(more, void *);
+    void *child_tid = va_arg(more, void *);
+    va_end(more);
+    real_lock_start();
+    int tid = real_other.clone(fn, stack, flags, arg, parent_tid, tls, child_tid);
+    if (tid > 0 && (flags & CLONE_THREAD) && LOAD(&active)) {
+        threadcreate_made(creator());
+        cpu_thread_found(tid);
+    }
+    return tid;
+}
+
+/* ---- start ---- */
+
+void hook_thread_main_stack(char *const *argv)
+{
+    struct rlimit limit;
+    enum { MOST = 128 << 20 }; /* the kernel maps nothing else within that distance of the top */
+    uintptr_t size = 8 << 20;
+    if (sys_call2(SYS_getrlimit, RLIMIT_STACK, &limit) == 0) {
+        size = limit.rlim_cur > MOST ? MOST : limit.rlim_cur;
+    }
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    uintptr_t top = ((uintptr_t)argv | (PAGE_BYTES - 1)) + 1;
+    if (here < top && here > top - size) { /* the constructor of a dlopen may run elsewhere */
+        self.stack_lo = top - size;
+        self.stack_hi = top;
+    }
+}
+
+void hook_thread_start(void)
+{
+    hook_key_start(thread_end);
+    STORE(&active, true);
+}
+
+void hook_thread_stop(void)
+{
+    STORE(&active, false);
+}

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Waits for something that no thread holds: condition variables, semaphores, barriers, the end of
+ * a thread, a pthread_once that another thread is at. Where there is a call that tries without
+ * waiting, it comes first, and only what has to wait is timed. A condition wait releases its mutex,
+ * which is charged as any other release. That it takes the mutex again at its end is part of the
+ * wait, from which glibc does not tell it apart; whoever holds it then is charged from the signal
+ * on (collectors/waits/sleepers.h), or not at all if the wait ended by its time.
+ *
+ * Most of these are cancellation points: nothing is registered or held while the real function
+ * runs, so an unwinding thread leaves nothing behind but, at most, its name among the sleepers,
+ * which it takes out at its next wait, its next release of what is waited for, or its end. sem_post
+ * stays fit for signal handlers.
+ */
+#include "preload/hooks/hook_wait.h"
+
+#include "collectors/base/self.h"
+#include "collectors/stacks/stack.h"
+#include "collectors/waits/contention.h"
+#include "collectors/waits/sleepers.h"
+#include "collectors/waits/waiters.h"
+#include "preload/hooks/real_lock.h"
+
+#include <errno.h>
+
+static int sem_wait_tried(sem_t *s);
+
+/* Can it be had? glibc keeps the count in the lower half of the word. */
+static inline bool sem_is_free(const sem_t *s)
+{
+    return (uint32_t)LOAD(&s->__align) != 0;
+}
+
+/* As for a mutex (hook_lock.c): a semaphore that nobody has been seen to wait for costs one look,
+ * and the real function does as it does, also with a cancellation that is pending. That one cannot
+ * be asked for here at less: who cancels may be bound to libc past us. */
+EXPORT HOT int sem_wait(sem_t *s)
+{
+    if (LIKELY(waiters_never(s) && sem_is_free(s))) {
+        return real_lock.sem_wait(s);
+    }
+    return sem_wait_tried(s);
+}
+
+EXPORT int sem_trywait(sem_t *s)
+{
+    return real_lock.sem_trywait(s);
+}
+
+EXPORT HOT int sem_post(sem_t *s)
+{
+    return real_lock.sem_post(s);
+}
+
+/* ---- semaphores ---- */
+
+static COLD int sem_wait_slow(sem_t *s);
+
+/* The real one acts upon a cancellation that is pending even where it need not wait, and leaves
+ * errno alone, which a try that fails does not. */
+static __attribute__((noinline)) int sem_wait_tried(sem_t *s)
+{
+    int *at = self.errno_at;
+    if (UNLIKELY(!at)) {
+        self.errno_at = at = &errno;
+    }
+    int program = *at;
+    real_lock.testcancel();
+    if (LIKELY(real_lock.sem_trywait(s) == 0)) {
+        return 0;
+    }
+    *at = program;
+    return sem_wait_slow(s);
+}
+
+/* The count was taken, or the wait ended otherwise; an error is no wait. */
+static bool sem_has_waited(int result)
+{
+    return result == 0 || errno == EINTR || errno == ETIMEDOUT;
+}
+
+static COLD int sem_wait_slow(sem_t *s)
+{
+    struct contention_wait w;
+    if (contention_on) {
+        waiters_note(s);
+    }
+    contention_wait_begins(&w, NULL);
+    int result = real_lock.sem_wait(s);
+    contention_wait_ends(&w, sem_has_waited(result));
+    return result;
+}
+
+/* False, with errno as it was: the semaphore cannot be had without a wait. */
+static bool sem_taken(sem_t *s)
+{
+    int program = errno;
+    if (real_lock.sem_trywait(s) == 0) {
+        return true;
+    }
+    errno = program;
+    return false;
+}
+
+EXPORT int sem_timedwait(sem_t *s, const struct timespec *until)
+{
+    if (!hook_wait_is_valid(CLOCK_REALTIME, until)) {
+        return real_lock.sem_timedwait(s, until);
+    }
+    real_lock.testcancel();
+    if (sem_taken(s)) {
+        return 0;
+    }
+    struct contention_wait w;
+    contention_wait_begins(&w, NULL);
+    int result = real_lock.sem_timedwait(s, until);
+    contention_wait_ends(&w, sem_has_waited(result));
+    return result;
+}
+
+/* The real one is no cancellation point where it need not wait. */
+EXPORT int sem_clockwait(sem_t *s, clockid_t clock, const struct timespec *until)
+{
+    if (!hook_wait_is_valid(clock, until)) {
+        return real_lock.sem_clockwait(s, clock, until);
+    }
+    if (sem_taken(s)) {
+        return 0;
+    }
+    struct contention_wait w;
+    contention_wait_begins(&w, NULL);
+    int result = real_lock.sem_clockwait(s, clock, until);
+    contention_wait_ends(&w, sem_has_waited(result));
+    return result;
+}
+
+/* ---- condition variables ---- */
+
+/* Now: the wait may be long, or be cancelled. */
+static WAIT_PATH __attribute__((noinline)) void condition_releases(const pthread_mutex_t *m)
+{
+    if (hook_mutex_is_waited_for(m)) {
+        struct contention_hold h;
+        contention_release_begins(&h, m, NULL);
+        contention_release_ends(&h, m, true);
+    }
+}
+
+static inline __attribute__((always_inline)) void
+condition_begins(struct contention_wait *w, const pthread_cond_t *c, const pthread_mutex_t *m)
+{
+    if (UNLIKELY(hook_mutex_may_be_waited_for(m))) {
+        condition_releases(m);
+    }
+    contention_condition_begins(w, c, m, hook_waits_begun(c));
+}
+
+void hook_condition_begins(struct contention_wait *w, const pthread_cond_t *c,
+                           const pthread_mutex_t *m)
+{
+    condition_begins(w, c, m);
+}
+
+static bool has_waited(int err)
+{
+    return err == 0 || err == EOWNERDEAD || err == ETIMEDOUT;
+}
+
+EXPORT WAIT_PATH int pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *m)
+{
+    struct contention_wait w;
+    condition_begins(&w, c, m);
+    int err = real_lock.cond_wait(c, m);
+    contention_condition_ends(&w, LIKELY(err == 0) || err == EOWNERDEAD, false);
+    return err;
+}
+
+EXPORT WAIT_PATH int pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m,
+                                            const struct timespec *until)
+{
+    if (!hook_wait_is_valid(CLOCK_REALTIME, until)) {
+        return real_lock.cond_timedwait(c, m, until);
+    }
+    struct contention_wait w;
+    hook_condition_begins(&w, c, m);
+    int err = real_lock.cond_timedwait(c, m, until);
+    contention_condition_ends(&w, has_waited(err), err == ETIMEDOUT);
+    return err;
+}
+
+EXPORT int pthread_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clock,
+                                  const struct timespec *until)
+{
+    if (!hook_wait_is_valid(clock, until)) {
+        return real_lock.cond_clockwait(c, m, clock, until);
+    }
+    struct contention_wait w;
+    hook_condition_begins(&w, c, m);
+    int err = real_lock.cond_clockwait(c, m, clock, until);
+    contention_condition_ends(&w, has_waited(err), err == ETIMEDOUT);
+    return err;
+}
+
+EXPORT WAIT_PATH int pthread_cond_signal(pthread_cond_t *c)
+{
+    if (UNLIKELY(sleepers_maybe(c))) {
+        hook_condition_wakes(c, 1);
+    }
+    return real_lock.cond_signal(c);
+}
+
+EXPORT WAIT_PATH int pthread_cond_broadcast(pthread_cond_t *c)
+{
+    if (UNLIKELY(sleepers_maybe(c))) {
+        hook_condition_wakes(c, UINT32_MAX);
+    }
+    return real_lock.cond_broadcast(c);
+}
+
+EXPORT int pthread_cond_init(pthread_cond_t *c, const pthread_condattr_t *attributes)
+{
+    return real_lock.cond_init(c, attributes);
+}
+
+EXPORT int pthread_cond_destroy(pthread_cond_t *c)
+{
+    return real_lock.cond_destroy(c);
+}
+
+/* ---- barriers ---- */
+
+/* The one that is told to be the serial thread is the last to come, and has not waited. */
+EXPORT int pthread_barrier_wait(pthread_barrier_t *b)
+{
+    struct contention_wait w;
+    contention_wait_begins(&w, NULL);
+    int result = real_lock.barrier_wait(b);
+    contention_wait_ends(&w, result == 0);
+    return result;
+}
+
+/* ---- the end of a thread ---- */
+
+EXPORT int pthread_join(pthread_t thread, void **result)
+{
+    int err = real_lock.tryjoin(thread, result);
+    if (err != EBUSY) {
+        return err;
+    }
+    struct contention_wait w;
+    contention_wait_begins(&w, NULL);
+    err = real_lock.join(thread, result);
+    contention_wait_ends(&w, err == 0);
+    return err;
+}
+
+EXPORT int pthread_timedjoin_np(pthread_t thread, void **result, const struct timespec *until)
+{
+    if (until && !hook_wait_is_valid(CLOCK_REALTIME, until)) {
+        return real_lock.timedjoin(thread, result, until);
+    }
+    int err = real_lock.tryjoin(thread, result);
+    if (err != EBUSY) {
+        return err;
+    }
+    struct contention_wait w;
+    contention_wait_begins(&w, NULL);
+    err = real_lock.timedjoin(thread, result, until);
+    contention_wait_ends(&w, has_waited(err));
+    return err;
+}
+
+EXPORT int pthread_clockjoin_np(pthread_t thread, void **result, clockid_t clock,
+                                const struct timespec *until)
+{
+    if (!hook_wait_is_valid(clock, until)) {
+        return real_lock.clockjoin(thread, result, clock, until);
+    }
+    int err = real_lock.tryjoin(thread, result);
+    if (err != EBUSY) {
+        return err;
+    }
+    struct contention_wait w;
+    contention_wait_begins(&w, NULL);
+    err = real_lock.clockjoin(thread, result, clock, until);
+    contention_wait_ends(&w, has_waited(err));
+    return err;
+}
+
+/* ---- once ---- */
+
+/* A call that runs the routine itself does not wait. Which one does is told by a routine of ours
+ * around the program's: it takes no argument, so the call in progress is noted in the thread. */
+BELOW_PROGRAM void hook_once_routine(void)
+{
+    struct hook_once *once = self.once;
+    once->ran = true;
+    once->routine();
+}
+
+EXPORT BELOW_PROGRAM int pthread_once(pthread_once_t *control, void (*routine)(void))
+{
+    if (LIKELY(hook_once_is_done(control))) {
+        return real_lock.once(control, routine);
+    }
+    struct contention_wait w;
+    struct hook_once once = {routine, false, self.once};
+    self.once = &once;
+    contention_wait_begins(&w, NULL);
+    int err = real_lock.once(control, hook_once_routine);
+    self.once = once.outer;
+    contention_wait_ends(&w, !once.ran);
+    return err;
+}

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See control.h. What only a thread of the program may read (its threads' clocks, procfs of its
+ * tasks) is read here, before the scribe is asked.
+ */
+#include "preload/output/control.h"
+
+#include "collectors/base/log.h"
+#include "collectors/base/sys.h"
+#include "collectors/cpu/cpu.h"
+#include "collectors/kinds.h"
+#include "collectors/stacks/stack.h"
+#include "collectors/tables/recorded.h"
+#include "collectors/threads/allthreads.h"
+#include "preload/config.h"
+#include "preload/output/dump.h"
+#include "preload/output/scribe.h"
+#include "preload/output/symbolizer.h"
+
+#include <errno.h>
+
+static int pid; /* 0: nothing is profiled, or not any more */
+static bool stood_down;
+static bool forked;
+static uint32_t ending; /* 0, or the thread that makes the last dump; then ENDED */
+#define ENDED UINT32_MAX
+static uint32_t parking; /* 0, or the thread that the others stand still for */
+
+/* The processes that others made leave no files for having been there. */
+static bool only_if_recorded(void)
+{
+    return config.is_child || forked;
+}
+
+void control_start(void)
+{
+    pid = sys_getpid();
+    log_process(pid);
+    scribe_reside(only_if_recorded());
+}
+
+int control_pid(void)
+{
+    return pid;
+}
+
+/* The process that is profiled, and no vfork child: its parent's memory, not its parent. */
+static bool is_here(void)
+{
+    return pid != 0 && sys_getpid() == pid;
+}
+
+/* Where this thread was when it was interrupted (context), or is. */
+static const struct stack *own_stack(const void *context)
+{
+    if (!context) {
+        const struct stack *s = stack_of_caller();
+        return s ? s : stack_pseudo(PSEUDO_LOST_MEMORY);
+    }
+    struct thread *t = threads_by_tid(sys_gettid());
+    struct stack_bounds bounds = {.foreign = !t || t->foreign};
+    if (!bounds.foreign) {
+        bounds.lo = t->stack_lo;
+        bounds.hi = t->stack_hi;
+    }
+    struct regs regs;
+    regs_from_context(&regs, context);
+    const struct stack *s = stack_of_thread(&regs, &bounds);
+    return s ? s : stack_pseudo(PSEUDO_LOST_MEMORY);
+}
+
+static void picture_threads(const void *context, bool may_signal)
+{
+    if (kinds[KIND_GOROUTINE].enabled) {
+        int how = may_signal ? ALLTHREADS_SIGNAL | ALLTHREADS_SHARE : 0;
+        how |= config.debug ? ALLTHREADS_DETAIL : 0;
+        allthreads_offer(allthreads_take(0, how, own_stack(context)));
+    }
+}
+
+static uint32_t dump_now(const void *context, bool may_signal)
+{
+    recorded_settle();
+    cpu_before_dump(false);
+    picture_threads(context, may_signal);
+    scribe_reap();
+    return scribe_request();
+}
+
+void control_dump(const void *context)
+{
+    if (is_here()) {
+        dump_now(context, true);
+    }
+}
+
+int control_dump_wait(void)
+{
+    if (sys_getpid() != pid) {
+        return -EPERM;
+    }
+    return scribe_wait_written(dump_now(NULL, true), INT64_MAX) ? dump_error() : -EIO;
+}
+
+/* ---- the others stand still ---- */
+
+static void park_others(void)
+{
+    STORE_RELEASE(&parking, (uint32_t)sys_gettid());
+    cpu_interrupt_others(&parking);
+}
+
+static void unpark_others(void)
+{
+    STORE_RELEASE(&parking, 0);
+    sys_futex_wake(&parking);
+}
+
+bool control_is_park_signal(const siginfo_t *info)
+{
+    return info->si_code == SI_QUEUE && info->si_value.sival_ptr == &parking;
+}
+
+void control_park(void)
+{
+    uint32_t by;
+    for (int i = 0; (by = LOAD_ACQUIRE(&parking)) != 0; i++) {
+        if (by == (uint32_t)sys_gettid() || i > 10 * (config.exit_wait + 10)) {
+            return; /* itself, or one whose end has been left by a longjmp */
+        }
+        sys_futex_wait(&parking, by, NSEC_PER_SEC / 10);
+    }
+}
+
+/* ---- the end ---- */
+
+/* What the kernel never signalled is credited after the question whether anything was recorded: a
+ * process that ends within its first period leaves no file for the sake of a fraction of it. */
+static void last_dump(void)
+{
+    bool recorded = recorded_anything();
+    if (config.at_exit && (recorded || !only_if_recorded())) {
+        recorded_settle();
+        picture_threads(NULL, true);
+        park_others();
+        cpu_before_dump(true);
+        scribe_wait_written(scribe_request(), INT64_MAX);
+    }
+}
+
+void control_before_exec(void)
+{
+    if (pid != 0 && LOAD(&ending) == 0) {
+        scribe_dismiss();
+        last_dump();
+    }
+}
+
+void control_exec_failed(void)
+{
+    if (pid != 0 && LOAD(&ending) == 0) {
+        unpark_others();
+        scribe_reside(only_if_recorded());
+    }
+}
+
+void control_end_by_signal(void)
+{
+    uint32_t nobody = 0;
+    if (is_here() && CAS(&ending, &nobody, (uint32_t)sys_gettid())) {
+        scribe_dismiss();
+        last_dump();
+    }
+}
+
+void control_end(void)
+{
+    if (!is_here()) {
+        return;
+    }
+    uint32_t me = (uint32_t)sys_gettid();
+    uint32_t other = 0;
+    if (!CAS(&ending, &other, me)) {
+        /* exit() in two threads at once: neither may take the process away from the other's dump. A
+         * handler that ends the process in the middle of its own end waits for nobody. */
+        for (int i = 0; other != me && other != ENDED && i < 10 * (config.exit_wait + 1); i++) {
+            sys_futex_wait(&ending, other, NSEC_PER_SEC / 10);
+            other = LOAD(&ending);
+        }
+        return;
+    }
+    symbolizer_is_awaited();
+    scribe_dismiss();
+    last_dump();
+    scribe_wait_idle(config.exit_wait * NSEC_PER_SEC);
+    unpark_others();
+    STORE_RELEASE(&ending, ENDED);
+    sys_futex_wake(&ending);
+}
+
+bool control_is_profiled(void)
+{
+    return pid != 0;
+}
+
+bool control_is_here(void)
+{
+    return stood_down || is_here();
+}
+
+void control_stand_down(void)
+{
+    if (is_here() && LOAD(&ending) == 0) {
+        scribe_dismiss();
+        last_dump();
+        unpark_others();
+    }
+    pid = 0;
+    stood_down = true;
+}
+
+void control_heap_grown(void)
+{
+    enum { AT_MOST = 100000000 }; /* ns */
+    if (is_here()) {
+        scribe_wait_written(dump_now(NULL, config.names_goroutine), AT_MOST);
+    }
+}
+
+void control_tick(const void *context)
+{
+    if (pid == 0) {
+        return;
+    }
+    scribe_reap();
+    if (scribe_is_due()) {
+        control_dump(context);
+    }
+}
+
+void control_fork_child(void)
+{
+    pid = sys_getpid();
+    config.pid = pid;
+    log_process(pid);
+    forked = true;
+    ending = 0;
+    parking = 0;
+    scribe_fork_child();
+    if (config.interval) {
+        scribe_reside(true);
+    }
+}

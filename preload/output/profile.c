@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See profile.h.
+ */
+#include "preload/output/profile.h"
+
+#include "collectors/base/sys.h"
+#include "collectors/custom.h"
+#include "collectors/threads/allthreads.h"
+#include "encoder/debug.h"
+
+static bool count_one(const struct kind *k, void *arg)
+{
+    (void)k;
+    ++*(size_t *)arg;
+    return true;
+}
+
+struct listing {
+    const struct kind **list;
+    size_t from; /* filled from the end: the newest comes first */
+    bool full;   /* one has been made since they were counted */
+};
+
+static bool list_one(const struct kind *k, void *arg)
+{
+    struct listing *l = arg;
+    l->full = l->from == KIND_COUNT;
+    if (!l->full) {
+        l->list[--l->from] = k;
+    }
+    return !l->full;
+}
+
+const struct kind **profile_list(size_t *n)
+{
+    struct listing l = {NULL, 0, false};
+    do {
+        size_t customs = 0;
+        custom_each(count_one, &customs);
+        *n = KIND_COUNT + customs;
+        l.list = sys_map(*n * sizeof *l.list);
+        l.from = *n;
+        l.full = false;
+        if (!l.list) {
+            *n = 0;
+            return NULL;
+        }
+        custom_each(list_one, &l);
+        if (l.full) {
+            profile_list_free(l.list, *n);
+        }
+    } while (l.full);
+    for (int i = 0; i < KIND_COUNT; i++) {
+        l.list[i] = &kinds[i];
+    }
+    return l.list;
+}
+
+void profile_list_free(const struct kind **list, size_t n)
+{
+    sys_unmap((void *)(uintptr_t)list, n * sizeof *list);
+}
+
+void profile_open(struct profile_open *p, const struct kind *k, const struct profile_moment *m)
+{
+    *p = (struct profile_open){.snap = {.shape = &k->shape, .period = k->period()}};
+    p->snap.time_nanos = m->time_nanos;
+    p->snap.duration_nanos = k->duration ? k->duration() : 0;
+    p->snap.samples = kind_snapshot(k, m->threads, &p->samples, &p->bytes);
+    p->snap.sample = p->samples;
+    if (k == &kinds[KIND_GOROUTINE]) {
+        p->snap.thread = allthreads_list(m->threads, &p->snap.threads);
+    }
+}
+
+void profile_close(struct profile_open *p)
+{
+    sys_unmap(p->samples, p->bytes);
+}
+
+int profile_encode(const struct snapshot *snap, enum profile_form form,
+                   const struct profile_moment *m, const struct byte_sink *sink)
+{
+    switch (form) {
+    case PROFILE_DEBUG1:
+        return encode_debug1(snap, m->maps, sink);
+    case PROFILE_DEBUG2:
+        return encode_debug2(snap, m->maps, sink);
+    default:
+        return encode(snap, m->maps, sink);
+    }
+}
