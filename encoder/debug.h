@@ -28,7 +28,10 @@
 #ifndef ENCODER_DEBUG_H
 #define ENCODER_DEBUG_H
 
-#include "encoder/encode.h"
+#include "collectors/snapshot.h"
+#include "encoder/sink.h"
+
+struct maps;
 
 /* 0, or the first -errno of the sink or of memory. */
 MUST_CHECK int encode_debug1(const struct snapshot *snap, const struct maps *maps,

@@ -5,7 +5,10 @@
 #ifndef ENCODER_DEBUG_OUT_H
 #define ENCODER_DEBUG_OUT_H
 
-#include "encoder/encode.h"
+#include "collectors/base/abi.h"
+#include "encoder/sink.h"
+
+struct maps;
 
 struct debug_out {
     const struct byte_sink *sink;

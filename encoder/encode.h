@@ -9,23 +9,12 @@
 #define ENCODER_ENCODE_H
 
 #include "collectors/snapshot.h"
+#include "encoder/sink.h"
 
-/* Where encoded bytes go: 0 or -errno. After an error it is not called again. */
-struct byte_sink {
-    int (*write)(void *arg, const void *buf, size_t n);
-    void *arg;
-};
-
-/* What the process has mapped, as read once for all profiles of a dump. */
 struct maps;
-/* main_phdr: AT_PHDR, an address inside the main program, whose mapping becomes number 1.
- * NULL when there is no memory. */
-struct maps *maps_read(uintptr_t main_phdr);
-/* Adds what had been unloaded before. False: no memory; then maps is good for maps_free alone. */
-MUST_CHECK bool maps_add_past(struct maps *maps, const struct past_code *code, size_t n);
-void maps_free(struct maps *maps);
 
-/* Writes one profile. 0, or the first -errno of the sink or of memory. */
+/* Writes one profile. maps (maps.h) may be NULL: no location has a mapping then. 0, or the first
+ * -errno of the sink or of memory. */
 MUST_CHECK int encode(const struct snapshot *snap, const struct maps *maps,
                       const struct byte_sink *sink);
 

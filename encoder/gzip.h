@@ -7,7 +7,8 @@
 #ifndef ENCODER_GZIP_H
 #define ENCODER_GZIP_H
 
-#include "encoder/encode.h"
+#include "collectors/base/abi.h"
+#include "encoder/sink.h"
 
 struct gzip;
 

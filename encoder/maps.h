@@ -2,14 +2,14 @@
  *
  * What code the process has mapped, out of /proc/self/maps: every executable mapping of a file and
  * the vDSO, the main program's first, with build ids; and what it had mapped before. Read once a
- * dump (maps_read of encode.h), in the scribe, a signal handler or the program's own thread; never
+ * dump, for all its profiles, in the scribe, a signal handler or the program's own thread; never
  * changed afterwards.
  */
 #ifndef ENCODER_MAPS_H
 #define ENCODER_MAPS_H
 
+#include "collectors/snapshot.h"
 #include "encoder/buffer.h"
-#include "encoder/encode.h"
 
 struct mapping {
     uintptr_t start, limit; /* limit is the first address behind it */
@@ -29,6 +29,14 @@ struct maps {
     struct buffer text; /* names and build ids one after the other; the first one is "" */
     size_t text_used;
 };
+
+/* main_phdr: AT_PHDR, an address inside the main program, whose mapping becomes number 1.
+ * NULL when there is no memory. */
+struct maps *maps_read(uintptr_t main_phdr);
+/* Adds what had been unloaded before the dump. False: no memory; then maps is good for maps_free
+ * alone. */
+MUST_CHECK bool maps_add_past(struct maps *maps, const struct past_code *code, size_t n);
+void maps_free(struct maps *maps);
 
 /* maps may be NULL in all of these: nothing is known to be mapped. Ids are 1 to maps_count. */
 uint32_t maps_count(const struct maps *maps);

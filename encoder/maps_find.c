@@ -5,8 +5,6 @@
  */
 #include "encoder/maps.h"
 
-#include "collectors/snapshot.h"
-
 #include <string.h>
 
 struct past {

@@ -10,8 +10,9 @@
 #define ENCODER_MODEL_H
 
 #include "collectors/snapshot.h"
-#include "encoder/encode.h"
 #include "encoder/ids.h"
+
+struct maps;
 
 struct model {
     const struct maps *maps;
