@@ -7,7 +7,8 @@
 #include "collectors/base/sys.h"
 #include "collectors/custom.h"
 #include "collectors/threads/allthreads.h"
-#include "encoder/debug.h"
+#include "encoder/text_samples.h"
+#include "encoder/text_threads.h"
 
 static bool count_one(const struct kind *k, void *arg)
 {
@@ -84,9 +85,9 @@ int profile_encode(const struct snapshot *snap, enum profile_form form,
 {
     switch (form) {
     case PROFILE_DEBUG1:
-        return encode_debug1(snap, m->maps, sink);
+        return text_samples_write(snap, m->maps, sink);
     case PROFILE_DEBUG2:
-        return encode_debug2(snap, m->maps, sink);
+        return text_threads_write(snap, m->maps, sink);
     default:
         return encode(snap, m->maps, sink);
     }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * See debug.h: debug=1. Samples are sorted as Go sorts them: heap by what is in use, the others by
+ * See text_samples.h. Samples are sorted as Go sorts them: heap by what is in use, the others by
  * their value, the largest first.
  */
-#include "encoder/debug.h"
+#include "encoder/text_samples.h"
 
 #include "collectors/base/real_math.h"
 #include "collectors/base/sys.h"
 #include "encoder/buffer.h"
-#include "encoder/debug_out.h"
+#include "encoder/text_out.h"
 
 #include <errno.h>
 #include <string.h>
@@ -108,100 +108,100 @@ static bool row_of(const struct snapshot *snap, const struct snapshot_sample *s,
 
 /* ---- lines ---- */
 
-static void put_stack(struct debug_out *out, const struct stack *s)
+static void put_stack(struct text_out *out, const struct stack *s)
 {
-    debug_put(out, "@");
+    text_out_put(out, "@");
     for (uint32_t i = 0; i < s->depth; i++) {
-        debug_put(out, " ");
-        debug_put_hex(out, pc_address(s->pc[i]));
+        text_out_put(out, " ");
+        text_out_put_hex(out, pc_address(s->pc[i]));
     }
-    debug_put(out, "\n");
+    text_out_put(out, "\n");
 }
 
-static void put_labels(struct debug_out *out, const struct labels *l)
+static void put_labels(struct text_out *out, const struct labels *l)
 {
     for (uint32_t i = 0; l && i < l->count; i++) {
-        debug_put(out, i == 0 ? "# labels: {" : ", ");
-        debug_put_quoted(out, l->label[i].key);
-        debug_put(out, ":");
-        debug_put_quoted(out, l->label[i].value);
-        debug_put(out, i + 1 == l->count ? "}\n" : "");
+        text_out_put(out, i == 0 ? "# labels: {" : ", ");
+        text_out_put_quoted(out, l->label[i].key);
+        text_out_put(out, ":");
+        text_out_put_quoted(out, l->label[i].value);
+        text_out_put(out, i + 1 == l->count ? "}\n" : "");
     }
 }
 
-static void put_frames(struct debug_out *out, const struct stack *s)
+static void put_frames(struct text_out *out, const struct stack *s)
 {
     for (uint32_t i = 0; i < s->depth; i++) {
         const char *name = s->pc[i] < PSEUDO_PC_LIMIT ? pseudo_name(s->pc[i]) : NULL;
-        debug_put(out, "#\t");
-        debug_put_hex(out, pc_address(s->pc[i]) - 1);
-        debug_put(out, name ? "\t" : "");
-        debug_put(out, name ? name : "");
-        debug_put(out, "\n");
+        text_out_put(out, "#\t");
+        text_out_put_hex(out, pc_address(s->pc[i]) - 1);
+        text_out_put(out, name ? "\t" : "");
+        text_out_put(out, name ? name : "");
+        text_out_put(out, "\n");
     }
-    debug_put(out, "\n");
+    text_out_put(out, "\n");
 }
 
-static void put_heap_values(struct debug_out *out, const int64_t *v)
+static void put_heap_values(struct text_out *out, const int64_t *v)
 {
-    debug_put_int(out, v[2]);
-    debug_put(out, ": ");
-    debug_put_int(out, v[3]);
-    debug_put(out, " [");
-    debug_put_int(out, v[0]);
-    debug_put(out, ": ");
-    debug_put_int(out, v[1]);
-    debug_put(out, "] ");
+    text_out_put_int(out, v[2]);
+    text_out_put(out, ": ");
+    text_out_put_int(out, v[3]);
+    text_out_put(out, " [");
+    text_out_put_int(out, v[0]);
+    text_out_put(out, ": ");
+    text_out_put_int(out, v[1]);
+    text_out_put(out, "] ");
 }
 
-static void put_head(struct debug_out *out, const struct snapshot *snap, const int64_t *total)
+static void put_head(struct text_out *out, const struct snapshot *snap, const int64_t *total)
 {
     if (is_heap(snap->shape)) {
         int64_t v[SNAPSHOT_VALUES];
         memcpy(v, total, sizeof v);
         /* Equal totals would be taken for a profile without the second pair. */
         v[1] += v[0] == v[2] && v[1] == v[3];
-        debug_put(out, "heap profile: ");
+        text_out_put(out, "heap profile: ");
         put_heap_values(out, v);
-        debug_put(out, "@ heap/");
-        debug_put_int(out, 2 * (snap->period > 0 ? snap->period : 1));
-        debug_put(out, "\n");
+        text_out_put(out, "@ heap/");
+        text_out_put_int(out, 2 * (snap->period > 0 ? snap->period : 1));
+        text_out_put(out, "\n");
     } else if (is_contention(snap->shape)) {
         bool mutex = strcmp(snap->shape->name, "mutex") == 0;
-        debug_put(out, mutex ? "--- mutex:\n" : "--- contention:\n");
-        debug_put(out, "cycles/second=1000000000\n");
-        debug_put(out, mutex ? "sampling period=1\n" : "");
+        text_out_put(out, mutex ? "--- mutex:\n" : "--- contention:\n");
+        text_out_put(out, "cycles/second=1000000000\n");
+        text_out_put(out, mutex ? "sampling period=1\n" : "");
     } else {
-        debug_put(out, snap->shape->name);
-        debug_put(out, " profile: total ");
-        debug_put_int(out, total[0]);
-        debug_put(out, "\n");
+        text_out_put(out, snap->shape->name);
+        text_out_put(out, " profile: total ");
+        text_out_put_int(out, total[0]);
+        text_out_put(out, "\n");
     }
 }
 
-static void put_row(struct debug_out *out, const struct snapshot *snap, const struct row *row)
+static void put_row(struct text_out *out, const struct snapshot *snap, const struct row *row)
 {
     if (is_heap(snap->shape)) {
         put_heap_values(out, row->value);
     } else if (is_contention(snap->shape)) {
-        debug_put_int(out, row->value[1]);
-        debug_put(out, " ");
-        debug_put_int(out, row->value[0]);
-        debug_put(out, " ");
+        text_out_put_int(out, row->value[1]);
+        text_out_put(out, " ");
+        text_out_put_int(out, row->value[0]);
+        text_out_put(out, " ");
     } else {
-        debug_put_int(out, row->value[0]);
-        debug_put(out, " ");
+        text_out_put_int(out, row->value[0]);
+        text_out_put(out, " ");
     }
     put_stack(out, row->sample->stack);
     put_labels(out, row->sample->labels);
     put_frames(out, row->sample->stack);
 }
 
-int encode_debug1(const struct snapshot *snap, const struct maps *maps,
-                  const struct byte_sink *sink)
+int text_samples_write(const struct snapshot *snap, const struct maps *maps,
+                       const struct byte_sink *sink)
 {
     struct buffer rows = {0};
-    struct debug_out out = {.sink = sink};
+    struct text_out out = {.sink = sink};
     if (!buffer_reserve(&rows, (snap->samples + 1) * sizeof(struct row))) {
         return -ENOMEM;
     }
@@ -224,6 +224,6 @@ int encode_debug1(const struct snapshot *snap, const struct maps *maps,
         put_row(&out, snap, &row[i]);
     }
     buffer_free(&rows);
-    debug_put_maps(&out, maps);
-    return debug_finish(&out);
+    text_out_put_maps(&out, maps);
+    return text_out_finish(&out);
 }

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * See debug_out.h.
+ * See text_out.h.
  */
-#include "encoder/debug_out.h"
+#include "encoder/text_out.h"
 
 #include "collectors/base/text.h"
 #include "encoder/maps.h"
 
 #include <string.h>
 
-static void flush(struct debug_out *out)
+static void flush(struct text_out *out)
 {
     if (out->error == 0 && out->n > 0) {
         out->error = out->sink->write(out->sink->arg, out->buf, out->n);
@@ -17,7 +17,7 @@ static void flush(struct debug_out *out)
     out->n = 0;
 }
 
-static void put_n(struct debug_out *out, const char *text, size_t n)
+static void put_n(struct text_out *out, const char *text, size_t n)
 {
     while (n > 0) {
         size_t room = sizeof out->buf - out->n;
@@ -32,12 +32,12 @@ static void put_n(struct debug_out *out, const char *text, size_t n)
     }
 }
 
-void debug_put(struct debug_out *out, const char *text)
+void text_out_put(struct text_out *out, const char *text)
 {
     put_n(out, text, strlen(text));
 }
 
-void debug_put_int(struct debug_out *out, int64_t v)
+void text_out_put_int(struct text_out *out, int64_t v)
 {
     char buf[32];
     struct text t = text_in(buf, sizeof buf);
@@ -45,7 +45,7 @@ void debug_put_int(struct debug_out *out, int64_t v)
     put_n(out, buf, t.len);
 }
 
-void debug_put_hex(struct debug_out *out, uint64_t v)
+void text_out_put_hex(struct text_out *out, uint64_t v)
 {
     char buf[32];
     struct text t = text_in(buf, sizeof buf);
@@ -54,7 +54,7 @@ void debug_put_hex(struct debug_out *out, uint64_t v)
     put_n(out, buf, t.len);
 }
 
-void debug_put_quoted(struct debug_out *out, const char *text)
+void text_out_put_quoted(struct text_out *out, const char *text)
 {
     static const char hex[] = "0123456789abcdef";
     put_n(out, "\"", 1);
@@ -75,15 +75,15 @@ void debug_put_quoted(struct debug_out *out, const char *text)
     put_n(out, "\"", 1);
 }
 
-int debug_finish(struct debug_out *out)
+int text_out_finish(struct text_out *out)
 {
     flush(out);
     return out->error;
 }
 
-void debug_put_maps(struct debug_out *out, const struct maps *maps)
+void text_out_put_maps(struct text_out *out, const struct maps *maps)
 {
-    debug_put(out, "--- Memory map: ---\n");
+    text_out_put(out, "--- Memory map: ---\n");
     for (uint32_t id = 1; id <= maps_count(maps); id++) {
         const struct mapping *m = maps_mapping(maps, id);
         char buf[96];
@@ -93,13 +93,13 @@ void debug_put_maps(struct debug_out *out, const struct maps *maps)
         text_add_hex(&t, m->limit);
         text_add(&t, " r-xp ");
         put_n(out, buf, t.len);
-        debug_put(out, maps_text(maps, m->file));
+        text_out_put(out, maps_text(maps, m->file));
         t = text_in(buf, sizeof buf);
         text_add(&t, " (@");
         text_add_hex(&t, m->offset);
         text_add(&t, ") ");
         put_n(out, buf, t.len);
-        debug_put(out, maps_text(maps, m->build_id));
-        debug_put(out, "\n");
+        text_out_put(out, maps_text(maps, m->build_id));
+        text_out_put(out, "\n");
     }
 }
