@@ -19,7 +19,7 @@ SYM_LIBS := -ldw -lelf -liberty -lz -l:libprotobuf-nanopb.a
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1)	$(2)")
 
-LIB_SRC := $(wildcard collectors/*/*.c collectors/*.c encoder/*.c preload/*.c preload/*/*.c)
+LIB_SRC := $(wildcard collectors/*/*.c collectors/*/*/*.c collectors/*.c encoder/*.c preload/*.c preload/*/*.c)
 SYM_SRC := $(wildcard encoder/symbolize/*.c)
 PROTO := $(BUILD)/encoder/profile.pb
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/lib/%.o) $(BUILD)/lib/profile.pb.o
@@ -105,7 +105,7 @@ $(BUILD)/test/unwind/truth_rust: test/unwind/truth_rust.rs
 FUZZ_SECONDS ?= 60
 FUZZ_SRC := test/unwind/fuzz.c $(filter-out %/rules_module.c,$(TRUTH_OBJ:$(BUILD)/lib/%.o=%.c))
 FUZZ_FLAGS = $(filter-out -MMD -MP,$(BASE_CFLAGS)) $(WARN) -Wl,--wrap=sys_readable
-FUZZ_DEPS := test/unwind/fuzz.h $(wildcard collectors/*.h collectors/*/*.h)
+FUZZ_DEPS := test/unwind/fuzz.h $(wildcard collectors/*.h collectors/*/*.h collectors/*/*/*.h)
 
 test-programs: $(BUILD)/test/unwind/stepped $(BUILD)/test/unwind/fuzz_driver $(BUILD)/test/unwind/fuzz_accept
 

@@ -49,7 +49,7 @@ static bool program_is_wanted(void)
 static void start_heap(void)
 {
     bool wanted = config.mem_rate > 0 && (kinds[KIND_HEAP].enabled || kinds[KIND_ALLOCS].enabled);
-    if (wanted && !real_heap_is_ours()) {
+    if (wanted && !heap_is_ours()) {
         log_line("another malloc comes before this library: the heap is not seen");
         wanted = false;
     }

@@ -10,6 +10,7 @@
  */
 #include "collectors/cpu/cpu.h"
 
+#include "collectors/base/libc/libc.h"
 #include "collectors/base/lock.h"
 #include "collectors/base/self.h"
 #include "collectors/cpu/cpu_itimer.h"
@@ -20,7 +21,6 @@
 #include "collectors/threads/labels.h"
 
 #include <signal.h>
-#include <sys/single_threaded.h>
 
 enum {
     SIGNALS_PER_SCAN = 16,
@@ -517,7 +517,8 @@ void cpu_start(uint64_t rate, int signal, uint64_t seed)
     process_base = sys_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
     credit_start(process_base);
     enter_this_thread();
-    if (rate != 0 && !__libc_single_threaded) { /* a library's constructor was faster than ours */
+    if (rate != 0 &&
+        !libc_is_single_threaded()) { /* a library's constructor was faster than ours */
         threads_of_process(found, NULL);
     }
 }

@@ -10,6 +10,7 @@
  */
 #include "collectors/heap/heap.h"
 
+#include "collectors/base/libc/libc.h"
 #include "collectors/base/sys.h"
 #include "collectors/stacks/stack.h"
 #include "collectors/tables/recorded.h"
@@ -44,6 +45,11 @@ static struct {
 static struct bucket lost_bucket; /* when there is no memory for a bucket: mixed */
 
 static void rebase(void);
+
+bool heap_is_ours(void)
+{
+    return libc_binds_to_us("malloc") && libc_binds_to_us("free");
+}
 
 void heap_start(uint64_t rate, uint64_t seed)
 {

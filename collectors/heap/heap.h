@@ -34,6 +34,9 @@ void heap_start(uint64_t rate, uint64_t seed);
 /* dump() is called, inside the allocation, each time the estimate of the live heap passes its last
  * peak by that many bytes (0 = never). Constructor only, before heap_start(). */
 void heap_watch(int64_t growth, void (*dump)(void));
+/* Whether the program's own calls of malloc and free come to this library; not where another malloc
+ * was preloaded before it. Asks the dynamic linker: never in a signal handler or inside malloc. */
+bool heap_is_ours(void);
 /* No allocation will be sampled from now on (another malloc won). */
 void heap_stop(void);
 /* In a forked child, its parent's nth: its sampling is its own from here. */

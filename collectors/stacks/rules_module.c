@@ -1,22 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
- * See rules_module.h. _dl_find_object answers in nanoseconds, takes no lock and covers the vDSO;
- * but of an object with holes between its segments (programs that are not PIE, libraries with large
- * alignments) it tells the one segment that holds the address, while the frame information is in
- * another. The extent then comes from the object's program headers.
+ * See rules_module.h. The dynamic linker answers in nanoseconds; but of an object with holes
+ * between its segments (programs that are not PIE, libraries with large alignments) it tells the
+ * one segment that holds the address, while the frame information is in another. The extent then
+ * comes from the object's program headers.
  */
 #include "collectors/stacks/rules_module.h"
 
+#include "collectors/base/libc/libc.h"
 #include "collectors/base/sys.h"
 
-#include <dlfcn.h>
 #include <elf.h>
 #include <link.h>
 #include <string.h>
 #include <sys/auxv.h>
-
-/* glibc 2.35. On an older one no module is found and every walk ends after its leaf. */
-extern __typeof(_dl_find_object) _dl_find_object __attribute__((weak));
 
 static uintptr_t program_headers; /* of the main program */
 static size_t program_header_count;
@@ -40,15 +37,16 @@ static const ElfW(Phdr) * library_headers(uintptr_t base, size_t *n)
     return (const ElfW(Phdr) *)(base + ehdr->e_phoff); /* NOLINT */
 }
 
-static COLD void widen(struct module *m, const struct link_map *map)
+static COLD void widen(struct module *m, const struct libc_object *object)
 {
-    bool is_program = map->l_name[0] == '\0';
+    uintptr_t bias = libc_object_bias(object);
     size_t n = program_header_count;
-    const ElfW(Phdr) *ph = is_program ? (const ElfW(Phdr) *)program_headers /* NOLINT */
-                                      : library_headers(map->l_addr, &n);
+    const ElfW(Phdr) *ph = libc_object_is_program(object)
+                               ? (const ElfW(Phdr) *)program_headers /* NOLINT */
+                               : library_headers(bias, &n);
     for (size_t i = 0; ph && i < n; i++) {
         if (ph[i].p_type == PT_LOAD) {
-            uintptr_t lo = map->l_addr + ph[i].p_vaddr;
+            uintptr_t lo = bias + ph[i].p_vaddr;
             uintptr_t hi = lo + ph[i].p_memsz;
             m->lo = lo < m->lo ? lo : m->lo;
             m->hi = hi > m->hi ? hi : m->hi;
@@ -58,15 +56,15 @@ static COLD void widen(struct module *m, const struct link_map *map)
 
 bool module_find(struct module *m, uintptr_t pc)
 {
-    struct dl_find_object object;
-    if (!_dl_find_object || _dl_find_object((void *)pc, &object) != 0) { /* NOLINT */
+    struct libc_object object;
+    if (!libc_object_find(&object, pc)) {
         return false;
     }
-    m->lo = (uintptr_t)object.dlfo_map_start;
-    m->hi = (uintptr_t)object.dlfo_map_end;
-    m->frame_info = (uintptr_t)object.dlfo_eh_frame;
+    m->lo = object.lo;
+    m->hi = object.hi;
+    m->frame_info = object.frame_info;
     if (UNLIKELY(m->frame_info && (m->frame_info < m->lo || m->frame_info >= m->hi))) {
-        widen(m, object.dlfo_link_map);
+        widen(m, &object);
     }
     return true;
 }

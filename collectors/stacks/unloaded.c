@@ -9,12 +9,12 @@
 #include "collectors/stacks/unloaded.h"
 
 #include "collectors/base/arena.h"
+#include "collectors/base/libc/libc.h"
 #include "collectors/base/lock.h"
 #include "collectors/base/sys.h"
 #include "collectors/base/text.h"
 #include "collectors/stacks/stack.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <string.h>
 
@@ -48,9 +48,6 @@ uint32_t unloaded_count;
 static struct unloaded_module *known[UNLOADED_MAX], *left[UNLOADED_MAX];
 static uint32_t known_count;
 static uintptr_t hull_lo = UINTPTR_MAX, hull_hi; /* around all that has left */
-
-/* glibc 2.35. */
-extern __typeof(_dl_find_object) _dl_find_object __attribute__((weak));
 
 /* ---- who it is ---- */
 
@@ -118,12 +115,12 @@ static uint32_t unloadings; /* unlike unloaded_count, also of what had left befo
 /* The number of the module at `address`, or PC_NO_MODULE. */
 static uint32_t occupant(uintptr_t address)
 {
-    struct dl_find_object object;
+    struct libc_object object;
     uint32_t now = LOAD(&unloadings);
-    if (!_dl_find_object || _dl_find_object((void *)address, &object) != 0) { /* NOLINT */
+    if (!libc_object_find(&object, address)) {
         return PC_NO_MODULE;
     }
-    uintptr_t header = (uintptr_t)object.dlfo_map_start;
+    uintptr_t header = object.lo;
     uint64_t *slot = seen_slot(header);
     uint64_t key = seen_key(header, now);
     uint64_t found = LOAD(slot);

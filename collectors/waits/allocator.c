@@ -7,13 +7,13 @@
  */
 #include "collectors/waits/allocator.h"
 
+#include "collectors/base/libc/libc.h"
 #include "collectors/base/sys.h"
 #include "collectors/base/ticks.h"
 #include "collectors/tables/sampler.h"
 #include "collectors/waits/contention.h"
 
 #include <sys/resource.h>
-#include <sys/single_threaded.h>
 
 enum { SLEEP_NS = 1000 }; /* no thread falls asleep and is woken in less */
 
@@ -31,7 +31,7 @@ void allocator_enter(void)
 {
     self.alloc_waited = 0;
     self.alloc_began = 0;
-    if (!__libc_single_threaded && contention_on) {
+    if (!libc_is_single_threaded() && contention_on) {
         self.alloc_sleeps = sleeps_of_this_thread();
         self.alloc_began = self.alloc_sleeps >= 0 ? ticks_now() : 0;
     }

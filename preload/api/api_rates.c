@@ -8,7 +8,6 @@
 #include "collectors/kinds.h"
 #include "collectors/waits/contention.h"
 #include "preload/api/api.h"
-#include "preload/hooks/real.h"
 
 /* As config.c has them: beyond, what one sample stands for has no room. */
 enum { CPU_RATE_MAX = 10000, MUTEX_FRACTION_MAX = 1 << 30 };
@@ -18,7 +17,7 @@ long api_set_mem_rate(long rate)
 {
     long before = (long)heap_rate();
     bool kept = kinds[KIND_HEAP].enabled || kinds[KIND_ALLOCS].enabled;
-    if (rate >= 0 && kept && real_heap_is_ours()) {
+    if (rate >= 0 && kept && heap_is_ours()) {
         heap_set_rate((uint64_t)rate);
     }
     return before;

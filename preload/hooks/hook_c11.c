@@ -5,6 +5,7 @@
  * pthread_t, once_flag and pthread_once_t), and are counted as hook_lock.c and hook_wait.c count
  * those.
  */
+#include "collectors/base/libc/libc.h"
 #include "collectors/base/self.h"
 #include "collectors/stacks/stack.h"
 #include "collectors/waits/contention.h"
@@ -15,20 +16,12 @@
 
 #include <errno.h>
 
-_Static_assert(sizeof(mtx_t) == sizeof(pthread_mutex_t), "one is the other");
-_Static_assert(sizeof(cnd_t) == sizeof(pthread_cond_t), "one is the other");
-
 static int mtx_lock_slow(mtx_t *m);
 static int mtx_unlock_slow(mtx_t *m);
 
-static const pthread_mutex_t *mutex_of(const mtx_t *m)
-{
-    return (const pthread_mutex_t *)(const void *)m;
-}
-
 EXPORT HOT int mtx_lock(mtx_t *m)
 {
-    if (LIKELY(waiters_never(m) && LOAD(&mutex_of(m)->__data.__lock) == 0)) {
+    if (LIKELY(waiters_never(m) && libc_mutex_is_free(libc_mutex_of(m)))) {
         return real_lock.mtx_lock(m);
     }
     int result = real_lock.mtx_trylock(m);
@@ -37,18 +30,13 @@ EXPORT HOT int mtx_lock(mtx_t *m)
 
 EXPORT HOT int mtx_unlock(mtx_t *m)
 {
-    return LIKELY(!hook_mutex_may_be_waited_for(mutex_of(m))) ? real_lock.mtx_unlock(m)
-                                                              : mtx_unlock_slow(m);
+    return LIKELY(!hook_mutex_may_be_waited_for(libc_mutex_of(m))) ? real_lock.mtx_unlock(m)
+                                                                   : mtx_unlock_slow(m);
 }
 
 EXPORT int mtx_trylock(mtx_t *m)
 {
     return real_lock.mtx_trylock(m);
-}
-
-static const pthread_cond_t *cond_of(const cnd_t *c)
-{
-    return (const pthread_cond_t *)(const void *)c;
 }
 
 /* ---- the waits ---- */
@@ -69,7 +57,7 @@ static COLD int mtx_lock_slow(mtx_t *m)
 
 static COLD int mtx_unlock_slow(mtx_t *m)
 {
-    if (!hook_mutex_is_waited_for(mutex_of(m))) {
+    if (!hook_mutex_is_waited_for(libc_mutex_of(m))) {
         return real_lock.mtx_unlock(m);
     }
     struct contention_hold h;
@@ -98,7 +86,7 @@ EXPORT int mtx_timedlock(mtx_t *restrict m, const struct timespec *restrict unti
 EXPORT int cnd_wait(cnd_t *c, mtx_t *m)
 {
     struct contention_wait w;
-    hook_condition_begins(&w, cond_of(c), mutex_of(m));
+    hook_condition_begins(&w, libc_cond_of(c), libc_mutex_of(m));
     int result = real_lock.cnd_wait(c, m);
     contention_condition_ends(&w, has_waited(result), result == thrd_timedout);
     return result;
@@ -111,7 +99,7 @@ EXPORT int cnd_timedwait(cnd_t *restrict c, mtx_t *restrict m,
         return real_lock.cnd_timedwait(c, m, until);
     }
     struct contention_wait w;
-    hook_condition_begins(&w, cond_of(c), mutex_of(m));
+    hook_condition_begins(&w, libc_cond_of(c), libc_mutex_of(m));
     int result = real_lock.cnd_timedwait(c, m, until);
     contention_condition_ends(&w, has_waited(result), result == thrd_timedout);
     return result;
@@ -120,7 +108,7 @@ EXPORT int cnd_timedwait(cnd_t *restrict c, mtx_t *restrict m,
 EXPORT int cnd_signal(cnd_t *c)
 {
     if (sleepers_maybe(c)) {
-        hook_condition_wakes(cond_of(c), 1);
+        hook_condition_wakes(libc_cond_of(c), 1);
     }
     return real_lock.cnd_signal(c);
 }
@@ -128,7 +116,7 @@ EXPORT int cnd_signal(cnd_t *c)
 EXPORT int cnd_broadcast(cnd_t *c)
 {
     if (sleepers_maybe(c)) {
-        hook_condition_wakes(cond_of(c), UINT32_MAX);
+        hook_condition_wakes(libc_cond_of(c), UINT32_MAX);
     }
     return real_lock.cnd_broadcast(c);
 }
@@ -153,7 +141,7 @@ EXPORT int thrd_join(thrd_t thread, int *result)
 EXPORT BELOW_PROGRAM void call_once(once_flag *flag, void (*routine)(void))
 {
     struct contention_wait w;
-    if (LIKELY(hook_once_is_done((pthread_once_t *)(void *)flag))) {
+    if (LIKELY(libc_once_is_done(libc_once_of(flag)))) {
         real_lock.call_once(flag, routine);
         return;
     }

@@ -10,12 +10,12 @@
  * [, alignment][, nothrow]): up to two more integer arguments in registers, which are passed on
  * unseen. Exceptions pass through these frames: no state may be held across a real new.
  */
+#include "collectors/base/libc/libc.h"
 #include "collectors/heap/heap.h"
 #include "collectors/stacks/stack.h"
 #include "preload/hooks/hooks.h"
 #include "preload/hooks/real.h"
 
-#include <dlfcn.h>
 #include <stdlib.h>
 
 typedef void *new_function(size_t n, uintptr_t a, uintptr_t b);
@@ -67,7 +67,7 @@ static void variant_resolve(struct variant *v, void *p)
 {
     uintptr_t lo;
     uintptr_t hi;
-    if (p && real_extent(p, &lo, &hi)) {
+    if (p && libc_function_extent(p, &lo, &hi)) {
         stack_hide(lo, hi); /* its frame is no caller of the program's */
     }
     new_function *next = p ? (new_function *)p : new_missing;
@@ -77,7 +77,7 @@ static void variant_resolve(struct variant *v, void *p)
 static void *new_first(struct variant *v, size_t n, uintptr_t a, uintptr_t b, const void *caller)
 {
     if (!__atomic_load_n(&v->next, __ATOMIC_ACQUIRE)) {
-        variant_resolve(v, real_find_from(caller, v->name));
+        variant_resolve(v, libc_find_from(caller, v->name));
         v->found_late = true;
     }
     if (self.probe_armed) { /* another variant, whose first call led here, is asking already */
@@ -167,7 +167,7 @@ static COLD void delete_slow(struct destroyer *d, void *p, uintptr_t a, uintptr_
 {
     struct live_object object;
     if (!__atomic_load_n(&d->next, __ATOMIC_ACQUIRE)) {
-        void *next = real_find_from(caller, d->name);
+        void *next = libc_find_from(caller, d->name);
         d->found_late = true;
         __atomic_store_n(&d->next, next ? (delete_function *)next : delete_missing,
                          __ATOMIC_RELEASE);
@@ -206,10 +206,11 @@ void hook_cxx_start(void)
         return;
     }
     for (size_t i = 0; i < ARRAY_LEN(news); i++) {
-        variant_resolve(&news[i], real_find(news[i].name)); /* there for good: it came first */
+        variant_resolve(&news[i],
+                        libc_next_quiet(news[i].name)); /* there for good: it came first */
     }
     for (size_t i = 0; i < ARRAY_LEN(deletes); i++) {
-        void *next = real_find(deletes[i].name);
+        void *next = libc_next_quiet(deletes[i].name);
         deletes[i].next = next ? (delete_function *)next : delete_missing;
     }
 }

@@ -4,6 +4,7 @@
  * thread's end is noticed (hook_thread.c). A program that asks for the last one gets ours: from
  * then on only ends by a return are noticed at once, others by the next scan. Any thread, no lock.
  */
+#include "collectors/base/libc/libc.h"
 #include "collectors/base/sys.h"
 #include "preload/hooks/hooks.h"
 #include "preload/hooks/real.h"
@@ -13,7 +14,6 @@
 
 enum {
     PATIENCE = 1000, /* yields; a user needs a dozen instructions */
-    OWN_BLOCK = 32,  /* glibc: keys below this need no allocation when they are set */
 };
 
 static pthread_key_t end_key;
@@ -24,10 +24,10 @@ static uint32_t users; /* threads between the look at have_key and the end of th
  * they have without us; some programs ask what a key does that they never made. */
 void hook_key_start(void (*at_end)(void *value))
 {
-    pthread_key_t made[OWN_BLOCK];
+    pthread_key_t made[LIBC_KEYS_NEAR];
     int n = 0;
-    while (n < OWN_BLOCK && real_other.pthread_key_create(&made[n], at_end) == 0) {
-        if (made[n++] >= OWN_BLOCK - 1) {
+    while (n < LIBC_KEYS_NEAR && real_other.pthread_key_create(&made[n], at_end) == 0) {
+        if (made[n++] >= LIBC_KEYS_NEAR - 1) {
             break;
         }
     }

@@ -12,6 +12,7 @@
  * Contexts: any thread at any time, also before our constructor. What the real functions answer is
  * what the program gets. They never come back to us: glibc calls its own by other names.
  */
+#include "collectors/base/libc/libc.h"
 #include "collectors/waits/contention.h"
 #include "collectors/waits/waiters.h"
 #include "preload/hooks/hook_wait.h"
@@ -27,7 +28,7 @@ static int rwlock_unlock_slow(pthread_rwlock_t *l);
 
 EXPORT HOT int pthread_mutex_lock(pthread_mutex_t *m)
 {
-    if (LIKELY(waiters_never(m) && LOAD(&m->__data.__lock) == 0)) {
+    if (LIKELY(waiters_never(m) && libc_mutex_is_free(m))) {
         return real_lock.mutex_lock(m);
     }
     return mutex_lock_tried(m);
@@ -90,40 +91,20 @@ static WAIT_PATH __attribute__((noinline)) int mutex_lock_slow(pthread_mutex_t *
     return err;
 }
 
-/* The word of a plain mutex, neither recursive nor anything else, says as much as a trylock. */
-static inline bool is_taken(const pthread_mutex_t *m)
-{
-    enum { KIND = 127 };
-    return LOAD(&m->__data.__lock) != 0 && (m->__data.__kind & KIND) == PTHREAD_MUTEX_TIMED_NP;
-}
-
 static HOT __attribute__((noinline)) int mutex_lock_tried(pthread_mutex_t *m)
 {
-    int err = is_taken(m) ? EBUSY : real_lock.mutex_trylock(m);
+    int err = libc_mutex_is_busy(m) ? EBUSY : real_lock.mutex_trylock(m);
     return LIKELY(err != EBUSY) ? err : mutex_lock_slow(m);
 }
 
-/* Its word says whether a thread sleeps in the kernel for it. (That of one whose holder has waited
- * for it, or came out of a condition itself, always does.) */
-static inline bool is_blocked_on(const pthread_mutex_t *m)
-{
-    enum { ROBUST = 16, INHERITS = 32 };
-    const uint32_t waiters = 0x80000000, above_ceiling = 0x7ffff;
-    uint32_t word = (uint32_t)LOAD(&m->__data.__lock);
-    bool by_bit = (m->__data.__kind & (ROBUST | INHERITS)) != 0;
-    return by_bit ? (word & waiters) != 0 : (word & above_ceiling) > 1;
-}
-
-/* Those that come out of a condition, and are all that is known, may not have got as far. An unlock
- * is no release where a recursive mutex stays locked. The fields are part of glibc's ABI, and the
- * caller's own as long as it holds the mutex. */
+/* Threads that a condition has woken, where they are all that is known to want the mutex, may not
+ * have come to it yet: then no thread sleeps for it. */
 WAIT_PATH bool hook_mutex_is_waited_for(const pthread_mutex_t *m)
 {
-    enum { KIND = 3 };
-    if (!waiters_maybe(m) && !is_blocked_on(m)) {
+    if (!waiters_maybe(m) && !libc_mutex_is_slept_for(m)) {
         return false;
     }
-    return (m->__data.__kind & KIND) != PTHREAD_MUTEX_RECURSIVE_NP || m->__data.__count == 1;
+    return libc_mutex_unlock_releases(m);
 }
 
 static WAIT_PATH __attribute__((noinline)) int mutex_unlock_slow(pthread_mutex_t *m)
@@ -173,14 +154,10 @@ EXPORT int pthread_mutex_clocklock(pthread_mutex_t *m, clockid_t clock,
 
 /* ---- read-write locks ---- */
 
-/* Who holds it now: its one writer, or so many readers; glibc counts them above three bits of
- * state. */
+/* For contention_release_begins(). */
 static uint32_t rwlock_holders(const void *lock)
 {
-    enum { WRITING = 2, READER_SHIFT = 3 };
-    const pthread_rwlock_t *l = lock;
-    uint32_t word = LOAD(&l->__data.__readers);
-    return l->__data.__cur_writer != 0 && (word & WRITING) ? 1 : word >> READER_SHIFT;
+    return libc_rwlock_holders(lock);
 }
 
 static COLD int rwlock_rdlock_slow(pthread_rwlock_t *l)

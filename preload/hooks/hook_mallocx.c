@@ -6,6 +6,7 @@
  *
  * The pointers are looked up at the first call: unlike malloc's they are rarely wanted.
  */
+#include "collectors/base/libc/libc.h"
 #include "collectors/heap/heap.h"
 #include "preload/hooks/real.h"
 
@@ -102,7 +103,7 @@ static const struct mallocx_family *next_family(void)
     _Static_assert(sizeof found == sizeof jemallocs, "a name for each pointer");
     family = &jemallocs;
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        found[i] = real_find_from(__builtin_return_address(0), names[i]);
+        found[i] = libc_find_from(__builtin_return_address(0), names[i]);
         family = found[i] ? family : &plain;
     }
     memcpy(&jemallocs, found, sizeof found);

@@ -8,6 +8,7 @@
  *
  * No allocation: a row is there or the thread runs unregistered (the next scan finds it).
  */
+#include "collectors/base/libc/libc.h"
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
 #include "collectors/cpu/cpu.h"
@@ -33,7 +34,7 @@ static bool active;
 static bool thread_begin(struct thread *t)
 {
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-    uintptr_t top = (uintptr_t)__builtin_thread_pointer(); /* glibc: the block above the stack */
+    uintptr_t top = libc_thread_stack_top();
     if (t->stack_lo && here < top && here > top - t->stack_lo) {
         self.stack_lo = top - t->stack_lo; /* the creator left the size here */
         self.stack_hi = top;

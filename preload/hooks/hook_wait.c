@@ -25,18 +25,12 @@
 
 static int sem_wait_tried(sem_t *s);
 
-/* Can it be had? glibc keeps the count in the lower half of the word. */
-static inline bool sem_is_free(const sem_t *s)
-{
-    return (uint32_t)LOAD(&s->__align) != 0;
-}
-
 /* As for a mutex (hook_lock.c): a semaphore that nobody has been seen to wait for costs one look,
  * and the real function does as it does, also with a cancellation that is pending. That one cannot
  * be asked for here at less: who cancels may be bound to libc past us. */
 EXPORT HOT int sem_wait(sem_t *s)
 {
-    if (LIKELY(waiters_never(s) && sem_is_free(s))) {
+    if (LIKELY(waiters_never(s) && libc_sem_is_free(s))) {
         return real_lock.sem_wait(s);
     }
     return sem_wait_tried(s);
@@ -152,7 +146,7 @@ condition_begins(struct contention_wait *w, const pthread_cond_t *c, const pthre
     if (UNLIKELY(hook_mutex_may_be_waited_for(m))) {
         condition_releases(m);
     }
-    contention_condition_begins(w, c, m, hook_waits_begun(c));
+    contention_condition_begins(w, c, m, libc_cond_begun(c));
 }
 
 void hook_condition_begins(struct contention_wait *w, const pthread_cond_t *c,
@@ -300,7 +294,7 @@ BELOW_PROGRAM void hook_once_routine(void)
 
 EXPORT BELOW_PROGRAM int pthread_once(pthread_once_t *control, void (*routine)(void))
 {
-    if (LIKELY(hook_once_is_done(control))) {
+    if (LIKELY(libc_once_is_done(control))) {
         return real_lock.once(control, routine);
     }
     struct contention_wait w;

@@ -5,6 +5,7 @@
 #ifndef PRELOAD_HOOK_WAIT_H
 #define PRELOAD_HOOK_WAIT_H
 
+#include "collectors/base/libc/libc.h"
 #include "collectors/waits/contention.h"
 #include "collectors/waits/waiters.h"
 
@@ -26,7 +27,7 @@ static inline bool hook_mutex_may_be_waited_for(const pthread_mutex_t *m)
 {
     uint32_t known = waiters_known_for(m);
     return known >= WAITERS_CONDITIONS &&
-           (known >= WAITER || (LOAD(&m->__data.__lock) != 1 && waiters_maybe_woken(m)));
+           (known >= WAITER || (libc_mutex_may_be_slept_for(m) && waiters_maybe_woken(m)));
 }
 /* hook_lock.c: where that is true, is it so? */
 bool hook_mutex_is_waited_for(const pthread_mutex_t *m);
@@ -35,21 +36,12 @@ bool hook_mutex_is_waited_for(const pthread_mutex_t *m);
 void hook_condition_begins(struct contention_wait *w, const pthread_cond_t *c,
                            const pthread_mutex_t *m);
 
-/* glibc counts the waits that have begun above one bit of state; each counts itself before it
- * releases its mutex. */
-static inline uint64_t hook_waits_begun(const pthread_cond_t *c)
-{
-    return LOAD(&c->__data.__wseq.__value64) >> 1;
-}
-
-/* A signal to c, for which sleepers_maybe() is true, wakes `most` at most. Who is inside a wait is
- * counted above three bits of state. */
+/* A signal to c, for which sleepers_maybe() is true, wakes `most` threads at most. */
 static inline void hook_condition_wakes(const pthread_cond_t *c, uint32_t most)
 {
-    enum { WAITER_SHIFT = 3 };
-    uint32_t inside = LOAD(&c->__data.__wrefs) >> WAITER_SHIFT;
-    if (inside > 0) { /* else: others' sleepers, in the same bucket */
-        contention_wakes(c, inside, hook_waits_begun(c), most);
+    uint32_t inside = libc_cond_inside(c);
+    if (inside > 0) { /* else the bucket's sleepers are those of another condition */
+        contention_wakes(c, inside, libc_cond_begun(c), most);
     }
 }
 
@@ -60,11 +52,5 @@ struct hook_once {
     struct hook_once *outer;
 };
 void hook_once_routine(void);
-
-/* As glibc notes it; another value only takes the longer way. */
-static inline bool hook_once_is_done(const pthread_once_t *control)
-{
-    return LOAD_ACQUIRE(control) == 2;
-}
 
 #endif

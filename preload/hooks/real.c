@@ -7,11 +7,10 @@
  */
 #include "preload/hooks/real.h"
 
+#include "collectors/base/libc/libc.h"
 #include "collectors/base/sys.h"
 #include "collectors/heap/live.h"
 
-#include <dlfcn.h>
-#include <elf.h>
 #include <errno.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -421,42 +420,6 @@ struct real_other real_other = {
 
 /* ---- the look-up ---- */
 
-void *real_find(const char *name)
-{
-    void *p = dlsym(RTLD_NEXT, name);
-    if (!p) {
-        dlerror(); /* the program's next dlerror() must not tell of our failure */
-    }
-    return p;
-}
-
-/* Whether the object of a comes before that of b in the look-up order. */
-static bool comes_first(const void *a, const void *b)
-{
-    Dl_info info;
-    struct link_map *first = NULL;
-    struct link_map *other = NULL;
-    if (!dladdr1(a, &info, (void **)&first, RTLD_DL_LINKMAP) ||
-        !dladdr1(b, &info, (void **)&other, RTLD_DL_LINKMAP)) {
-        return false;
-    }
-    while (first && first != other) {
-        first = first->l_next;
-    }
-    return first == other && a != b;
-}
-
-/* A library may offer malloc only under the version of old that programs ask for, hidden from those
- * who name none: libc_malloc_debug.so does. dlsym() passes it over, and dlvsym() what has no
- * version; the program would get whichever comes first. version is that of libc's own, which is
- * found at least: a look-up that fails would allocate. */
-static void *find_next(const char *name, const char *version)
-{
-    void *plain = dlsym(RTLD_NEXT, name);
-    void *versioned = plain ? dlvsym(RTLD_NEXT, name, version) : NULL;
-    return versioned && versioned != plain && comes_first(versioned, plain) ? versioned : plain;
-}
-
 /* A pointer keeps its stub where there is nothing else: the stub of a function that libc lacks is
  * never called, for then the program's own reference to it could not have been bound. */
 #define SET(field, found)                                                                          \
@@ -466,8 +429,8 @@ static void *find_next(const char *name, const char *version)
             memcpy(&(field), &next, sizeof next);                                                  \
         }                                                                                          \
     } while (0)
-#define LOOK_UP(field, name) SET(field, dlsym(RTLD_NEXT, name))
-#define LOOK_UP_VERSION(field, name, version) SET(field, find_next(name, version))
+#define LOOK_UP(field, name) SET(field, libc_next(name))
+#define LOOK_UP_VERSION(field, name, version) SET(field, libc_next_of_either(name, version))
 
 void real_start(void)
 {
@@ -476,14 +439,14 @@ void real_start(void)
         return;
     }
     resolving = true;
-    LOOK_UP_VERSION(real_alloc.malloc, "malloc", "GLIBC_2.2.5");
-    LOOK_UP_VERSION(real_alloc.free, "free", "GLIBC_2.2.5");
-    LOOK_UP_VERSION(real_alloc.calloc, "calloc", "GLIBC_2.2.5");
-    LOOK_UP_VERSION(real_alloc.realloc, "realloc", "GLIBC_2.2.5");
-    LOOK_UP_VERSION(real_alloc.posix_memalign, "posix_memalign", "GLIBC_2.2.5");
-    LOOK_UP_VERSION(real_alloc.aligned_alloc, "aligned_alloc", "GLIBC_2.16");
-    LOOK_UP_VERSION(real_alloc.memalign, "memalign", "GLIBC_2.2.5");
-    LOOK_UP_VERSION(real_alloc.malloc_usable_size, "malloc_usable_size", "GLIBC_2.2.5");
+    LOOK_UP_VERSION(real_alloc.malloc, "malloc", LIBC_VERSION_HEAP);
+    LOOK_UP_VERSION(real_alloc.free, "free", LIBC_VERSION_HEAP);
+    LOOK_UP_VERSION(real_alloc.calloc, "calloc", LIBC_VERSION_HEAP);
+    LOOK_UP_VERSION(real_alloc.realloc, "realloc", LIBC_VERSION_HEAP);
+    LOOK_UP_VERSION(real_alloc.posix_memalign, "posix_memalign", LIBC_VERSION_HEAP);
+    LOOK_UP_VERSION(real_alloc.aligned_alloc, "aligned_alloc", LIBC_VERSION_ALIGNED_ALLOC);
+    LOOK_UP_VERSION(real_alloc.memalign, "memalign", LIBC_VERSION_HEAP);
+    LOOK_UP_VERSION(real_alloc.malloc_usable_size, "malloc_usable_size", LIBC_VERSION_HEAP);
     LOOK_UP(real_other.pthread_create, "pthread_create");
     LOOK_UP(real_other.thrd_create, "thrd_create");
     LOOK_UP(real_other.pthread_key_create, "pthread_key_create");
@@ -524,35 +487,14 @@ void real_start(void)
     done = true;
 }
 
-/* Does the program's look-up of a name end at us? Where a program that is not position-independent
- * takes a function's address, the name's canonical address is a stub in the program itself: then
- * the symbol found is an undefined one, and the stub leads to us. */
-static bool is_ours(const char *name)
+bool real_allocator_extent(uintptr_t *lo, uintptr_t *hi)
 {
-    void *in_force = dlsym(RTLD_DEFAULT, name);
-    Dl_info ours;
-    Dl_info theirs;
-    const ElfW(Sym) *symbol = NULL;
-    if (!dladdr((void *)&real_alloc, &ours) ||
-        !dladdr1(in_force, &theirs, (void **)&symbol, RTLD_DL_SYMENT)) {
+    struct libc_object allocator;
+    if (!libc_object_find(&allocator, (uintptr_t)real_alloc.malloc) ||
+        libc_object_is_libc(&allocator)) {
         return false;
     }
-    return ours.dli_fbase == theirs.dli_fbase || (symbol && symbol->st_shndx == SHN_UNDEF);
-}
-
-bool real_heap_is_ours(void)
-{
-    return is_ours("malloc") && is_ours("free");
-}
-
-bool real_extent(const void *p, uintptr_t *lo, uintptr_t *hi)
-{
-    Dl_info info;
-    const ElfW(Sym) *symbol = NULL;
-    if (!dladdr1(p, &info, (void **)&symbol, RTLD_DL_SYMENT) || !symbol || !symbol->st_size) {
-        return false;
-    }
-    *lo = (uintptr_t)info.dli_saddr;
-    *hi = *lo + symbol->st_size;
+    *lo = allocator.lo;
+    *hi = allocator.hi;
     return true;
 }

@@ -84,27 +84,12 @@ extern HIDDEN struct real_other real_other;
 /* Looks everything up. Called by the constructor, or by the first call of any hook before it. */
 void real_start(void);
 
-/* The next definition of a name, or NULL; leaves no trace in dlerror(). Not SIGNAL_SAFE. */
-void *real_find(const char *name);
-
-/* The definition of a name that code at `caller` would see if we were not there, found without the
- * dynamic linker's lock; NULL if there is none. */
-void *real_find_from(const void *caller, const char *name);
-/* The same for real_find(): by its default version, and the program's dlerror() stays as it is. */
-void *real_find_after_us(const char *name);
-
 /* Memory for the instants in which the next malloc is being looked up and the look-up itself
  * allocates: never freed, recognised by real_is_bootstrap(). */
 bool real_is_bootstrap(const void *p);
 size_t real_bootstrap_size(const void *p);
 
-/* [*lo, *hi) of the function that starts at p, as its symbol says; false if unknown. */
-bool real_extent(const void *p, uintptr_t *lo, uintptr_t *hi);
-
 /* [*lo, *hi) of the object that the real malloc is in, all of it; false: libc, or unknown. */
 bool real_allocator_extent(uintptr_t *lo, uintptr_t *hi);
-
-/* Whether the program's own references to malloc and free come to us. */
-bool real_heap_is_ours(void);
 
 #endif

@@ -5,9 +5,6 @@
  */
 #include "preload/hooks/real_lock.h"
 
-#include "preload/hooks/real.h"
-
-#include <dlfcn.h>
 #include <string.h>
 
 #define STUB(result, field, symbol, version, parameters, arguments)                                \
@@ -50,13 +47,11 @@ void (*real_syscall)(void) = boot_syscall;
  */
 static void look_up(void *field, const char *name, const char *version)
 {
-    void *found = real_find_after_us(name);
-    found = found || !*version ? found : dlvsym(RTLD_NEXT, name, version);
-    found = found ? found : real_find(name);
+    void *found = libc_find_after_us(name);
+    found = found || !*version ? found : libc_next_version(name, version);
+    found = found ? found : libc_next_quiet(name);
     if (found) {
         memcpy(field, &found, sizeof found);
-    } else if (*version) {
-        dlerror();
     }
 }
 

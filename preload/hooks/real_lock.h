@@ -7,30 +7,29 @@
 #ifndef PRELOAD_REAL_LOCK_H
 #define PRELOAD_REAL_LOCK_H
 
-#include "collectors/base/abi.h"
+#include "collectors/base/libc/libc.h"
 
-#include <pthread.h>
-#include <semaphore.h>
-#include <threads.h>
 #include <time.h>
 
 /* ONE(result, field, "symbol", "version that all of its family must have, or empty", parameters,
- * arguments). Those of one cache line are used together. The condition variables of before
- * glibc 2.3.2 are another type behind the same names: a program that was linked against them and
- * one that was not both come to us. */
+ * arguments). Those of one cache line are used together. A program
+ * that was linked against an older libc, whose condition variables are of another type behind the
+ * same names, comes to us like any other. */
 #define REAL_LOCK_LIST(ONE)                                                                        \
     ONE(int, mutex_lock, "pthread_mutex_lock", "", (pthread_mutex_t * m), (m))                     \
     ONE(int, mutex_trylock, "pthread_mutex_trylock", "", (pthread_mutex_t * m), (m))               \
     ONE(int, mutex_unlock, "pthread_mutex_unlock", "", (pthread_mutex_t * m), (m))                 \
-    ONE(int, cond_wait, "pthread_cond_wait", "GLIBC_2.3.2",                                        \
+    ONE(int, cond_wait, "pthread_cond_wait", LIBC_VERSION_CONDITION,                               \
         (pthread_cond_t * c, pthread_mutex_t * m), (c, m))                                         \
-    ONE(int, cond_timedwait, "pthread_cond_timedwait", "GLIBC_2.3.2",                              \
+    ONE(int, cond_timedwait, "pthread_cond_timedwait", LIBC_VERSION_CONDITION,                     \
         (pthread_cond_t * c, pthread_mutex_t * m, const struct timespec *until), (c, m, until))    \
     ONE(int, cond_clockwait, "pthread_cond_clockwait", "",                                         \
         (pthread_cond_t * c, pthread_mutex_t * m, clockid_t clock, const struct timespec *until),  \
         (c, m, clock, until))                                                                      \
-    ONE(int, cond_signal, "pthread_cond_signal", "GLIBC_2.3.2", (pthread_cond_t * c), (c))         \
-    ONE(int, cond_broadcast, "pthread_cond_broadcast", "GLIBC_2.3.2", (pthread_cond_t * c), (c))   \
+    ONE(int, cond_signal, "pthread_cond_signal", LIBC_VERSION_CONDITION, (pthread_cond_t * c),     \
+        (c))                                                                                       \
+    ONE(int, cond_broadcast, "pthread_cond_broadcast", LIBC_VERSION_CONDITION,                     \
+        (pthread_cond_t * c), (c))                                                                 \
     ONE(int, rwlock_rdlock, "pthread_rwlock_rdlock", "", (pthread_rwlock_t * l), (l))              \
     ONE(int, rwlock_tryrdlock, "pthread_rwlock_tryrdlock", "", (pthread_rwlock_t * l), (l))        \
     ONE(int, rwlock_wrlock, "pthread_rwlock_wrlock", "", (pthread_rwlock_t * l), (l))              \
@@ -43,9 +42,10 @@
     ONE(int, mtx_lock, "mtx_lock", "", (mtx_t * m), (m))                                           \
     ONE(int, mtx_trylock, "mtx_trylock", "", (mtx_t * m), (m))                                     \
     ONE(int, mtx_unlock, "mtx_unlock", "", (mtx_t * m), (m))                                       \
-    ONE(int, cond_init, "pthread_cond_init", "GLIBC_2.3.2",                                        \
+    ONE(int, cond_init, "pthread_cond_init", LIBC_VERSION_CONDITION,                               \
         (pthread_cond_t * c, const pthread_condattr_t *attributes), (c, attributes))               \
-    ONE(int, cond_destroy, "pthread_cond_destroy", "GLIBC_2.3.2", (pthread_cond_t * c), (c))       \
+    ONE(int, cond_destroy, "pthread_cond_destroy", LIBC_VERSION_CONDITION, (pthread_cond_t * c),   \
+        (c))                                                                                       \
     ONE(int, mutex_timedlock, "pthread_mutex_timedlock", "",                                       \
         (pthread_mutex_t * m, const struct timespec *until), (m, until))                           \
     ONE(int, mutex_clocklock, "pthread_mutex_clocklock", "",                                       \

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Look-ups of symbols, for libc.h. There are two ways. By the dynamic linker (dlsym and its kin):
+ * exact, but it takes the dynamic linker's lock, and one that fails allocates and replaces what the
+ * program's next dlerror() is to tell. Past the dynamic linker, through its list of loaded objects:
+ * for first uses at any time, where the calling thread may be one that another thread, which holds
+ * that lock inside dlopen, is waiting for.
+ *
+ * The list is read without a lock: dlopen appends to it, and an object that is being closed is not
+ * calling us.
+ */
+#include "collectors/base/libc/libc.h"
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <link.h>
+#include <string.h>
+
+/* ---- by the dynamic linker ---- */
+
+/* RTLD_NEXT means "behind the object that holds the return address of this dlsym()", so no function
+ * here may end in a jump to dlsym(): it would return into the caller's object. */
+void *libc_next(const char *name)
+{
+    void *volatile p = dlsym(RTLD_NEXT, name);
+    return p;
+}
+
+void *libc_next_quiet(const char *name)
+{
+    void *p = dlsym(RTLD_NEXT, name);
+    if (!p) {
+        dlerror();
+    }
+    return p;
+}
+
+void *libc_next_version(const char *name, const char *version)
+{
+    void *p = dlvsym(RTLD_NEXT, name, version);
+    if (!p) {
+        dlerror();
+    }
+    return p;
+}
+
+/* Whether the object of a comes before that of b in the look-up order. */
+static bool comes_first(const void *a, const void *b)
+{
+    Dl_info info;
+    struct link_map *first = NULL;
+    struct link_map *other = NULL;
+    if (!dladdr1(a, &info, (void **)&first, RTLD_DL_LINKMAP) ||
+        !dladdr1(b, &info, (void **)&other, RTLD_DL_LINKMAP)) {
+        return false;
+    }
+    while (first && first != other) {
+        first = first->l_next;
+    }
+    return first == other && a != b;
+}
+
+/* dlsym() passes over what only references with a version see, and dlvsym() what has no version. */
+void *libc_next_of_either(const char *name, const char *version)
+{
+    void *plain = dlsym(RTLD_NEXT, name);
+    void *versioned = plain ? dlvsym(RTLD_NEXT, name, version) : NULL;
+    return versioned && versioned != plain && comes_first(versioned, plain) ? versioned : plain;
+}
+
+/* Where a program that is not position-independent takes a function's address, the name's canonical
+ * address is a stub in the program itself: then the symbol found is an undefined one, and the stub
+ * leads to us. */
+bool libc_binds_to_us(const char *name)
+{
+    void *in_force = dlsym(RTLD_DEFAULT, name);
+    Dl_info ours;
+    Dl_info theirs;
+    const ElfW(Sym) *symbol = NULL;
+    if (!dladdr((void *)&libc_binds_to_us, &ours) ||
+        !dladdr1(in_force, &theirs, (void **)&symbol, RTLD_DL_SYMENT)) {
+        return false;
+    }
+    return ours.dli_fbase == theirs.dli_fbase || (symbol && symbol->st_shndx == SHN_UNDEF);
+}
+
+bool libc_function_extent(const void *p, uintptr_t *lo, uintptr_t *hi)
+{
+    Dl_info info;
+    const ElfW(Sym) *symbol = NULL;
+    if (!dladdr1(p, &info, (void **)&symbol, RTLD_DL_SYMENT) || !symbol || !symbol->st_size) {
+        return false;
+    }
+    *lo = (uintptr_t)info.dli_saddr;
+    *hi = *lo + symbol->st_size;
+    return true;
+}
+
+/* ---- past the dynamic linker ---- */
+
+struct symbols {
+    const ElfW(Sym) * table;
+    const char *strings;
+    const uint32_t *hash;    /* DT_GNU_HASH */
+    const uint16_t *version; /* DT_VERSYM, or NULL; HIDDEN_VERSION: not a name's default one */
+};
+enum { HIDDEN_VERSION = 0x8000 };
+
+/* glibc relocates these pointers in place, except where the section cannot be written. */
+static uintptr_t absolute(const struct link_map *m, uintptr_t p)
+{
+    return p < m->l_addr ? p + m->l_addr : p;
+}
+
+static bool symbols_of(const struct link_map *m, struct symbols *out)
+{
+    *out = (struct symbols){NULL, NULL, NULL, NULL};
+    for (const ElfW(Dyn) *d = m->l_ld; d && d->d_tag != DT_NULL; d++) {
+        const void *at = (const void *)absolute(m, d->d_un.d_ptr); /* NOLINT: an address */
+        switch (d->d_tag) {
+        case DT_SYMTAB:
+            out->table = at;
+            break;
+        case DT_STRTAB:
+            out->strings = at;
+            break;
+        case DT_GNU_HASH:
+            out->hash = at;
+            break;
+        case DT_VERSYM:
+            out->version = at;
+            break;
+        default:
+            break;
+        }
+    }
+    return out->table && out->strings && out->hash;
+}
+
+/* The GNU hash table: {buckets, first symbol, filter words, shift}, filter, buckets, chains; a
+ * chain ends at an odd hash. */
+static void *symbol_in(const struct link_map *m, const char *name)
+{
+    struct symbols s;
+    if (!symbols_of(m, &s) || s.hash[0] == 0) {
+        return NULL;
+    }
+    uint32_t h = 5381;
+    for (const char *c = name; *c; c++) {
+        h = h * 33 + (unsigned char)*c;
+    }
+    const uint32_t *buckets = s.hash + 4 + s.hash[2] * (sizeof(ElfW(Addr)) / sizeof(uint32_t));
+    const uint32_t *chains = buckets + s.hash[0];
+    uint32_t i = buckets[h % s.hash[0]];
+    if (i < s.hash[1]) {
+        return NULL;
+    }
+    for (;; i++) {
+        uint32_t entry = chains[i - s.hash[1]];
+        const ElfW(Sym) *symbol = &s.table[i];
+        if ((entry | 1) == (h | 1) && symbol->st_shndx != SHN_UNDEF &&
+            ELF64_ST_TYPE(symbol->st_info) == STT_FUNC &&
+            !(s.version && s.version[i] & HIDDEN_VERSION) &&
+            strcmp(s.strings + symbol->st_name, name) == 0) {
+            return (void *)(m->l_addr + symbol->st_value); /* NOLINT: an address */
+        }
+        if (entry & 1) {
+            return NULL;
+        }
+    }
+}
+
+void *libc_find_after_us(const char *name)
+{
+    struct libc_object ours;
+    void *p = NULL;
+    if (!libc_object_find(&ours, (uintptr_t)&libc_find_after_us)) {
+        return NULL;
+    }
+    const struct link_map *m = ours.handle;
+    for (m = m->l_next; m && !p; m = m->l_next) {
+        p = symbol_in(m, name);
+    }
+    return p;
+}
+
+void *libc_find_from(const void *caller, const char *name)
+{
+    struct libc_object theirs;
+    struct libc_object ours;
+    if (!libc_object_find(&theirs, (uintptr_t)caller) ||
+        !libc_object_find(&ours, (uintptr_t)&libc_find_from)) {
+        return NULL;
+    }
+    const struct link_map *from = theirs.handle;
+    const struct link_map *m = from;
+    bool around = false;
+    do {
+        void *p = m == ours.handle ? NULL : symbol_in(m, name);
+        if (p) {
+            return p;
+        }
+        m = m->l_next; /* what an object needs was loaded after it, as a rule */
+        if (!m && !around) {
+            around = true;
+            for (m = from; m->l_prev; m = m->l_prev) {
+            }
+        }
+    } while (m && !(around && m == from));
+    return NULL;
+}
