@@ -25,7 +25,7 @@
 #include "preload/hooks/real.h"
 #include "preload/hooks/real_lock.h"
 #include "preload/output/control.h"
-#include "preload/output/scribe.h"
+#include "preload/output/helper_process.h"
 #include "preload/output/seccomp.h"
 #include "preload/sanitizer.h"
 
@@ -77,7 +77,7 @@ static void start_profiles(void)
     hook_signal_start((int)config.signal, config.at_exit);
     allthreads_start(SIGPROF);
     labels_start(config.labels);
-    scribe_start();
+    helper_process_setup();
     control_start();
     hook_process_start();
     threadcreate_start(kinds[KIND_THREADCREATE].enabled, kinds[KIND_GOROUTINE].enabled);

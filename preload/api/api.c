@@ -13,8 +13,8 @@
 #include "collectors/threads/labels.h"
 #include "preload/api/api_do.h"
 #include "preload/output/control.h"
-#include "preload/output/errand.h"
-#include "preload/output/profile.h"
+#include "preload/output/render.h"
+#include "preload/output/write_call.h"
 #include "preload/pprofinject.h"
 
 #include <string.h>
@@ -109,7 +109,7 @@ static void sort_by_name(const struct kind **list, size_t n)
 static size_t profiles(pprof_profile **out, size_t cap)
 {
     size_t n;
-    const struct kind **list = profile_list(&n);
+    const struct kind **list = render_list(&n);
     if (!list) {
         return 0;
     }
@@ -123,7 +123,7 @@ static size_t profiles(pprof_profile **out, size_t cap)
             used++;
         }
     }
-    profile_list_free(list, n);
+    render_list_free(list, n);
     return used;
 }
 
@@ -173,13 +173,13 @@ static int write_kind(const struct kind *k, int fd, int debug)
         int how = ALLTHREADS_SIGNAL | (debug >= 2 ? ALLTHREADS_DETAIL : 0);
         threads = allthreads_take(0, how, own ? own : stack_pseudo(PSEUDO_LOST_MEMORY));
     }
-    struct errand e = {.kind = k,
-                       .form = debug == 0               ? PROFILE_PROTO
-                               : goroutine && debug > 1 ? PROFILE_DEBUG2
-                                                        : PROFILE_DEBUG1,
-                       .threads = threads,
-                       .fd = fd};
-    int err = errand_run(&e);
+    struct write_call call = {.kind = k,
+                              .form = debug == 0               ? RENDER_PROTO
+                                      : goroutine && debug > 1 ? RENDER_DEBUG2
+                                                               : RENDER_DEBUG1,
+                              .threads = threads,
+                              .fd = fd};
+    int err = write_call_run(&call);
     allthreads_free(threads);
     return err;
 }

@@ -9,7 +9,7 @@
 #include "collectors/kinds.h"
 #include "collectors/tables/recorded.h"
 #include "preload/api/api.h"
-#include "preload/output/errand.h"
+#include "preload/output/write_call.h"
 
 #include <errno.h>
 
@@ -57,9 +57,9 @@ int api_stop_cpu_profile(void)
     snap.sample = samples;
     snap.duration_nanos = sys_clock_ns(CLOCK_MONOTONIC) - session_clock;
     cpu_session_end();
-    struct errand e = {
-        .kind = &kinds[KIND_CPU], .form = PROFILE_PROTO, .snap = &snap, .fd = session_fd};
-    int err = errand_run(&e);
+    struct write_call call = {
+        .kind = &kinds[KIND_CPU], .form = RENDER_PROTO, .snap = &snap, .fd = session_fd};
+    int err = write_call_run(&call);
     sys_unmap(samples, bytes);
     STORE_RELEASE(&state, IDLE);
     return err;

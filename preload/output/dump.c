@@ -18,7 +18,7 @@
 #include "encoder/atomic_file.h"
 #include "encoder/maps.h"
 #include "preload/config.h"
-#include "preload/output/profile.h"
+#include "preload/output/render.h"
 #include "preload/output/symbolizer.h"
 
 #include <errno.h>
@@ -75,7 +75,7 @@ static void file_name(char *buf, const struct maps *maps, int number, const stru
     text_add(&t, ending);
 }
 
-/* By enum profile_form. */
+/* By enum render_form. */
 static const char *const endings[] = {".pb.gz", ".txt", ".debug2.txt"};
 
 static bool number_is_free(int dir, const struct maps *maps, int number,
@@ -84,7 +84,7 @@ static bool number_is_free(int dir, const struct maps *maps, int number,
     char name[FILE_NAME_MAX + 1];
     struct stat st;
     for (size_t i = 0; i < n; i++) {
-        file_name(name, maps, number, list[i], endings[PROFILE_PROTO]);
+        file_name(name, maps, number, list[i], endings[RENDER_PROTO]);
         if (sys_call4(SYS_newfstatat, dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
             return false;
         }
@@ -182,14 +182,14 @@ static void remove_unfinished(int dir)
 struct writing {
     int dir;
     int number;
-    struct profile_moment moment;
+    struct render_moment moment;
     char *names; /* of the files that are written, each terminated, one after the other */
     size_t used;
     int files;
     int error; /* the first one */
 };
 
-static int write_file(struct writing *w, const struct kind *k, enum profile_form form,
+static int write_file(struct writing *w, const struct kind *k, enum render_form form,
                       const struct snapshot *snap)
 {
     char *name = w->names + w->used;
@@ -197,7 +197,7 @@ static int write_file(struct writing *w, const struct kind *k, enum profile_form
     int err = atomic_file_open(&file, w->dir, name);
     if (err == 0) {
         struct byte_sink sink = {atomic_file_write, &file};
-        err = profile_encode(snap, form, &w->moment, &sink);
+        err = render_encode(snap, form, &w->moment, &sink);
         err = err ? err : atomic_file_commit(&file, name);
         atomic_file_abandon(&file); /* nothing if it is there */
     }
@@ -213,11 +213,11 @@ static int write_file(struct writing *w, const struct kind *k, enum profile_form
 
 static int write_forms(struct writing *w, const struct kind *k, const struct snapshot *snap)
 {
-    int err = write_file(w, k, PROFILE_PROTO, snap);
+    int err = write_file(w, k, RENDER_PROTO, snap);
     if (config.debug) {
-        (void)!write_file(w, k, PROFILE_DEBUG1, snap);
+        (void)!write_file(w, k, RENDER_DEBUG1, snap);
         if (snap->threads) {
-            (void)!write_file(w, k, PROFILE_DEBUG2, snap);
+            (void)!write_file(w, k, RENDER_DEBUG2, snap);
         }
     }
     return err;
@@ -253,27 +253,27 @@ static void write_delta(struct writing *w, const struct kind *k, struct snapshot
 
 static void write_profile(struct writing *w, const struct kind *k)
 {
-    struct profile_open p;
-    profile_open(&p, k, &w->moment);
+    struct rendering p;
+    render_open(&p, k, &w->moment);
     if (config.delta) {
         write_delta(w, k, &p.snap);
     } else {
         write_forms(w, k, &p.snap);
     }
-    profile_close(&p);
+    render_close(&p);
 }
 
 /* All profiles of one dump into an open folder. */
-static int write_all(int dir, const struct profile_moment *moment)
+static int write_all(int dir, const struct render_moment *moment)
 {
     size_t n;
-    const struct kind **list = profile_list(&n);
+    const struct kind **list = render_list(&n);
     size_t bytes = n * ARRAY_LEN(endings) * (FILE_NAME_MAX + 1);
     const struct maps *maps = moment->maps;
     struct writing w = {.dir = dir, .moment = *moment, .names = sys_map(bytes)};
     if (!list || !w.names) {
         log_error("no dump", "", -ENOMEM);
-        profile_list_free(list, n);
+        render_list_free(list, n);
         sys_unmap(w.names, bytes);
         return -ENOMEM;
     }
@@ -295,7 +295,7 @@ static int write_all(int dir, const struct profile_moment *moment)
         keep(dir, maps, w.number, list, n);
         symbolizer_queue(maps, w.names, w.used, w.files);
     }
-    profile_list_free(list, n);
+    render_list_free(list, n);
     sys_unmap(w.names, bytes);
     return w.error;
 }
@@ -339,7 +339,7 @@ void dump_write(uint32_t open)
 {
     struct allthreads *threads = threads_for(open);
     struct maps *maps = read_maps();
-    struct profile_moment moment = {maps, sys_clock_ns(CLOCK_REALTIME), threads};
+    struct render_moment moment = {maps, sys_clock_ns(CLOCK_REALTIME), threads};
     int dir = open_folder();
     int err = dir < 0 ? dir : 0;
     if (dir < 0) {

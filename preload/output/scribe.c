@@ -2,37 +2,29 @@
  *
  * See scribe.h. The protocol is one word, `state`: the number of requests ever made, and below it
  * whether there is a scribe (IDLE, STARTING, ALIVE). A request counts up; if there is no scribe, it
- * also swaps in STARTING, claims a tid, sets ALIVE and makes one. The scribe writes a dump whenever
- * the number is not the one it last served, and leaves by swapping the word, unchanged, for the
- * same with IDLE: a request that comes in between makes the swap fail. LEAVE tells one that stays
- * by the clock to do likewise. `written` tells the number last served. A scribe that was killed
- * leaves ALIVE behind but, the kernel sees to that, no tid: the next request replaces it.
+ * also swaps in STARTING, claims a helper, sets ALIVE and makes one. The scribe writes a dump
+ * whenever the number is not the one it last served, and leaves by swapping the word, unchanged,
+ * for the same with IDLE: a request that comes in between makes the swap fail. LEAVE tells one that
+ * stays by the clock to do likewise. `written` tells the number last served. A scribe that was
+ * killed leaves ALIVE behind but, the kernel sees to that, no tid: the next request replaces it.
  *
- * Two blocks of stack and thread memory take turns, because a scribe still stands on its own when
- * it has given the word back.
+ * Two helpers take turns, because a scribe still stands on its own stack when it has given the word
+ * back.
  */
 #include "preload/output/scribe.h"
 
-#include "collectors/base/self.h"
 #include "collectors/base/sys.h"
 #include "collectors/tables/recorded.h"
 #include "preload/config.h"
 #include "preload/output/credentials.h"
 #include "preload/output/dump.h"
+#include "preload/output/helper_process.h"
 #include "preload/output/symbolizer.h"
 
-#include <errno.h>
-#include <sched.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
+#include <signal.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 enum {
-    STACK_BYTES = 256 << 10,
-    KEEPER_BYTES = 16 << 10, /* of it, the upper end */
-    ABOVE_BYTES = 16 << 10,  /* libc's struct pthread starts at the thread pointer */
     IDLE = 0,
     STARTING = 1,
     ALIVE = 2,
@@ -40,58 +32,25 @@ enum {
     LEAVE = 4, /* a bit: none is to stay */
     REQUEST = 8,
     NUMBERS = UINT32_MAX / REQUEST, /* mask */
-    TO_BE_BORN = INT32_MAX,         /* for a tid */
     BACKLOG = 256, /* requests that are served one by one; more of them at once are one */
 };
 
-static struct block {
-    char *memory;   /* stack, thread-local memory, thread block; NULL = not yet mapped */
-    uint32_t tid;   /* cleared by the kernel when the scribe is gone */
-    int32_t zombie; /* process to be collected; 0 = none */
-} blocks[2];
-
+static struct helper helpers[2];
 static uint32_t state;
 static bool recorded_only; /* see scribe_reside */
-static int keeper;         /* process; of the latest scribe */
-static bool program_gone;  /* it says so */
 static int64_t due;        /* CLOCK_MONOTONIC of the next dump by interval */
 static uint32_t written;
 static uint32_t turn;
 static uint32_t serving_here; /* threads of the program that do the scribe's work */
-static size_t below_bytes;    /* thread-local memory that our code and libc's may touch */
-
-void scribe_start(void)
-{
-    /* Initial-exec variables lie at fixed distances below the thread pointer: ours, and errno for
-     * what of libc might set it. */
-    uintptr_t top = (uintptr_t)__builtin_thread_pointer();
-    uintptr_t low = (uintptr_t)&self < (uintptr_t)&errno ? (uintptr_t)&self : (uintptr_t)&errno;
-    below_bytes = (top - low + 2 * PAGE_BYTES) & ~(PAGE_BYTES - 1);
-}
-
-/* ---- the scribe's side ---- */
-
-/* Leaves the table of descriptors that it shares for an empty one of its own: nothing is copied,
- * nothing closed, so no file of the program's notices (kernel 5.9; before: a copy, then closed). */
-static void drop_descriptors(void)
-{
-    enum { CLOSE_RANGE_UNSHARE_ = 2 };
-    if (sys_call3(SYS_close_range, 0, ~0U, CLOSE_RANGE_UNSHARE_) != 0 &&
-        sys_call1(SYS_unshare, CLONE_FILES) == 0) {
-        for (int fd = 0; fd < 65536; fd++) {
-            sys_close(fd);
-        }
-    }
-}
 
 /* ---- the one that stays ---- */
 
 /* Still the memory of the program that made this scribe, and that program alive? It may have become
  * another one by an exec that no hook saw. */
-static bool program_is_there(void)
+static bool program_is_there(const struct helper *h)
 {
     enum { KCMP_VM_ = 1 };
-    return !LOAD(&program_gone) &&
+    return !LOAD(&h->program_gone) &&
            sys_call5(SYS_kcmp, sys_getpid(), config.pid, KCMP_VM_, 0, 0) <= 0;
 }
 
@@ -101,10 +60,10 @@ static void interval_begins(void)
 }
 
 /* Sleeps until a request comes or a dump is due, which it then requests itself. False: to leave. */
-static bool stay(uint32_t seen)
+static bool stay(const struct helper *h, uint32_t seen)
 {
     enum { LOOK_AFTER = 10 }; /* seconds: the signal of the program's death may come too early */
-    if (seen & LEAVE || !program_is_there()) {
+    if (seen & LEAVE || !program_is_there(h)) {
         return false;
     }
     int64_t left = LOAD(&due) - sys_clock_ns(CLOCK_MONOTONIC);
@@ -121,8 +80,8 @@ static bool stay(uint32_t seen)
     return true;
 }
 
-/* Serves requests until there are none; resident: and then by the clock. */
-static void serve(bool symbolize, bool resident)
+/* Serves requests until there are none; a resident scribe goes on by the clock. */
+static void serve(bool symbolize, const struct helper *resident)
 {
     int64_t pause_ns = 1000000; /* 1 ms, growing: how often a running symboliser is looked after */
     for (;;) {
@@ -146,7 +105,7 @@ static void serve(bool symbolize, bool resident)
             pause_ns = pause_ns < 16000000 ? pause_ns * 2 : pause_ns;
             continue;
         case SYMBOLIZER_IDLE:
-            if (resident && stay(now)) {
+            if (resident && stay(resident, now)) {
                 continue;
             }
             break;
@@ -158,141 +117,45 @@ static void serve(bool symbolize, bool resident)
     }
 }
 
-static _Noreturn void leave(void)
+static void scribe_main(void *helper, bool kept)
 {
-    for (;;) {
-        sys_call1(SYS_exit, 0);
-    }
-}
-
-static void scribe_main(void *arg)
-{
-    const struct sched_param none = {0};
-    struct rlimit files;
-    if (arg) { /* it has a keeper, with whom it dies */
-        sys_call2(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
-        if (sys_call0(SYS_getppid) != LOAD(&keeper)) {
-            leave();
-        }
-    }
-    sys_call3(SYS_sched_setscheduler, 0, SCHED_OTHER, &none);   /* not with a real-time program's */
-    if (sys_call2(SYS_getrlimit, RLIMIT_NOFILE, &files) == 0) { /* its own: it is a process */
-        files.rlim_cur = files.rlim_max;
-        sys_call2(SYS_setrlimit, RLIMIT_NOFILE, &files);
-    }
-    sys_call2(SYS_prctl, PR_SET_NAME, "pprof-scribe");
-    sys_call1(SYS_umask, 077); /* its own: what the program's would take away is needed */
-    sys_end_quietly();
     sys_wake_by(SIGURG);
-    serve(true, arg && config.interval);
-    leave();
-}
-
-/* The scribe's parent and the program's child. It ignores the end of its children, so that the
- * scribe's CPU time, and the symboliser's, never come to be the program's (RUSAGE_CHILDREN). */
-static void keeper_main(void *scribe_stack)
-{
-    drop_descriptors();
-    sys_end_quietly();
-    sys_ignore(SIGCHLD);
-    sys_call2(SYS_prctl, PR_SET_NAME, "pprof-scribe");
-    STORE(&keeper, sys_getpid());
-    STORE(&program_gone, false);
-    int scribe = sys_clone_child(scribe_main, &keeper, scribe_stack);
-    if (scribe <= 0) {
-        scribe_main(NULL);
-    }
-    if (config.interval) {
-        sys_wake_by(SIGURG);
-        sys_call2(SYS_prctl, PR_SET_PDEATHSIG, SIGURG);
-    }
-    do { /* SIGURG: a thread of the program has ended, or all of it */
-        if (sys_call0(SYS_getppid) != config.pid) {
-            STORE(&program_gone, true);
-            sys_call2(SYS_kill, scribe, SIGURG);
-        }
-    } while (sys_call4(SYS_wait4, scribe, NULL, 0, NULL) == -EINTR);
-    leave();
+    serve(true, kept && config.interval ? helper : NULL);
 }
 
 /* ---- the program's side ---- */
 
-/* A thread block as libc and the compiler expect it: itself at fs:0 and fs:16, the stack
- * protector's canary at fs:40, the pointer guard at fs:48; zeroes elsewhere. */
-uintptr_t scribe_block(char *memory)
-{
-    char *fs = memory + STACK_BYTES + below_bytes;
-    uintptr_t at = (uintptr_t)fs;
-    memset(fs - below_bytes, 0, below_bytes + ABOVE_BYTES);
-    memcpy(fs, &at, sizeof at);
-    memcpy(fs + 16, &at, sizeof at);
-    memcpy(fs + 40, &below_bytes, sizeof below_bytes);
-    return at;
-}
-
-size_t scribe_block_bytes(void)
-{
-    return STACK_BYTES + below_bytes + ABOVE_BYTES;
-}
-
-size_t scribe_stack_bytes(void)
-{
-    return STACK_BYTES;
-}
-
-/* Collects the block's scribe, which is a child that only a wait with __WCLONE sees. False: it has
- * cleared its tid, the kernel says, but is not yet ended. */
-static bool collect(struct block *b)
-{
-    int32_t child = LOAD(&b->zombie);
-    if (child == 0) {
-        return true;
-    }
-    if (LOAD(&b->tid) != 0) {
-        return false;
-    }
-    long got = sys_call4(SYS_wait4, child, NULL, (int)(__WCLONE | WNOHANG), NULL);
-    if (got != 0) { /* it, or ECHILD: somebody else was faster */
-        CAS(&b->zombie, &child, 0);
-    }
-    return got != 0;
-}
-
 /* With all signals blocked, in phase STARTING; if true, in phase ALIVE. The phase is this side's to
  * set: a scribe may be killed before its first instruction, and is then known by its cleared tid.
  */
-static bool clone_scribe(void)
+static bool start_scribe(void)
 {
-    struct block *b = &blocks[ADD(&turn, 1) % 2];
-    for (int i = 0; i < 1000 && !collect(b); i++) { /* the one before the last is leaving */
-        sys_call0(SYS_sched_yield);
+    struct helper *h = &helpers[ADD(&turn, 1) % 2];
+    for (int i = 0; i < 1000 && !helper_process_collect(h); i++) {
+        sys_call0(SYS_sched_yield); /* the one before the last is leaving */
     }
-    if (LOAD(&b->tid) != 0) {
+    if (!helper_process_claim(h)) {
         return false;
     }
-    if (!b->memory) {
-        b->memory = sys_map(scribe_block_bytes());
-        if (!b->memory) {
-            return false;
-        }
-    }
-    STORE(&b->tid, TO_BE_BORN);
+    h->work = scribe_main;
+    h->arg = h;
+    h->program = config.interval ? config.pid : 0;
     ADD(&state, ALIVE - STARTING);
-    int child = sys_clone_process(keeper_main, b->memory + STACK_BYTES - KEEPER_BYTES,
-                                  b->memory + STACK_BYTES, scribe_block(b->memory), &b->tid);
-    if (child > 0) {
-        STORE(&b->zombie, child);
+    if (helper_process_start(h)) {
         return true;
     }
     ADD(&state, (uint32_t)(STARTING - ALIVE));
-    STORE(&b->tid, 0);
+    helper_process_drop(h);
     return false;
 }
 
 static void serve_here(void *arg)
 {
     (void)arg;
-    serve(false, false);
+    ADD(&serving_here, 1);
+    ADD(&state, ALIVE - STARTING);
+    serve(false, NULL);
+    ADD(&serving_here, (uint32_t)-1);
 }
 
 /* Is anybody at work on the requests? STARTING is a thread that runs, with its signals blocked,
@@ -301,23 +164,17 @@ static bool somebody_lives(uint32_t now)
 {
     return (now & PHASE) == STARTING ||
            ((now & PHASE) == ALIVE &&
-            (LOAD(&blocks[0].tid) != 0 || LOAD(&blocks[1].tid) != 0 || LOAD(&serving_here) != 0));
+            (helper_process_lives(&helpers[0]) || helper_process_lives(&helpers[1]) ||
+             LOAD(&serving_here) != 0));
 }
 
 /* No process to be had: the same code, here, on a stack that is large enough. In phase STARTING. */
 static void serve_without_process(void)
 {
-    char *stack = sys_map(STACK_BYTES);
-    if (!stack) {
+    if (!helper_process_in_place(serve_here, NULL)) {
         STORE(&written, LOAD(&state) / REQUEST);
         ADD(&state, (uint32_t)(IDLE - STARTING));
-        return;
     }
-    ADD(&serving_here, 1);
-    ADD(&state, ALIVE - STARTING);
-    sys_call_on_stack(serve_here, NULL, stack + STACK_BYTES);
-    ADD(&serving_here, (uint32_t)-1);
-    sys_unmap(stack, STACK_BYTES);
 }
 
 /* Is the next child to be the first of a new pid namespace (unshare(CLONE_NEWPID))? Its end would
@@ -350,7 +207,7 @@ static uint32_t ask(uint32_t requests)
     } while (!CAS(&state, &was, next));
     if (there) {
         sys_futex_wake(&state);
-    } else if (config.in_place || children_are_elsewhere() || !clone_scribe()) {
+    } else if (config.in_place || children_are_elsewhere() || !start_scribe()) {
         serve_without_process();
     }
     sys_restore_signals(mask);
@@ -418,16 +275,14 @@ void scribe_wait_idle(int64_t timeout_ns)
 
 void scribe_reap(void)
 {
-    collect(&blocks[0]);
-    collect(&blocks[1]);
+    helper_process_collect(&helpers[0]);
+    helper_process_collect(&helpers[1]);
 }
 
 void scribe_fork_child(void)
 {
-    for (int i = 0; i < 2; i++) {
-        blocks[i].tid = 0;
-        blocks[i].zombie = 0;
-    }
+    helper_process_fork_child(&helpers[0]);
+    helper_process_fork_child(&helpers[1]);
     state = 0;
     written = 0;
     dump_fork_child();

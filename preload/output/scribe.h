@@ -11,9 +11,6 @@
 
 #include "collectors/base/abi.h"
 
-/* Learns where thread-local memory lies, for the scribe's own thread block. Constructor only. */
-void scribe_start(void);
-
 /* Asks for a dump and starts a scribe unless one is at work; where no process can be had, the dump
  * is written before this returns. Returns the request's number. SIGNAL_SAFE. */
 SIGNAL_SAFE uint32_t scribe_request(void);
@@ -36,13 +33,6 @@ SIGNAL_SAFE bool scribe_is_due(void);
 
 /* Collects ended scribes, which are children that only a wait with __WCLONE sees. SIGNAL_SAFE. */
 SIGNAL_SAFE void scribe_reap(void);
-
-/* What a process that shares our memory stands on: a mapping of so many bytes, of which the first
- * scribe_stack_bytes() are the stack; behind it scribe_block() makes the thread block and returns
- * the thread pointer. */
-size_t scribe_block_bytes(void);
-size_t scribe_stack_bytes(void);
-uintptr_t scribe_block(char *memory);
 
 /* In a forked child: the parent's scribe is none of ours. */
 void scribe_fork_child(void);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * See symbolizer.h. The helper is started the way posix_spawn does it: a child that borrows the
- * scribe's memory until it execs, so that nothing of the program's is copied for it.
+ * See symbolizer.h. The symboliser is a program (preload/output/helper_process.h): nothing of the
+ * profiled program's is copied for it.
  */
 #include "preload/output/symbolizer.h"
 
@@ -9,19 +9,14 @@
 #include "collectors/base/text.h"
 #include "encoder/maps.h"
 #include "preload/config.h"
+#include "preload/output/helper_process.h"
 
 #include <errno.h>
-#include <sched.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum {
-    WAITING = 64, /* dumps */
-    SPAWN_STACK = 64 << 10,
-};
+enum { WAITING = 64 }; /* dumps */
 
 /* One run of the helper. In a mapping of its own, with the arguments behind it. */
 struct job {
@@ -30,7 +25,7 @@ struct job {
     char pid[16];
     int in, out; /* descriptors 0 and 1; -1 = of no use */
     const char **argv;
-    const char *envp[4];
+    const char *envp[4]; /* NULL at the end */
 };
 
 static struct job *jobs[WAITING]; /* a ring: [head, tail) */
@@ -90,17 +85,6 @@ void symbolizer_queue(const struct maps *maps, const char *names, size_t bytes, 
     jobs[tail++ % WAITING] = job;
 }
 
-/* ---- the child, up to its exec ---- */
-
-static void write_file(const char *path, const char *text)
-{
-    int fd = sys_open(path, O_WRONLY, 0);
-    if (fd >= 0) {
-        sys_write_all(fd, text, strlen(text));
-        sys_close(fd);
-    }
-}
-
 static bool awaited; /* by the end of the program */
 
 void symbolizer_is_awaited(void)
@@ -108,58 +92,24 @@ void symbolizer_is_awaited(void)
     STORE(&awaited, true);
 }
 
-/* Last in line for the processor unless somebody waits, first for the out-of-memory killer, no core
- * files, a bound on its memory (it shares the service's control group), deaf to the terminal,
- * signals as at a login. */
-static void be_humble(const struct job *job)
+/* The helper's process, or 0; the job is done with either way. It waits for the processor until all
+ * others have had their share, unless somebody waits for it. */
+static int start(struct job *job)
 {
-    struct sched_param none = {0};
-    struct rlimit no_core = {0, 0};
-    struct rlimit memory = {4UL << 30, 4UL << 30};
-    sys_call2(SYS_setpgid, 0, 0);
-    if (!LOAD(&awaited) && job->in < 0) {
-        sys_call3(SYS_sched_setscheduler, 0, SCHED_IDLE, &none);
-    }
-    sys_call2(SYS_setrlimit, RLIMIT_CORE, &no_core);
-    sys_call2(SYS_setrlimit, RLIMIT_AS, &memory);
-    write_file("/proc/self/oom_score_adj", "1000");
-    for (int sig = 1; sig <= 64; sig++) { /* ignored ones would stay ignored over the exec */
-        uint64_t by_default[4] = {0};
-        sys_call4(SYS_rt_sigaction, sig, by_default, NULL, 8);
-    }
-    /* Above the three that are about to get another meaning: this table may have been empty. */
-    int null = sys_open("/dev/null", O_RDWR, 0);
-    null = null >= 3 ? null : (int)sys_call3(SYS_fcntl, null, F_DUPFD_CLOEXEC, 3);
-    sys_call2(SYS_dup2, job->in >= 0 ? job->in : null, 0);
-    sys_call2(SYS_dup2, job->out >= 0 ? job->out : null, 1);
-    sys_call2(SYS_dup2, null, 2);
-    sys_restore_signals(0);
-}
-
-static void run(void *arg)
-{
-    struct job *job = arg;
+    const struct helper_program p = {
+        .path = job->program,
+        .argv = job->argv,
+        .envp = job->envp,
+        .dir = job->in >= 0 ? "/" : config.out,
+        .in = job->in,
+        .out = job->out,
+        .last = !LOAD(&awaited) && job->in < 0,
+    };
     struct text t = text_in(job->pid, sizeof job->pid);
     /* The scribe's: it has the program's memory map even where the program's first thread is gone.
      */
-    text_add_int(&t, sys_call0(SYS_getppid), 0);
-    be_humble(job);
-    if (sys_call1(SYS_chdir, job->in >= 0 ? "/" : config.out) == 0) {
-        sys_call3(SYS_execve, job->program, job->argv, job->envp);
-    }
-    for (;;) {
-        sys_call1(SYS_exit, 127);
-    }
-}
-
-/* ---- the scribe's side ---- */
-
-/* The helper's process, or 0; the job is done with either way. */
-static int start(struct job *job)
-{
-    char *stack = sys_map(SPAWN_STACK);
-    int child = stack ? sys_spawn(run, job, stack + SPAWN_STACK) : -ENOMEM;
-    sys_unmap(stack, SPAWN_STACK); /* it has its own memory now, or has ended */
+    text_add_int(&t, sys_getpid(), 0);
+    int child = helper_process_exec(&p);
     sys_unmap(job, job->bytes);
     return child > 0 ? child : 0;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * See profile.h.
+ * See render.h.
  */
-#include "preload/output/profile.h"
+#include "preload/output/render.h"
 
 #include "collectors/base/sys.h"
 #include "collectors/custom.h"
@@ -33,7 +33,7 @@ static bool list_one(const struct kind *k, void *arg)
     return !l->full;
 }
 
-const struct kind **profile_list(size_t *n)
+const struct kind **render_list(size_t *n)
 {
     struct listing l = {NULL, 0, false};
     do {
@@ -49,7 +49,7 @@ const struct kind **profile_list(size_t *n)
         }
         custom_each(list_one, &l);
         if (l.full) {
-            profile_list_free(l.list, *n);
+            render_list_free(l.list, *n);
         }
     } while (l.full);
     for (int i = 0; i < KIND_COUNT; i++) {
@@ -58,14 +58,14 @@ const struct kind **profile_list(size_t *n)
     return l.list;
 }
 
-void profile_list_free(const struct kind **list, size_t n)
+void render_list_free(const struct kind **list, size_t n)
 {
     sys_unmap((void *)(uintptr_t)list, n * sizeof *list);
 }
 
-void profile_open(struct profile_open *p, const struct kind *k, const struct profile_moment *m)
+void render_open(struct rendering *p, const struct kind *k, const struct render_moment *m)
 {
-    *p = (struct profile_open){.snap = {.shape = &k->shape, .period = k->period()}};
+    *p = (struct rendering){.snap = {.shape = &k->shape, .period = k->period()}};
     p->snap.time_nanos = m->time_nanos;
     p->snap.duration_nanos = k->duration ? k->duration() : 0;
     p->snap.samples = kind_snapshot(k, m->threads, &p->samples, &p->bytes);
@@ -75,18 +75,18 @@ void profile_open(struct profile_open *p, const struct kind *k, const struct pro
     }
 }
 
-void profile_close(struct profile_open *p)
+void render_close(struct rendering *p)
 {
     sys_unmap(p->samples, p->bytes);
 }
 
-int profile_encode(const struct snapshot *snap, enum profile_form form,
-                   const struct profile_moment *m, const struct byte_sink *sink)
+int render_encode(const struct snapshot *snap, enum render_form form, const struct render_moment *m,
+                  const struct byte_sink *sink)
 {
     switch (form) {
-    case PROFILE_DEBUG1:
+    case RENDER_DEBUG1:
         return text_samples_write(snap, m->maps, sink);
-    case PROFILE_DEBUG2:
+    case RENDER_DEBUG2:
         return text_threads_write(snap, m->maps, sink);
     default:
         return encode(snap, m->maps, sink);

@@ -5,15 +5,15 @@
  * that the program has no child, no signal and no descriptor by it; but this one keeps the
  * descriptor, and the caller waits for it.
  */
-#ifndef PRELOAD_ERRAND_H
-#define PRELOAD_ERRAND_H
+#ifndef PRELOAD_WRITE_CALL_H
+#define PRELOAD_WRITE_CALL_H
 
-#include "preload/output/profile.h"
+#include "preload/output/render.h"
 
 /* What to write: the profile, or (samples of its own) what the caller has. */
-struct errand {
+struct write_call {
     const struct kind *kind;
-    enum profile_form form;
+    enum render_form form;
     const struct allthreads *threads;
     const struct snapshot *snap; /* NULL = take it from the kind */
     int fd;
@@ -22,6 +22,6 @@ struct errand {
 
 /* Does it, in any thread of the program; 0 or the first -errno, also of a write. Where no process
  * can be had, the caller's thread does it itself, without names. */
-MUST_CHECK int errand_run(struct errand *e);
+MUST_CHECK int write_call_run(struct write_call *c);
 
 #endif

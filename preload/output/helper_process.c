@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See helper_process.h. A helper's memory, from below: the worker's stack, the keeper's stack, the
+ * thread-local memory and the thread block that both share.
+ */
+#include "preload/output/helper_process.h"
+
+#include "collectors/base/self.h"
+#include "collectors/base/sys.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+enum {
+    STACK_BYTES = 256 << 10,
+    KEEPER_BYTES = 16 << 10,  /* of it, the upper end */
+    ABOVE_BYTES = 16 << 10,   /* libc's struct pthread starts at the thread pointer */
+    EXEC_STACK = 64 << 10,    /* of a child up to its exec */
+    TO_BE_BORN = INT32_MAX,   /* in a claimed helper's tid until clone() has stored the real one */
+    MANY_DESCRIPTORS = 65536, /* that are closed one by one where close_range is missing */
+    ABOVE_STANDARD = 3,       /* the first descriptor without a meaning for a program */
+};
+
+static size_t below_bytes; /* thread-local memory that our code and libc's may touch */
+
+void helper_process_setup(void)
+{
+    /* Initial-exec variables lie at fixed distances below the thread pointer: ours, and errno for
+     * what of libc might set it. */
+    uintptr_t top = (uintptr_t)__builtin_thread_pointer();
+    uintptr_t low = (uintptr_t)&self < (uintptr_t)&errno ? (uintptr_t)&self : (uintptr_t)&errno;
+    below_bytes = (top - low + 2 * PAGE_BYTES) & ~(PAGE_BYTES - 1);
+}
+
+static size_t memory_bytes(void)
+{
+    return STACK_BYTES + below_bytes + ABOVE_BYTES;
+}
+
+/* A thread block as libc and the compiler expect it: itself at fs:0 and fs:16, the stack
+ * protector's canary at fs:40, the pointer guard at fs:48; zeroes elsewhere. */
+static uintptr_t make_thread_block(char *memory)
+{
+    char *fs = memory + STACK_BYTES + below_bytes;
+    uintptr_t at = (uintptr_t)fs;
+    memset(fs - below_bytes, 0, below_bytes + ABOVE_BYTES);
+    memcpy(fs, &at, sizeof at);
+    memcpy(fs + 16, &at, sizeof at);
+    memcpy(fs + 40, &below_bytes, sizeof below_bytes);
+    return at;
+}
+
+static _Noreturn void leave(int status)
+{
+    for (;;) {
+        sys_call1(SYS_exit, status);
+    }
+}
+
+/* ---- in the processes ---- */
+
+/* Leaves the table of descriptors that is shared with the program for one that has only h->fd in
+ * it, or nothing. The program's own table stays as it is, so no file of the program's notices.
+ * Before kernel 5.9 the table is copied, and the copies are closed. */
+static void drop_descriptors(const struct helper *h)
+{
+    enum { CLOSE_RANGE_UNSHARE_ = 2 };
+    int first = h->has_fd ? h->fd + 1 : 0;
+    if (sys_call3(SYS_close_range, first, ~0U, CLOSE_RANGE_UNSHARE_) == 0) {
+        if (first > 1) {
+            sys_call3(SYS_close_range, 0, first - 2, 0);
+        }
+    } else if (sys_call1(SYS_unshare, CLONE_FILES) == 0) {
+        for (int fd = 0; fd < MANY_DESCRIPTORS; fd++) {
+            if (!h->has_fd || fd != h->fd) {
+                sys_close(fd);
+            }
+        }
+    }
+}
+
+/* Not with a real-time program's priority, and with as many descriptors as may be. */
+static void work(struct helper *h, bool kept)
+{
+    const struct sched_param none = {0};
+    struct rlimit files;
+    sys_call3(SYS_sched_setscheduler, 0, SCHED_OTHER, &none);
+    if (sys_call2(SYS_getrlimit, RLIMIT_NOFILE, &files) == 0) { /* its own: it is a process */
+        files.rlim_cur = files.rlim_max;
+        sys_call2(SYS_setrlimit, RLIMIT_NOFILE, &files);
+    }
+    sys_call2(SYS_prctl, PR_SET_NAME, "pprof-scribe");
+    sys_call1(SYS_umask, 077); /* its own: the program's might take away what the files need */
+    sys_end_quietly();
+    h->work(h->arg, kept);
+}
+
+static void worker_main(void *arg)
+{
+    struct helper *h = arg;
+    /* It dies with its keeper, which may have been killed before this was asked for. */
+    sys_call2(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
+    if (sys_call0(SYS_getppid) == LOAD(&h->keeper)) {
+        work(h, true);
+    }
+    leave(0);
+}
+
+/* SIGURG: a thread of the program has ended, or all of it. */
+static void look_after_program(struct helper *h, int worker)
+{
+    if (sys_call0(SYS_getppid) != h->program) {
+        STORE(&h->program_gone, true);
+        sys_call2(SYS_kill, worker, SIGURG);
+    }
+}
+
+static void keeper_main(void *arg)
+{
+    struct helper *h = arg;
+    drop_descriptors(h);
+    sys_end_quietly();
+    sys_ignore(SIGCHLD);
+    sys_call2(SYS_prctl, PR_SET_NAME, "pprof-scribe");
+    STORE(&h->keeper, sys_getpid());
+    STORE(&h->program_gone, false);
+    int worker = sys_clone_child(worker_main, h, h->memory + STACK_BYTES - KEEPER_BYTES);
+    if (worker <= 0) {
+        work(h, false);
+        leave(0);
+    }
+    if (h->program) {
+        sys_wake_by(SIGURG);
+        sys_call2(SYS_prctl, PR_SET_PDEATHSIG, SIGURG);
+    }
+    do {
+        if (h->program) {
+            look_after_program(h, worker);
+        }
+    } while (sys_call4(SYS_wait4, worker, NULL, 0, NULL) == -EINTR);
+    leave(0);
+}
+
+/* ---- in the program ---- */
+
+bool helper_process_claim(struct helper *h)
+{
+    if (helper_process_lives(h)) {
+        return false;
+    }
+    if (!h->memory && !(h->memory = sys_map(memory_bytes()))) {
+        return false;
+    }
+    STORE(&h->tid, TO_BE_BORN);
+    return true;
+}
+
+bool helper_process_start(struct helper *h)
+{
+    int child = sys_clone_process(keeper_main, h, h->memory + STACK_BYTES,
+                                  make_thread_block(h->memory), &h->tid);
+    if (child > 0) {
+        STORE(&h->process, child);
+    }
+    return child > 0;
+}
+
+void helper_process_drop(struct helper *h)
+{
+    STORE(&h->tid, 0);
+}
+
+bool helper_process_collect(struct helper *h)
+{
+    int32_t child = LOAD(&h->process);
+    if (child == 0) {
+        return true;
+    }
+    if (helper_process_lives(h)) {
+        return false;
+    }
+    /* The kernel clears the tid a moment before the process can be waited for. */
+    long got = sys_call4(SYS_wait4, child, NULL, (int)(__WCLONE | WNOHANG), NULL);
+    if (got != 0) { /* it, or ECHILD: another thread has collected it */
+        CAS(&h->process, &child, 0);
+    }
+    return got != 0;
+}
+
+void helper_process_wait(struct helper *h)
+{
+    uint32_t tid;
+    while ((tid = LOAD_ACQUIRE(&h->tid)) != 0) {
+        sys_futex_wait(&h->tid, tid, NSEC_PER_SEC / 10);
+    }
+    while (sys_call4(SYS_wait4, h->process, NULL, (int)__WCLONE, NULL) == -EINTR) {
+    }
+    h->process = 0;
+}
+
+void helper_process_free(struct helper *h)
+{
+    sys_unmap(h->memory, memory_bytes());
+    h->memory = NULL;
+}
+
+void helper_process_fork_child(struct helper *h)
+{
+    h->tid = 0;
+    h->process = 0;
+}
+
+bool helper_process_in_place(void (*work_here)(void *arg), void *arg)
+{
+    char *stack = sys_map(STACK_BYTES);
+    if (!stack) {
+        return false;
+    }
+    sys_call_on_stack(work_here, arg, stack + STACK_BYTES);
+    sys_unmap(stack, STACK_BYTES);
+    return true;
+}
+
+/* ---- programs ---- */
+
+static void write_file(const char *path, const char *text)
+{
+    int fd = sys_open(path, O_WRONLY, 0);
+    if (fd >= 0) {
+        sys_write_all(fd, text, strlen(text));
+        sys_close(fd);
+    }
+}
+
+/* First for the out-of-memory killer, no core files, a bound on its memory (it shares the service's
+ * control group), deaf to the terminal, signals as at a login. */
+static void be_humble(const struct helper_program *p)
+{
+    struct sched_param none = {0};
+    struct rlimit no_core = {0, 0};
+    struct rlimit memory = {4UL << 30, 4UL << 30};
+    sys_call2(SYS_setpgid, 0, 0);
+    if (p->last) {
+        sys_call3(SYS_sched_setscheduler, 0, SCHED_IDLE, &none);
+    }
+    sys_call2(SYS_setrlimit, RLIMIT_CORE, &no_core);
+    sys_call2(SYS_setrlimit, RLIMIT_AS, &memory);
+    write_file("/proc/self/oom_score_adj", "1000");
+    for (int sig = 1; sig <= 64; sig++) { /* ignored ones would stay ignored over the exec */
+        uint64_t by_default[4] = {0};
+        sys_call4(SYS_rt_sigaction, sig, by_default, NULL, 8);
+    }
+    /* Above the three that are about to get another meaning: this table may have been empty. */
+    int null = sys_open("/dev/null", O_RDWR, 0);
+    null = null >= ABOVE_STANDARD
+               ? null
+               : (int)sys_call3(SYS_fcntl, null, F_DUPFD_CLOEXEC, ABOVE_STANDARD);
+    sys_call2(SYS_dup2, p->in >= 0 ? p->in : null, 0);
+    sys_call2(SYS_dup2, p->out >= 0 ? p->out : null, 1);
+    sys_call2(SYS_dup2, null, 2);
+    sys_restore_signals(0);
+}
+
+static void program_main(void *arg)
+{
+    const struct helper_program *p = arg;
+    be_humble(p);
+    if (sys_call1(SYS_chdir, p->dir) == 0) {
+        sys_call3(SYS_execve, p->path, p->argv, p->envp);
+    }
+    leave(127);
+}
+
+int helper_process_exec(const struct helper_program *p)
+{
+    char *stack = sys_map(EXEC_STACK);
+    if (!stack) {
+        return -ENOMEM;
+    }
+    int child = sys_spawn(program_main, (void *)(uintptr_t)p, stack + EXEC_STACK);
+    sys_unmap(stack, EXEC_STACK); /* the child has its own memory now, or has ended */
+    return child;
+}
