@@ -184,7 +184,7 @@ demo: deps-demo
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)scripts/demo
 
-lint: $(PROTO).h
+lint: all
 	$(Q)scripts/lint
 
 bench: bench-malloc bench-locks bench-programs bench-unwind bench-symbolize bench-labels

@@ -24,11 +24,12 @@ def _blank(match: re.Match[str]) -> str:
 
 
 class Tree:
-    """A source tree; root is its folder, build the folder of what was made from it."""
+    """A source tree: its folder, the folder of what was made of it, and the library."""
 
-    def __init__(self, root: Path, build: Path | None = None) -> None:
+    def __init__(self, root: Path, build: Path | None = None, library: Path | None = None) -> None:
         self.root = root
         self.build = build or root / "build"
+        self.library = library or root / "libpprofinject.so"
         self.text = cache(self._text)
         self.code = cache(self._code)
         self.uncommented = cache(self._uncommented)

@@ -6,18 +6,21 @@ nothing, and trees with one fault each, where it must find that."""
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(HERE / "lib"), str(HERE.parent / "scripts")]
 sys.dont_write_bytecode = True
-from harness import case, finish, folder, ok
-from lint_rules import files, includes, tools
+from harness import Failure, case, finish, folder, ok
+from lint_rules import exports, files, includes, reach, tools
 from lint_rules.tree import Tree
 
 Rule = Callable[[Tree], Iterator[str]]
+MAP = exports.MAP
 HEAD = "/* SPDX-License-Identifier: MIT */\n"
 
 
@@ -25,28 +28,42 @@ class Whole(str):
     """A file's text as it is; others get a line with the licence before it."""
 
 
-def found(rule: Rule, tree: Mapping[str, str]) -> list[str]:
+def found(rule: Rule, tree_files: Mapping[str, str]) -> list[str]:
     """What a rule says of a tree of these files."""
     root = folder()
-    for name, text in tree.items():
+    for name, text in tree_files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text if isinstance(text, Whole) else HEAD + text)
-    return list(rule(Tree(root)))
+    tree = Tree(root)
+    if MAP in tree_files:
+        build(tree)
+    return list(rule(tree))
 
 
-def judge(rule: Rule, clean: Mapping[str, str], **faults: tuple[Mapping[str, str], str]) -> None:
+def build(tree: Tree) -> None:
+    """The library, of all sources of the tree but headers, as the Makefile makes it."""
+    flags = "-O1 -fPIC -shared -fvisibility=hidden -fno-plt -fno-stack-protector -nostartfiles".split()
+    sources = [str(p) for p in tree.files(".c")]
+    script = [f"-Wl,--version-script={MAP}", "-I.", "-include", "collectors/base/abi.h"]
+    done = tree.run("gcc", *flags, *script, "-o", str(tree.library), *sources)
+    if done.returncode:
+        raise Failure(done.stderr)
+
+
+def judge(rule: Rule, clean: Mapping[str, str], **faults: tuple[Mapping[str, str], str | list[str]]) -> None:
     """faults: for each name the files that replace, or join, the clean ones, and what the rule must
-    say of them, in one line and no other."""
-    name = rule.__name__
+    say of them: a part of its one line, or of each of its lines."""
+    name = getattr(rule, "func", rule).__name__
     with case(f"{name}: a clean tree"):
         said = found(rule, clean)
         ok(f"{name} finds nothing in a clean tree", not said, "", said)
     for fault, (tree, want) in faults.items():
         with case(f"{name}: {fault}"):
             said = found(rule, {**clean, **tree})
-            title = f"{name} finds {fault.replace('_', ' ')}"
-            ok(title, len(said) == 1 and want in said[0], "", f"{said}, not {want!r}")
+            wants = [want] if isinstance(want, str) else want
+            good = len(said) == len(wants) and all(w in line for w, line in zip(wants, said))
+            ok(f"{name} finds {fault.replace('_', ' ')}", good, "", f"{said}, not {wants}")
 
 
 # ------------------------------------------------------------------------------------ the files' own
@@ -101,6 +118,87 @@ judge(
         },
         "3 modules include each other: collectors/a, collectors/b, collectors/c",
     ),
+)
+
+# ------------------------------------------------------------------------------- what handlers reach
+
+ABI = {
+    "collectors/base/abi.h": "#define SIGNAL_SAFE\n#define HOT\n"
+    "#define COLD __attribute__((cold, noinline))\n"
+    '#define EXPORT __attribute__((visibility("default")))\n',
+    MAP: "{ global: malloc; local: *; };\n",
+}
+HANDLER = """#include <signal.h>
+#include <string.h>
+void visit(void (*f)(char *), char *s);
+void fill(char *s);
+static void fill_both(char *s) { fill(s); }
+static void on_signal(int sig, siginfo_t *info, void *context)
+{
+    visit(fill_both, context);
+}
+EXPORT void *malloc(size_t n) { return (void *)on_signal; }
+"""
+VISIT = """#include <string.h>
+void visit(void (*f)(char *), char *s);
+void visit(void (*f)(char *), char *s) { f(s); }
+"""
+FILL = "#include <string.h>\nvoid fill(char *s);\nvoid fill(char *s) { memset(s, 0, %s); }\n"
+SAFE = {
+    **ABI,
+    "preload/hooks/on.c": HANDLER,
+    "collectors/visit.c": VISIT,
+    "collectors/fill.c": FILL % "strlen(s)",
+}
+judge(
+    partial(
+        reach.signal_safe,
+        allowed={"memset": "", "strlen": ""},
+        pointers={"visit": ((), "")},
+        not_called={},
+    ),
+    SAFE,
+    what_a_callback_of_a_handler_reaches=(
+        {"collectors/fill.c": FILL % "strlen(strdup(s))"},
+        "fill < fill_both < on_signal calls strdup",
+    ),
+    what_a_tagged_function_calls=(
+        {"collectors/a.c": "#include <stdlib.h>\nSIGNAL_SAFE void a_put(void);\nvoid a_put(void) { abort(); }\n"},
+        "a_put calls abort",
+    ),
+    what_a_comment_calls_safe=(
+        {
+            "collectors/a.h": "/* Ends. SIGNAL_SAFE. */\nvoid a_end(void);\n",
+            "collectors/a.c": '#include "collectors/a.h"\n#include <unistd.h>\nvoid a_end(void) { sync(); }\n',
+        },
+        "a_end calls sync",
+    ),
+    a_call_through_a_pointer=(
+        {"collectors/b.c": "extern void (*b)(void);\nvoid (*b)(void);\nSIGNAL_SAFE int b_go(void);\nint b_go(void) { b(); return 1; }\n"},
+        "b_go calls through a pointer",
+    ),
+    an_exception_without_use=({"collectors/fill.c": FILL % "(size_t)s"}, "'strlen' excuses nothing"),
+)
+HOT = """#include <stddef.h>
+#include <stdlib.h>
+void *malloc_slow(size_t n);
+EXPORT HOT void *malloc(size_t n) { return n > 1000 ? malloc_slow(n) : NULL; }
+"""
+SLOW = "#include <stddef.h>\nvoid *malloc_slow(size_t n);\n%s void *malloc_slow(size_t n) { %s return NULL; }\n"
+CALL = '__asm__ volatile("syscall");'
+judge(
+    partial(reach.hot, ends={}, allowed={}),
+    {**ABI, "preload/hooks/a.c": HOT, "preload/hooks/b.c": SLOW % ("COLD", CALL)},
+    a_system_call_near=({"preload/hooks/b.c": SLOW % ("", CALL)}, "malloc_slow < malloc makes a system call"),
+    a_call_near=({"preload/hooks/b.c": SLOW % ("", "") + "#include <stdio.h>\nint b(void);\nint b(void) { return getchar(); }\n",
+                  "preload/hooks/a.c": HOT.replace("NULL", "(b(), NULL)").replace("EXPORT", "int b(void);\nEXPORT")},
+                 ["b < malloc calls getc", "b < malloc calls stdin"]),
+)
+judge(
+    exports.exports,
+    {**ABI, "preload/hooks/a.c": HOT, "preload/hooks/b.c": SLOW % ("", "")},
+    a_name_that_is_not_defined=({MAP: "{ global: malloc; free; local: *; };\n"}, ["which the library does not define", "which no EXPORT marks"]),
+    a_name_that_is_not_marked=({"preload/hooks/c.c": "int c;\nEXPORT int d(void) { return 0; }\n"}, "EXPORT marks d"),
 )
 
 # --------------------------------------------------------------------------------- the other programs

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""What the functions that run in a signal handler may reach: the exceptions of reach.py, each with
+its reason. One that excuses nothing any more is reported."""
+
+from __future__ import annotations
+
+WORDS_OF_MEMORY = "reads and writes what it is given, no lock, no errno"
+WORDS_OF_TEXT = "reads what it is given, no lock, no locale"
+
+# Functions of other libraries.
+ALLOWED = {
+    "memcmp": WORDS_OF_MEMORY,
+    "memcpy": WORDS_OF_MEMORY,
+    "memmove": WORDS_OF_MEMORY,
+    "memset": WORDS_OF_MEMORY,
+    "strcmp": WORDS_OF_TEXT,
+    "strcspn": WORDS_OF_TEXT,
+    "strlen": WORDS_OF_TEXT,
+    "strnlen": WORDS_OF_TEXT,
+    "strrchr": WORDS_OF_TEXT,
+    "strspn": WORDS_OF_TEXT,
+    "strstr": WORDS_OF_TEXT,
+    "sigaddset": "sets a bit of the set that it is given",
+    "strerrorname_np": "indexes a table of constants",
+    "getauxval": "reads a vector that the kernel wrote before the start; sets errno for a type that "
+    "there is not, and AT_EXECFN there always is",
+    "_dl_find_object": "lock-free; the C library's own unwinder calls it in handlers",
+    "__stack_chk_fail": "nanopb is compiled with a stack protector; only the scribe runs it, whose thread "
+    "block holds a canary",
+}
+
+# Calls through a pointer: the function that makes them, the functions that the pointer may mean
+# besides those whose address is taken on the way (patterns of names), and why that is so.
+CALLBACK = "the callback of a caller, which counts as called where its address is taken"
+LIBUNWIND = "the library's own copy of libunwind, whose calls out are all to these"
+ZLIB = "by the level that was asked for; memory comes from the functions that gzip.c gives"
+NANOPB = "the callbacks of the fields, and of the stream, that protobuf.c sets"
+READER = "the reader of memory that the caller of the walk gives"
+SINK = "the sink that the caller gives"
+POINTERS: dict[str, tuple[tuple[str, ...], str]] = {
+    "custom_each": ((), CALLBACK),
+    "procfs_threads": ((), CALLBACK),
+    "table_snapshot": ((), CALLBACK),
+    "threads_each": ((), CALLBACK),
+    "walk_and_keep": ((), CALLBACK),
+    "sys_call_on_stack": ((), CALLBACK),
+    "sys_clone_child": ((), CALLBACK),
+    "sys_clone_process": ((), CALLBACK),
+    "sys_spawn": ((), CALLBACK),
+    "check_find": (("load*", "page_readable"), READER),
+    "readable": (("load*", "page_readable"), READER),
+    "bytes_at": (("load*",), READER),
+    "step_over": (("load*",), READER),
+    "access_mem": (("load*",), READER),
+    "find_proc_info": ((), LIBUNWIND),
+    "import_abort": ((), "leaves libunwind by __builtin_longjmp"),
+    "pb_default_field_callback": ((), NANOPB),
+    "query_step": (("find_on_stack", "import_*", "access_*", "find_proc_info"), LIBUNWIND),
+    "create_space": (("import_*", "put_unwind_info", "get_dyn_info_list_addr"), LIBUNWIND),
+    "leave_forked": (("rebase",), "what a collector gave recorded_add() at the start"),
+    "kind_snapshot": (("*_snapshot",), "the column of kinds[]"),
+    "profile_open": (("*_period", "period_one", "cpu_since"), "the columns of kinds[]"),
+    "debug_finish": (("*_write",), SINK),
+    "put_n": (("*_write",), SINK),
+    "compress_bytes": (("*_write",), SINK),
+    "deflate": (("deflate_*",), ZLIB),
+    "deflateEnd": ((), ZLIB),
+    "deflateInit2_": ((), ZLIB),
+    "pb_encode": (("pb_default_field_callback",), NANOPB),
+    "pb_write": ((), NANOPB),
+    "encode_field": ((), NANOPB),
+    "encode_basic_field": ((), NANOPB),
+    "act_by_default": ((), "the C library's sigaction, which POSIX lists as safe"),
+    "call_program": ((), "the program's own handler"),
+}
+
+# Functions whose address is taken but not called for that, or not on this way: by whom, and why.
+NOT_CALLED = {
+    "zcalloc": (("deflateInit2_",), "for callers that give no function of their own; gzip.c does"),
+    "zcfree": (("deflateInit2_",), "for callers that give no function of their own; gzip.c does"),
+}
+
+# Where a walk from a function tagged HOT ends, besides at those tagged COLD.
+HOT_ENDS = {
+    "hashset_grow": "only a sampled event fills a table",
+}
+HOT_ALLOWED = {
+    "__errno_location": "an address, for a semaphore whose wait was refused",
+}
