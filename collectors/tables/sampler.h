@@ -4,7 +4,7 @@
  * sample points lie at exponentially distributed distances of mean `rate`; an object is sampled
  * when one falls on it, which for an object of s bytes has probability 1 − e^(−s/rate), whatever
  * was allocated before. A sampled object therefore stands for 1/(1 − e^(−s/rate)) of its kind (the
- * derivation is in ARCHITECTURE.md). Pure functions of their arguments; SIGNAL_SAFE.
+ * derivation is in doc/heap.md). Pure functions of their arguments; SIGNAL_SAFE.
  */
 #ifndef COLLECTORS_SAMPLER_H
 #define COLLECTORS_SAMPLER_H
