@@ -1,23 +1,23 @@
-/* batch.c: the whole way of some profiles, on a few screens; see batch.h.
+/* SPDX-License-Identifier: MIT
+ *
+ * The whole way of some profiles, on a few screens; see batch.h.
  *
  * Load all; sort the addresses that want a name by the file they belong to; ask one file after the
  * other; finish and write each profile. What fails concerns one profile, or the names of one
  * module.
- *
- * SPDX-License-Identifier: MIT
  */
-#include "batch.h"
+#include "encoder/symbolize/batch.h"
 
-#include "finish.h"
-#include "grow.h"
-#include "names.h"
-#include "perfmap.h"
-#include "profile.h"
-#include "replace.h"
-#include "rewrite.h"
-#include "synthetic.h"
-#include "text_profile.h"
-#include "worker.h"
+#include "encoder/symbolize/finish.h"
+#include "encoder/symbolize/grow.h"
+#include "encoder/symbolize/names.h"
+#include "encoder/symbolize/perfmap.h"
+#include "encoder/symbolize/profile_file.h"
+#include "encoder/symbolize/replace.h"
+#include "encoder/symbolize/rewrite.h"
+#include "encoder/symbolize/synthetic.h"
+#include "encoder/symbolize/text_profile.h"
+#include "encoder/symbolize/worker.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -54,9 +54,9 @@ static int batch_put(struct answer_sink *sink, size_t query, enum answer_kind ki
     struct batch_sink *to = (struct batch_sink *)sink;
     struct location *location = to->queries[query].location;
     int error = names_add(to->names, frames, n, &location->first);
-
-    if (error)
+    if (error) {
         return error;
+    }
     location->count = (uint8_t)n;
     location->kind = (uint8_t)kind;
     return 0;
@@ -80,23 +80,25 @@ static int batch_load(struct batch_item *item)
     item->fd = batch_is_filter(item->path)
                    ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
                    : open(item->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-    if (item->fd < 0)
+    if (item->fd < 0) {
         return -errno;
+    }
     struct stat st;
-    if (fstat(item->fd, &st) != 0)
+    if (fstat(item->fd, &st) != 0) {
         return -errno;
-    if (!S_ISREG(st.st_mode))
+    }
+    if (!S_ISREG(st.st_mode)) {
         return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+    }
     item->text = text_profile_is(item->fd);
     return item->text ? text_profile_load(&item->profile, item->fd)
-                      : profile_load(&item->profile, item->fd);
+                      : profile_file_load(&item->profile, item->fd);
 }
 
 static int module_key_order(const void *a, const void *b)
 {
     const struct mapping *const *x = a, *const *y = b;
     int order = strcmp((*x)->file, (*y)->file);
-
     return order ? order : strcmp((*x)->build_id, (*y)->build_id);
 }
 
@@ -106,19 +108,19 @@ static int batch_number_modules(struct batch *batch)
     struct mapping **all = NULL;
     size_t n = 0, cap = 0;
     uint32_t module = 0;
-
     for (size_t i = 0; i < batch->n; i++) {
         struct profile *profile = &batch->items[i].profile;
         for (size_t j = 0; j < profile->nmappings && !batch->items[i].error; j++) {
-            if (GROW(all, cap, n + 1)) {
+            if (grow_array(&all, &cap, n + 1, sizeof *all)) {
                 free(all);
                 return -ENOMEM;
             }
             all[n++] = &profile->mappings[j];
         }
     }
-    if (n)
+    if (n) {
         qsort(all, n, sizeof *all, module_key_order);
+    }
     for (size_t i = 0; i < n; i++) {
         module += i > 0 && module_key_order(&all[i - 1], &all[i]) != 0;
         all[i]->module = module;
@@ -130,9 +132,9 @@ static int batch_number_modules(struct batch *batch)
 static int query_order(const void *a, const void *b)
 {
     const struct query *x = a, *y = b;
-
-    if (x->mapping->module != y->mapping->module)
+    if (x->mapping->module != y->mapping->module) {
         return x->mapping->module < y->mapping->module ? -1 : 1;
+    }
     return (x->address > y->address) - (x->address < y->address);
 }
 
@@ -152,14 +154,19 @@ static int batch_collect(struct batch *batch, enum wanted wanted)
             struct location *location = &profile->locations[j];
             const struct mapping *mapping =
                 location->mapping ? &profile->mappings[location->mapping - 1] : NULL;
-            if (location->had_lines || location->kind != ANSWER_NONE)
+            if (location->had_lines || location->kind != ANSWER_NONE) {
                 continue;
-            if (wanted == WANTED_OF_FILES && (!mapping || !mapping->file[0]))
+            }
+            if (wanted == WANTED_OF_FILES && (!mapping || !mapping->file[0])) {
                 continue;
-            if (wanted == WANTED_OF_NONE && mapping && mapping->build_id[0])
+            }
+            if (wanted == WANTED_OF_NONE && mapping && mapping->build_id[0]) {
                 continue;
-            if (GROW(batch->queries, batch->queries_cap, batch->nqueries + 1))
+            }
+            if (grow_array(&batch->queries, &batch->queries_cap, batch->nqueries + 1,
+                           sizeof *batch->queries)) {
                 return -ENOMEM;
+            }
             batch->queries[batch->nqueries++] = (struct query){
                 .mapping = mapping, .location = location, .address = location->address};
         }
@@ -185,31 +192,34 @@ static int batch_module(struct batch *batch, const struct query *queries, size_t
                             .nqueries = n};
     struct batch_sink sink = {{batch_put, batch_flush}, &batch->names, queries};
     int error = -EFAULT;
-
-    for (int mode = MODULE_DWARF; mode <= MODULE_SYMBOLS && (error == -EFAULT || error == -ENOMEM);
-         mode++) {
+    for (int mode = RESOLVE_DWARF;
+         mode <= RESOLVE_SYMBOLS && (error == -EFAULT || error == -ENOMEM); mode++) {
         batch_forget(queries, n);
-        error = worker_resolve(&module, (enum module_mode)mode, &sink.sink);
+        error = worker_resolve(&module, (enum resolve_mode)mode, &sink.sink);
     }
-    if (error)
+    if (error) {
         batch_forget(queries, n);
-    if (batch->options->verbose)
+    }
+    if (batch->options->verbose) {
         fprintf(stderr, "pprof-symbolize: %s: %zu addresses: %s\n", module.file, n,
                 error ? strerror(-error) : "read");
+    }
     return error == -E2BIG ? error : 0;
 }
 
 static int batch_modules(struct batch *batch)
 {
     int error = batch_collect(batch, WANTED_OF_FILES);
-
-    if (batch->nqueries)
+    if (batch->nqueries) {
         qsort(batch->queries, batch->nqueries, sizeof *batch->queries, query_order);
+    }
     for (size_t i = 0, end; i < batch->nqueries && error == 0; i = end) {
         const struct query *first = &batch->queries[i];
-        for (end = i + 1; end < batch->nqueries; end++)
-            if (batch->queries[end].mapping->module != first->mapping->module)
+        for (end = i + 1; end < batch->nqueries; end++) {
+            if (batch->queries[end].mapping->module != first->mapping->module) {
                 break;
+            }
+        }
         error = batch_module(batch, first, end - i);
     }
     return error;
@@ -219,10 +229,10 @@ static int batch_perfmap(struct batch *batch)
 {
     struct batch_sink sink = {{batch_put, batch_flush}, &batch->names, NULL};
     int error = batch->options->pid ? batch_collect(batch, WANTED_OF_NONE) : 0;
-
     sink.queries = batch->queries;
-    if (error == 0 && batch->options->pid)
+    if (error == 0 && batch->options->pid) {
         error = perfmap_resolve(batch->options->pid, batch->queries, batch->nqueries, &sink.sink);
+    }
     return error;
 }
 
@@ -237,10 +247,10 @@ static int batch_synthetic(struct batch *batch)
 {
     struct batch_sink sink = {{batch_put, batch_flush}, &batch->names, NULL};
     int error = batch_collect(batch, WANTED_ALL);
-
     sink.queries = batch->queries;
-    for (size_t i = 0; i < batch->nqueries && error == 0; i++)
+    for (size_t i = 0; i < batch->nqueries && error == 0; i++) {
         error = synthetic_put(&sink.sink, i, &batch->queries[i]);
+    }
     return error;
 }
 
@@ -249,16 +259,19 @@ static int batch_write(struct batch *batch, struct batch_item *item)
     const char *output = batch->options->output;
     struct replace replace;
     int error = finish_profile(&item->profile, &batch->names);
-
-    if (error)
+    if (error) {
         return error;
-    if (batch_is_filter(item->path) && !output)
+    }
+    if (batch_is_filter(item->path) && !output) {
         return batch_rewrite(batch, item, STDOUT_FILENO);
-    if (!item->profile.named && !output)
+    }
+    if (!item->profile.named && !output) {
         return 0; /* nothing new: the file stands as it is */
+    }
     error = replace_begin(&replace, output ? output : item->path, output ? -1 : item->fd);
-    if (error)
+    if (error) {
         return error;
+    }
     error = batch_rewrite(batch, item, replace.fd);
     if (error) {
         replace_abandon(&replace);
@@ -291,15 +304,17 @@ static void batch_finish(struct batch *batch, int *failed)
 {
     for (size_t i = 0; i < batch->n; i++) {
         struct batch_item *item = &batch->items[i];
-        if (item->error == 0)
+        if (item->error == 0) {
             item->error = batch_write(batch, item);
+        }
         if (item->error) {
             fprintf(stderr, "pprof-symbolize: %s: %s\n", item->path, batch_why(item->error));
             ++*failed;
         }
-        profile_free(&item->profile);
-        if (item->fd >= 0)
+        profile_file_free(&item->profile);
+        if (item->fd >= 0) {
             close(item->fd);
+        }
     }
 }
 
@@ -308,24 +323,29 @@ int batch_run(char *const *paths, size_t n, const struct batch_options *options)
     struct batch_item items[BATCH_MAX];
     struct batch batch = {.options = options, .items = items, .n = n < BATCH_MAX ? n : BATCH_MAX};
     int error = names_init(&batch.names), failed = 0;
-
     memset(items, 0, sizeof items);
     for (size_t i = 0; i < batch.n; i++) {
         items[i].path = paths[i];
         items[i].fd = -1;
         items[i].error = error ? error : batch_load(&items[i]);
     }
-    if (error == 0)
+    if (error == 0) {
         error = batch_number_modules(&batch);
-    if (error == 0)
+    }
+    if (error == 0) {
         error = batch_modules(&batch);
-    if (error == 0)
+    }
+    if (error == 0) {
         error = batch_perfmap(&batch);
-    if (error == 0)
+    }
+    if (error == 0) {
         error = batch_synthetic(&batch);
-    for (size_t i = 0; i < batch.n && error; i++)
-        if (items[i].error == 0)
+    }
+    for (size_t i = 0; i < batch.n && error; i++) {
+        if (items[i].error == 0) {
             items[i].error = error;
+        }
+    }
     batch_finish(&batch, &failed);
     names_free(&batch.names);
     free(batch.queries);

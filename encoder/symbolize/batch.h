@@ -1,11 +1,11 @@
-/* batch.h: some profiles symbolised together.
+/* SPDX-License-Identifier: MIT
+ *
+ * Some profiles symbolised together.
  *
  * Called by main.c. The files of one dump have their modules in common: each is opened once.
- *
- * SPDX-License-Identifier: MIT
  */
-#ifndef PPROFINJECT_SYMBOLIZE_BATCH_H
-#define PPROFINJECT_SYMBOLIZE_BATCH_H
+#ifndef ENCODER_SYMBOLIZE_BATCH_H
+#define ENCODER_SYMBOLIZE_BATCH_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,7 +17,7 @@ struct batch_options {
     bool verbose;       /* say on stderr where names came from */
 };
 
-#define BATCH_MAX 64 /* files; one dump has seven and the custom profiles */
+enum { BATCH_MAX = 64 }; /* files; one dump has seven and the custom profiles */
 
 /* How many of the files failed; each has its line on stderr. */
 int batch_run(char *const *paths, size_t n, const struct batch_options *options);

@@ -1,16 +1,16 @@
-/* debugfile.c: finds separate debug files as gdb does; see debugfile.h.
+/* SPDX-License-Identifier: MIT
+ *
+ * Finds separate debug files as gdb does; see debugfile.h.
  *
  * By build id, then by debuglink, first below the process's own root, then below ours, then in the
  * folders of PPROF_BINARY_PATH. Every candidate is checked: by build id where the module has one,
  * by the link's CRC otherwise. Also asked for the supplementary file of dwz, whose build id is its
  * own; for that one nothing is checked here and libdw finds it by itself.
- *
- * SPDX-License-Identifier: MIT
  */
-#include "debugfile.h"
+#include "encoder/symbolize/debugfile.h"
 
-#include "image.h"
-#include "locate.h"
+#include "encoder/symbolize/image.h"
+#include "encoder/symbolize/locate.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -34,7 +34,6 @@ static bool debugfile_crc_fits(int fd, GElf_Word wanted)
     uLong crc = crc32(0, NULL, 0);
     ssize_t got;
     off_t at = 0;
-
     while ((got = pread(fd, buf, sizeof buf, at)) > 0) {
         crc = crc32(crc, buf, (uInt)got);
         at += got;
@@ -47,7 +46,6 @@ static int debugfile_try(struct debug_search *search, char *path)
 {
     char id[IMAGE_ID_SIZE];
     int fd = path ? locate_regular(path) : -1;
-
     if (fd >= 0) {
         bool fits = image_build_id(fd, id) == 0 &&
                     (search->id[0] ? strcmp(id, search->id) == 0
@@ -67,10 +65,10 @@ __attribute__((format(printf, 2, 3))) static int debugfile_at(struct debug_searc
 {
     char *path = NULL;
     va_list args;
-
     va_start(args, format);
-    if (vasprintf(&path, format, args) < 0)
+    if (vasprintf(&path, format, args) < 0) {
         path = NULL;
+    }
     va_end(args);
     return debugfile_try(search, path);
 }
@@ -79,22 +77,26 @@ static int debugfile_below(struct debug_search *search, const char *root)
 {
     const char *folder = search->folder, *link = search->link;
     int fd = -1;
-
-    if (strlen(search->id) > 2)
+    if (strlen(search->id) > 2) {
         fd = debugfile_at(search, "%s/usr/lib/debug/.build-id/%.2s/%s.debug", root, search->id,
                           search->id + 2);
-    if (fd >= 0 || !link || folder[0] != '/')
+    }
+    if (fd >= 0 || !link || folder[0] != '/') {
         return fd;
+    }
     fd = debugfile_at(search, "%s%s/%s", root, folder, link);
-    if (fd < 0)
+    if (fd < 0) {
         fd = debugfile_at(search, "%s%s/.debug/%s", root, folder, link);
-    if (fd < 0)
+    }
+    if (fd < 0) {
         fd = debugfile_at(search, "%s/usr/lib/debug%s/%s", root, folder, link);
+    }
     /* /lib may be a link to /usr/lib, and the debug package may know it under the other name. */
-    if (fd < 0 && strncmp(folder, "/usr/", 5) == 0)
+    if (fd < 0 && strncmp(folder, "/usr/", 5) == 0) {
         fd = debugfile_at(search, "%s/usr/lib/debug%s/%s", root, folder + 4, link);
-    else if (fd < 0)
+    } else if (fd < 0) {
         fd = debugfile_at(search, "%s/usr/lib/debug/usr%s/%s", root, folder, link);
+    }
     return fd;
 }
 
@@ -103,18 +105,21 @@ static int debugfile_in_folder(void *arg, const char *folder)
     struct debug_search *search = arg;
     const char *id = search->id;
     int fd = -1;
-
     if (strlen(id) > 2) {
         fd = debugfile_at(search, "%s/.build-id/%.2s/%s.debug", folder, id, id + 2);
-        if (fd < 0)
+        if (fd < 0) {
             fd = debugfile_at(search, "%s/%.2s/%s.debug", folder, id, id + 2);
-        if (fd < 0)
+        }
+        if (fd < 0) {
             fd = debugfile_at(search, "%s/%s/%s.debug", folder, id, search->base);
-        if (fd < 0)
+        }
+        if (fd < 0) {
             fd = debugfile_at(search, "%s/%s.debug", folder, search->base);
+        }
     }
-    if (fd < 0 && search->link)
+    if (fd < 0 && search->link) {
         fd = debugfile_at(search, "%s/%s", folder, search->link);
+    }
     return fd;
 }
 
@@ -126,15 +131,16 @@ int debugfile_find(Dwfl_Module *mod, void **userdata, const char *name, Dwarf_Ad
     const unsigned char *bits;
     GElf_Addr vaddr;
     int fd = -1;
-
     (void)name;
     (void)base;
     (void)file_name;
-    if (!search.module)
+    if (!search.module) {
         return -1;
+    }
     int len = dwfl_module_build_id(mod, &bits, &vaddr);
-    if (len > 0)
+    if (len > 0) {
         image_hex(bits, (size_t)len, search.id);
+    }
     if (link && *link) {
         const char *slash = strrchr(link, '/');
         search.link = slash ? slash + 1 : link;
@@ -142,17 +148,20 @@ int debugfile_find(Dwfl_Module *mod, void **userdata, const char *name, Dwarf_Ad
     locate_path(search.module, path);
     char *slash = strrchr(path, '/');
     search.base = slash ? slash + 1 : path;
-    if (slash)
+    if (slash) {
         memcpy(search.folder, path, (size_t)(slash - path));
+    }
 
     if (search.module->pid > 0) {
         snprintf(root, sizeof root, "/proc/%d/root", (int)search.module->pid);
         fd = debugfile_below(&search, root);
     }
-    if (fd < 0)
+    if (fd < 0) {
         fd = debugfile_below(&search, "");
-    if (fd < 0)
+    }
+    if (fd < 0) {
         fd = locate_each_folder(debugfile_in_folder, &search);
+    }
     *found = search.path;
     return fd < 0 ? -1 : fd;
 }

@@ -1,13 +1,13 @@
-/* debugfile.h: the separate file that holds a stripped module's debug information.
+/* SPDX-License-Identifier: MIT
  *
- * module.c gives debugfile_find to libdwfl, which calls it when a module has no DWARF of its own;
+ * The separate file that holds a stripped module's debug information.
+ *
+ * resolve.c gives debugfile_find to libdwfl, which calls it when a module has no DWARF of its own;
  * the module's user data is the struct module. Looks at local files alone, whatever DEBUGINFOD_URLS
  * says.
- *
- * SPDX-License-Identifier: MIT
  */
-#ifndef PPROFINJECT_SYMBOLIZE_DEBUGFILE_H
-#define PPROFINJECT_SYMBOLIZE_DEBUGFILE_H
+#ifndef ENCODER_SYMBOLIZE_DEBUGFILE_H
+#define ENCODER_SYMBOLIZE_DEBUGFILE_H
 
 #include <elfutils/libdwfl.h>
 

@@ -1,22 +1,21 @@
-/* demangle.c: names by libiberty; see demangle.h.
+/* SPDX-License-Identifier: MIT
+ *
+ * Names by libiberty; see demangle.h.
  *
  * DMGL_NO_OPTS is the option set: leaving DMGL_PARAMS out drops the parameters and the return type
  * of the function itself, but keeps template arguments, and the parameters of a function that a
  * lambda or local class is named after. Rust loses its hash (no DMGL_VERBOSE). libiberty knows no
  * such choice for D; there the last pair of parentheses goes.
- *
- * SPDX-License-Identifier: MIT
  */
-#include "demangle.h"
+#include "encoder/symbolize/demangle.h"
 
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* "demangle.h" here is this project's; libiberty's is asked for by its folder. */
 #include <libiberty/demangle.h>
 
-#define SYMBOL_MAX 32768 /* longer ones are shown as they are */
+enum { SYMBOL_MAX = 32768 }; /* longer ones are shown as they are */
 
 /* Suffixes that GCC and LLVM give to a copy or a piece of a function; some end in a number. */
 static const char *const clones[] = {
@@ -25,9 +24,11 @@ static const char *const clones[] = {
 
 static bool demangle_is_number(const char *s, size_t len)
 {
-    for (size_t i = 0; i < len; i++)
-        if (!isdigit((unsigned char)s[i]))
+    for (size_t i = 0; i < len; i++) {
+        if (!isdigit((unsigned char)s[i])) {
             return false;
+        }
+    }
     return len > 0;
 }
 
@@ -36,26 +37,31 @@ static size_t demangle_stem(const char *symbol)
 {
     const char *version = strchr(symbol + 1, '@');
     size_t len = version ? (size_t)(version - symbol) : strlen(symbol);
-
     for (;;) {
         size_t dot = len, end = len;
-        while (dot > 1 && symbol[dot - 1] != '.')
+        while (dot > 1 && symbol[dot - 1] != '.') {
             dot--;
-        if (dot <= 1)
+        }
+        if (dot <= 1) {
             return len;
+        }
         if (demangle_is_number(symbol + dot, len - dot)) { /* the word is before it */
             end = --dot;
-            while (dot > 1 && symbol[dot - 1] != '.')
+            while (dot > 1 && symbol[dot - 1] != '.') {
                 dot--;
-            if (dot <= 1)
+            }
+            if (dot <= 1) {
                 return len;
+            }
         }
         bool known = false;
-        for (size_t i = 0; i < sizeof clones / sizeof *clones && !known; i++)
+        for (size_t i = 0; i < sizeof clones / sizeof *clones && !known; i++) {
             known = strlen(clones[i]) == end - dot + 1 &&
                     memcmp(clones[i], symbol + dot - 1, end - dot + 1) == 0;
-        if (!known)
+        }
+        if (!known) {
             return len;
+        }
         len = dot - 1;
     }
 }
@@ -72,9 +78,9 @@ static void demangle_drop_parameters(char *name)
 {
     size_t len = strlen(name);
     int depth = 0;
-
-    if (len == 0 || name[len - 1] != ')')
+    if (len == 0 || name[len - 1] != ')') {
         return;
+    }
     for (size_t i = len; i-- > 1;) {
         depth += name[i] == ')';
         depth -= name[i] == '(';
@@ -89,21 +95,23 @@ char *demangle_name(const char *symbol, bool ada)
 {
     size_t len = symbol[0] ? demangle_stem(symbol) : 0;
     char *stem = strndup(symbol, len), *name = NULL;
-
-    if (!stem || len > SYMBOL_MAX)
+    if (!stem || len > SYMBOL_MAX) {
         return stem;
-    if (ada)
+    }
+    if (ada) {
         name = cplus_demangle(stem, DMGL_GNAT);
-    else if (stem[0] == '_' && stem[1] == 'D' && isdigit((unsigned char)stem[2]))
+    } else if (stem[0] == '_' && stem[1] == 'D' && isdigit((unsigned char)stem[2])) {
         name = cplus_demangle(stem, DMGL_DLANG);
-    else if (demangle_is_mangled(stem))
+    } else if (demangle_is_mangled(stem)) {
         name = cplus_demangle(stem, DMGL_NO_OPTS);
+    }
     if (!name || !*name) {
         free(name);
         return stem;
     }
-    if (stem[1] == 'D' && !ada)
+    if (stem[1] == 'D' && !ada) {
         demangle_drop_parameters(name);
+    }
     free(stem);
     return name;
 }

@@ -1,11 +1,11 @@
-/* demangle.h: a symbol as a person would write it.
+/* SPDX-License-Identifier: MIT
  *
- * Called by module.c and die_name.c for each name they find.
+ * A symbol as a person would write it.
  *
- * SPDX-License-Identifier: MIT
+ * Called by answer.c and die_name.c for each name they find.
  */
-#ifndef PPROFINJECT_SYMBOLIZE_DEMANGLE_H
-#define PPROFINJECT_SYMBOLIZE_DEMANGLE_H
+#ifndef ENCODER_SYMBOLIZE_DEMANGLE_H
+#define ENCODER_SYMBOLIZE_DEMANGLE_H
 
 #include <stdbool.h>
 

@@ -1,36 +1,33 @@
-/* die_name.c: names of DWARF functions; see die_name.h.
+/* SPDX-License-Identifier: MIT
+ *
+ * Names of DWARF functions; see die_name.h.
  *
  * A function's entry may lead over its abstract origin and its declaration in a class to the names.
  * Compilers leave the linkage name out for what is not exported (GCC: static functions and those in
  * anonymous namespaces); then the name is put together from the scopes around the declaration.
- *
- * SPDX-License-Identifier: MIT
  */
-#include "die_name.h"
+#include "encoder/symbolize/die_name.h"
 
-#include "demangle.h"
+#include "encoder/symbolize/demangle.h"
 
 #include <dwarf.h>
-#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PATH_DEPTH 64 /* scopes around a declaration */
-#define HOPS_MAX 16   /* from an entry to its declaration: origin, specification */
+enum { PATH_DEPTH = 64 }; /* scopes around a declaration */
+enum { HOPS_MAX = 16 };   /* from an entry to its declaration: origin, specification */
 
 static const char *die_string(Dwarf_Die *die, unsigned name)
 {
     Dwarf_Attribute attribute;
-
     return dwarf_formstring(dwarf_attr_integrate(die, name, &attribute));
 }
 
 static const char *die_linkage(Dwarf_Die *die)
 {
     const char *name = die_string(die, DW_AT_linkage_name);
-
     return name ? name : die_string(die, DW_AT_MIPS_linkage_name);
 }
 
@@ -39,9 +36,9 @@ static bool die_follow(Dwarf_Die *die, unsigned by)
 {
     Dwarf_Attribute attribute;
     Dwarf_Die next;
-
-    if (!dwarf_attr(die, by, &attribute) || !dwarf_formref_die(&attribute, &next))
+    if (!dwarf_attr(die, by, &attribute) || !dwarf_formref_die(&attribute, &next)) {
         return false;
+    }
     *die = next;
     return true;
 }
@@ -55,18 +52,17 @@ static const char *die_file(Dwarf_Die *die)
     Dwarf_Word index;
     Dwarf_Die unit;
     size_t n;
-
     if (dwarf_formudata(dwarf_attr_integrate(die, DW_AT_decl_file, &attribute), &index) != 0 ||
         dwarf_cu_info(attribute.cu, NULL, NULL, &unit, NULL, NULL, NULL, NULL) != 0 ||
-        dwarf_getsrcfiles(&unit, &files, &n) != 0 || index >= n)
+        dwarf_getsrcfiles(&unit, &files, &n) != 0 || index >= n) {
         return NULL;
+    }
     return dwarf_filesrc(files, (size_t)index, NULL, NULL);
 }
 
 static int die_language(Dwarf_Die *die)
 {
     Dwarf_Die unit;
-
     return dwarf_diecu(die, &unit, NULL, NULL) ? dwarf_srclang(&unit) : -1;
 }
 
@@ -111,16 +107,18 @@ static size_t die_path(Dwarf_Die *target, Dwarf_Die path[PATH_DEPTH])
 {
     Dwarf_Die child, next;
     size_t n = 0;
-
-    if (!dwarf_diecu(target, &child, NULL, NULL))
+    if (!dwarf_diecu(target, &child, NULL, NULL)) {
         return 0;
+    }
     while (dwarf_child(&child, &next) == 0 && n < PATH_DEPTH) {
         child = next;
         while (dwarf_siblingof(&child, &next) == 0 && (char *)next.addr > (char *)child.addr &&
-               (char *)next.addr <= (char *)target->addr)
+               (char *)next.addr <= (char *)target->addr) {
             child = next;
-        if ((char *)child.addr >= (char *)target->addr)
+        }
+        if ((char *)child.addr >= (char *)target->addr) {
             return n;
+        }
         path[n++] = child;
     }
     return n;
@@ -133,16 +131,18 @@ static char *die_qualify(Dwarf_Die *die, const char *bare)
     size_t n = die_path(die, path), len = 0;
     char *text = NULL;
     FILE *out = open_memstream(&text, &len);
-
-    if (!out)
+    if (!out) {
         return NULL;
+    }
     for (size_t i = 0; i < n; i++) {
         int tag = dwarf_tag(&path[i]);
-        if (!die_is_scope(tag))
+        if (!die_is_scope(tag)) {
             continue;
+        }
         const char *name = die_string(&path[i], DW_AT_name);
-        if (!name && tag == DW_TAG_subprogram)
+        if (!name && tag == DW_TAG_subprogram) {
             continue;
+        }
         fprintf(out, "%s::",
                 name                      ? name
                 : tag == DW_TAG_namespace ? "(anonymous namespace)"
@@ -161,23 +161,26 @@ static void die_names_read(struct die_name *name, Dwarf_Die *die, const struct s
     const char *linkage = die_linkage(die), *bare = die_string(die, DW_AT_name);
     const char *file = die_file(die);
     int language = die_language(die), line;
-
     name->file = file ? file : "";
-    if (dwarf_decl_line(die, &line) == 0 && line > 0)
+    if (dwarf_decl_line(die, &line) == 0 && line > 0) {
         name->start_line = (uint64_t)line;
+    }
     if (symbol && !(linkage && demangle_is_mangled(linkage)) &&
-        (symbol->global || demangle_is_mangled(symbol->name) || (!linkage && !bare)))
+        (symbol->global || demangle_is_mangled(symbol->name) || (!linkage && !bare))) {
         linkage = symbol->name;
+    }
     bool ada = language == DW_LANG_Ada83 || language == DW_LANG_Ada95;
     if (linkage && *linkage) {
         name->system_name = strndup(linkage, 1 + strcspn(linkage + 1, "@"));
         name->name = demangle_name(linkage, ada);
     } else if (bare) {
         Dwarf_Die decl = *die;
-        for (int i = 0; i < HOPS_MAX; i++)
+        for (int i = 0; i < HOPS_MAX; i++) {
             if (!die_follow(&decl, DW_AT_abstract_origin) &&
-                !die_follow(&decl, DW_AT_specification))
+                !die_follow(&decl, DW_AT_specification)) {
                 break;
+            }
+        }
         name->system_name = strdup(bare);
         name->name = die_has_scopes(language) ? die_qualify(&decl, bare)
                      : ada                    ? demangle_name(bare, true) /* encoded in the name */
@@ -185,65 +188,39 @@ static void die_names_read(struct die_name *name, Dwarf_Die *die, const struct s
     }
 }
 
-static size_t die_names_slot(const struct die_names *names, const void *key)
-{
-    size_t i = ((uintptr_t)key * 0x9e3779b97f4a7c15u >> 20) & (names->nslots - 1);
-
-    while (names->slots[i] && names->slots[i]->key != key)
-        i = (i + 1) & (names->nslots - 1);
-    return i;
-}
-
-static int die_names_grow(struct die_names *names)
-{
-    struct die_names more = {.nslots = names->nslots ? names->nslots * 2 : 256, .n = names->n};
-
-    more.slots = calloc(more.nslots, sizeof *more.slots);
-    if (!more.slots)
-        return -ENOMEM;
-    for (size_t i = 0; i < names->nslots; i++)
-        if (names->slots[i])
-            more.slots[die_names_slot(&more, names->slots[i]->key)] = names->slots[i];
-    free(names->slots);
-    *names = more;
-    return 0;
-}
-
 const struct die_name *die_name(struct die_names *names, Dwarf_Die *die,
                                 const struct symbol *symbol)
 {
     Dwarf_Die origin = *die;
-
     /* All inlined copies share their origin's names; a copy with a linkage name of its own (the
      * variants of a constructor) stands for itself. */
-    for (int i = 0; i < HOPS_MAX && !symbol && !dwarf_hasattr(&origin, DW_AT_linkage_name); i++)
-        if (!die_follow(&origin, DW_AT_abstract_origin))
+    for (int i = 0; i < HOPS_MAX && !symbol && !dwarf_hasattr(&origin, DW_AT_linkage_name); i++) {
+        if (!die_follow(&origin, DW_AT_abstract_origin)) {
             break;
-    if (names->n * 2 >= names->nslots && die_names_grow(names))
-        return NULL;
-    size_t slot = die_names_slot(names, origin.addr);
-    if (!names->slots[slot]) {
-        struct die_name *name = calloc(1, sizeof *name);
-        if (!name)
-            return NULL;
-        name->key = origin.addr;
-        die_names_read(name, &origin, symbol);
-        names->slots[slot] = name;
-        names->n++;
+        }
     }
-    return names->slots[slot];
+    struct die_name *name = pointer_map_get(&names->map, origin.addr);
+    if (name) {
+        return name;
+    }
+    name = calloc(1, sizeof *name);
+    if (!name || pointer_map_put(&names->map, origin.addr, name)) {
+        free(name);
+        return NULL;
+    }
+    die_names_read(name, &origin, symbol);
+    return name;
+}
+
+static void free_name(void *value)
+{
+    struct die_name *name = value;
+    free(name->name);
+    free(name->system_name);
+    free(name);
 }
 
 void die_names_free(struct die_names *names)
 {
-    for (size_t i = 0; i < names->nslots; i++) {
-        if (!names->slots[i])
-            continue;
-        free(names->slots[i]->name);
-        free(names->slots[i]->system_name);
-        free(names->slots[i]);
-    }
-    free(names->slots);
-    names->slots = NULL;
-    names->n = names->nslots = 0;
+    pointer_map_free(&names->map, free_name);
 }

@@ -1,21 +1,21 @@
-/* die_name.h: the names of functions that DWARF describes.
+/* SPDX-License-Identifier: MIT
  *
- * module.c asks it for every scope of every address; the answers are kept, since the same few
+ * The names of functions that DWARF describes.
+ *
+ * answer.c asks it for every scope of every address; the answers are kept, since the same few
  * functions are inlined everywhere. They stay valid until die_names_free, which comes before the
  * end of the Dwarf handle.
- *
- * SPDX-License-Identifier: MIT
  */
-#ifndef PPROFINJECT_SYMBOLIZE_DIE_NAME_H
-#define PPROFINJECT_SYMBOLIZE_DIE_NAME_H
+#ifndef ENCODER_SYMBOLIZE_DIE_NAME_H
+#define ENCODER_SYMBOLIZE_DIE_NAME_H
 
-#include "symbols.h"
+#include "encoder/symbolize/pointer_map.h"
+#include "encoder/symbolize/symbols.h"
 
 #include <elfutils/libdw.h>
 #include <stdint.h>
 
 struct die_name {
-    const void *key;   /* address of the entry's bytes */
     char *name;        /* demangled or qualified; NULL = it has none */
     char *system_name; /* linkage name, or the bare one */
     const char *file;  /* of its declaration; "" = not known */
@@ -23,8 +23,7 @@ struct die_name {
 };
 
 struct die_names {
-    struct die_name **slots; /* open addressing, a power of two of them */
-    size_t n, nslots;
+    struct pointer_map map; /* address of the entry's bytes → struct die_name */
 };
 
 void die_names_free(struct die_names *names);

@@ -1,4 +1,6 @@
-/* dwp.c: cuts units out of .dwp files; see dwp.h.
+/* SPDX-License-Identifier: MIT
+ *
+ * Cuts units out of .dwp files; see dwp.h.
  *
  * The package's index says for each unit which piece of each section is its own (DWARF 5, 7.3.5;
  * the GNU format before it has the same tables). An ELF file of those pieces is a .dwo file, but
@@ -6,13 +8,11 @@
  * copied. A package needs no other check: the 64-bit id is a hash of the unit.
  *
  * The way in is `open`, which this program defines and libdw therefore calls.
- *
- * SPDX-License-Identifier: MIT
  */
-#include "dwp.h"
+#include "encoder/symbolize/dwp.h"
 
-#include "grow.h"
-#include "locate.h"
+#include "encoder/symbolize/grow.h"
+#include "encoder/symbolize/locate.h"
 
 #include <fcntl.h>
 #include <gelf.h>
@@ -27,12 +27,12 @@
 /* Columns of the index. 2 is .debug_types.dwo, whose units have an index of their own; 7 and 8
  * moved with DWARF 5. */
 enum { DWP_INFO = 1, DWP_ABBREV = 3, DWP_LINE, DWP_LOC, DWP_STR_OFFSETS, DWP_RNGLISTS = 8 };
-#define DWP_COLUMNS 9
+enum { DWP_COLUMNS = 9 };
 
 /* Sections of the .dwo made; the last two are .debug_str.dwo and the names of the sections. */
-#define DWO_SECTIONS (1 + DWP_COLUMNS + 2)
-#define DWO_STR DWP_COLUMNS
-#define DWO_NAMES (DWP_COLUMNS + 1)
+enum { DWO_SECTIONS = 1 + DWP_COLUMNS + 2 };
+enum { DWO_STR = DWP_COLUMNS };
+enum { DWO_NAMES = DWP_COLUMNS + 1 };
 
 static const char *const dwp_names[2][DWP_COLUMNS + 1] = {
     {NULL, ".debug_info.dwo", NULL, ".debug_abbrev.dwo", ".debug_line.dwo", ".debug_loc.dwo",
@@ -43,7 +43,8 @@ static const char *const dwp_names[2][DWP_COLUMNS + 1] = {
 struct dwp {
     int fd;
     Elf *elf;
-    bool five; /* DWARF 5's format */
+    uint16_t machine; /* the package's e_machine */
+    bool five;        /* DWARF 5's format */
     Elf_Data *section[DWP_COLUMNS + 1];
     const uint8_t *ids, *rows, *columns, *offsets, *sizes;
     uint32_t ncolumns, nunits, nslots;
@@ -61,26 +62,28 @@ static uint64_t wanted_id;
 static uint32_t dwp_u32(const uint8_t *p, size_t i)
 {
     uint32_t value;
-
     memcpy(&value, p + i * sizeof value, sizeof value);
     return value;
 }
 
 static Elf_Data *dwp_section(Elf *elf, const char *wanted_name)
 {
-    Elf_Scn *scn = NULL;
+    Elf_Scn *section = NULL;
     size_t names;
-
-    if (elf_getshdrstrndx(elf, &names) != 0)
+    if (elf_getshdrstrndx(elf, &names) != 0) {
         return NULL;
-    while ((scn = elf_nextscn(elf, scn))) {
-        GElf_Shdr shdr;
-        const char *name = gelf_getshdr(scn, &shdr) ? elf_strptr(elf, names, shdr.sh_name) : NULL;
-        if (!name || strcmp(name, wanted_name) != 0)
+    }
+    while ((section = elf_nextscn(elf, section))) {
+        GElf_Shdr header;
+        const char *name =
+            gelf_getshdr(section, &header) ? elf_strptr(elf, names, header.sh_name) : NULL;
+        if (!name || strcmp(name, wanted_name) != 0) {
             continue;
-        if ((shdr.sh_flags & SHF_COMPRESSED) && elf_compress(scn, 0, 0) < 0)
+        }
+        if ((header.sh_flags & SHF_COMPRESSED) && elf_compress(section, 0, 0) < 0) {
             return NULL;
-        return elf_getdata(scn, NULL);
+        }
+        return elf_getdata(section, NULL);
     }
     return NULL;
 }
@@ -89,25 +92,28 @@ static bool dwp_read_index(struct dwp *dwp)
 {
     Elf_Data *data = dwp_section(dwp->elf, ".debug_cu_index");
     const uint8_t *p = data ? data->d_buf : NULL;
-
-    if (!p || data->d_size < 16)
+    if (!p || data->d_size < 16) {
         return false;
+    }
     dwp->five = (dwp_u32(p, 0) & 0xffff) == 5;
     dwp->ncolumns = dwp_u32(p, 1);
     dwp->nunits = dwp_u32(p, 2);
     dwp->nslots = dwp_u32(p, 3);
     uint64_t cells = (uint64_t)dwp->ncolumns * dwp->nunits;
     if ((!dwp->five && dwp_u32(p, 0) != 2) || dwp->ncolumns > DWP_COLUMNS ||
-        16 + (uint64_t)dwp->nslots * 12 + (dwp->ncolumns + 2 * cells) * 4 > data->d_size)
+        16 + (uint64_t)dwp->nslots * 12 + (dwp->ncolumns + 2 * cells) * 4 > data->d_size) {
         return false;
+    }
     dwp->ids = p + 16;
     dwp->rows = dwp->ids + (size_t)dwp->nslots * 8;
     dwp->columns = dwp->rows + (size_t)dwp->nslots * 4;
     dwp->offsets = dwp->columns + (size_t)dwp->ncolumns * 4;
     dwp->sizes = dwp->offsets + (size_t)cells * 4;
-    for (int i = 0; i <= DWP_COLUMNS; i++)
-        if (dwp_names[dwp->five][i])
+    for (int i = 0; i <= DWP_COLUMNS; i++) {
+        if (dwp_names[dwp->five][i]) {
             dwp->section[i] = dwp_section(dwp->elf, dwp_names[dwp->five][i]);
+        }
+    }
     return true;
 }
 
@@ -115,13 +121,14 @@ static struct dwp *dwp_open(int fd)
 {
     struct dwp *dwp = calloc(1, sizeof *dwp);
     GElf_Ehdr ehdr;
-
     if (dwp) {
         dwp->fd = fd;
         dwp->elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
         if (dwp->elf && gelf_getehdr(dwp->elf, &ehdr) && ehdr.e_ident[EI_DATA] == ELFDATA2LSB &&
-            dwp_read_index(dwp))
+            dwp_read_index(dwp)) {
+            dwp->machine = ehdr.e_machine;
             return dwp;
+        }
         elf_end(dwp->elf);
         free(dwp);
     }
@@ -133,9 +140,9 @@ static struct dwp *dwp_beside(const char *root, const char *file)
 {
     char path[2 * PATH_MAX];
     int fd;
-
-    if (!file)
+    if (!file) {
         return NULL;
+    }
     snprintf(path, sizeof path, "%s%s.dwp", root, file);
     fd = locate_regular(path);
     return fd >= 0 ? dwp_open(fd) : NULL;
@@ -146,10 +153,10 @@ struct dwp *dwp_find(const struct module *module, Dwfl_Module *mod)
     char path[PATH_MAX], root[64] = "";
     const char *main_file = NULL, *debug_file = NULL;
     struct dwp *dwp;
-
     locate_path(module, path);
-    if (module->pid > 0)
+    if (module->pid > 0) {
         snprintf(root, sizeof root, "/proc/%d/root", (int)module->pid);
+    }
     dwfl_module_info(mod, NULL, NULL, NULL, NULL, NULL, &main_file, &debug_file);
     dwp = dwp_beside(root, path);
     dwp = dwp ? dwp : dwp_beside("", path);
@@ -158,8 +165,9 @@ struct dwp *dwp_find(const struct module *module, Dwfl_Module *mod)
 
 void dwp_free(struct dwp *dwp)
 {
-    if (!dwp)
+    if (!dwp) {
         return;
+    }
     dwp_want(NULL, 0);
     elf_end(dwp->elf);
     close(dwp->fd);
@@ -179,8 +187,9 @@ static uint32_t dwp_row(const struct dwp *dwp, uint64_t id)
         uint64_t at;
         memcpy(&at, dwp->ids + (size_t)i * 8, sizeof at);
         uint32_t row = dwp_u32(dwp->rows, i);
-        if (at == id && row > 0 && row <= dwp->nunits)
+        if (at == id && row > 0 && row <= dwp->nunits) {
             return row;
+        }
     }
     return 0;
 }
@@ -192,8 +201,9 @@ static void dwp_cut(const struct dwp *dwp, uint32_t row, struct dwo_piece *piece
         size_t cell = (size_t)(row - 1) * dwp->ncolumns + i;
         uint32_t offset = dwp_u32(dwp->offsets, cell), size = dwp_u32(dwp->sizes, cell);
         const Elf_Data *data = column < DWP_COLUMNS ? dwp->section[column] : NULL;
-        if (data && data->d_buf && offset <= data->d_size && size <= data->d_size - offset)
+        if (data && data->d_buf && offset <= data->d_size && size <= data->d_size - offset) {
             pieces[column] = (struct dwo_piece){(const char *)data->d_buf + offset, size};
+        }
     }
 }
 
@@ -205,18 +215,19 @@ static int dwp_strings(const struct dwp *dwp, struct dwo_piece *pieces, char **b
     const Elf_Data *all = dwp->section[DWO_STR];
     struct dwo_piece *table = &pieces[DWP_STR_OFFSETS];
     size_t head = dwp->five ? 8 : 0, len = 0, cap = 0;
-
     *bytes = NULL;
     *offsets = malloc(table->size + 1);
-    if (!*offsets || !all || !all->d_buf || all->d_size == 0)
+    if (!*offsets || !all || !all->d_buf || all->d_size == 0) {
         return *offsets ? -ENOENT : -ENOMEM;
+    }
     memcpy(*offsets, table->data ? table->data : "", table->size);
     for (size_t at = head; at + 4 <= table->size; at += 4) {
         uint32_t from = dwp_u32((const uint8_t *)*offsets + at, 0), to = (uint32_t)len;
         const char *text = from < all->d_size ? (const char *)all->d_buf + from : "";
         size_t n = strnlen(text, from < all->d_size ? all->d_size - from : 0);
-        if (GROW(*bytes, cap, len + n + 1))
+        if (grow_array(bytes, &cap, len + n + 1, sizeof **bytes) || !*bytes) {
             return -ENOMEM;
+        }
         memcpy(*bytes + len, text, n);
         (*bytes)[len + n] = '\0';
         len += n + 1;
@@ -232,7 +243,7 @@ static int dwo_write(const struct dwp *dwp, struct dwo_piece *pieces)
 {
     Elf64_Ehdr head = {.e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
                        .e_type = ET_REL,
-                       .e_machine = EM_X86_64,
+                       .e_machine = dwp->machine,
                        .e_version = EV_CURRENT,
                        .e_shoff = sizeof head,
                        .e_ehsize = sizeof head,
@@ -244,16 +255,17 @@ static int dwo_write(const struct dwp *dwp, struct dwo_piece *pieces)
     size_t named = 1, at = sizeof head + sizeof sections;
     int fd = memfd_create("dwo", MFD_CLOEXEC);
     bool ok = fd >= 0;
-
     for (int i = 1; i < DWO_SECTIONS - 1; i++) {
         const char *name = i == DWO_NAMES ? ".shstrtab" : dwp_names[dwp->five][i];
         sections[i].sh_type = i == DWO_NAMES ? SHT_STRTAB : SHT_PROGBITS;
         sections[i].sh_addralign = 1;
         sections[i].sh_name = name ? (Elf64_Word)named : 0;
-        if (name)
+        if (name) {
             named += (size_t)snprintf(names + named, sizeof names - named, "%s", name) + 1;
-        if (i == DWO_NAMES)
+        }
+        if (i == DWO_NAMES) {
             pieces[i] = (struct dwo_piece){names, named};
+        }
         sections[i].sh_offset = at;
         sections[i].sh_size = pieces[i].size;
         ok = ok && pwrite(fd, pieces[i].data, pieces[i].size, (off_t)at) == (ssize_t)pieces[i].size;
@@ -261,10 +273,12 @@ static int dwo_write(const struct dwp *dwp, struct dwo_piece *pieces)
     }
     ok = ok && pwrite(fd, &head, sizeof head, 0) == sizeof head &&
          pwrite(fd, sections, sizeof sections, sizeof head) == sizeof sections;
-    if (ok)
+    if (ok) {
         return fd;
-    if (fd >= 0)
+    }
+    if (fd >= 0) {
         close(fd);
+    }
     return -1;
 }
 
@@ -274,12 +288,13 @@ static int dwp_extract(const struct dwp *dwp, uint64_t id)
     char *bytes = NULL, *offsets = NULL;
     uint32_t row = dwp_row(dwp, id);
     int fd = -1;
-
-    if (row == 0)
+    if (row == 0) {
         return -1;
+    }
     dwp_cut(dwp, row, pieces);
-    if (dwp_strings(dwp, pieces, &bytes, &offsets) == 0)
+    if (dwp_strings(dwp, pieces, &bytes, &offsets) == 0) {
         fd = dwo_write(dwp, pieces);
+    }
     free(bytes);
     free(offsets);
     return fd;
@@ -290,16 +305,17 @@ int open(const char *path, int flags, ...)
 {
     va_list args;
     struct dwp *dwp = wanted;
-
     va_start(args, flags);
     int mode = (flags & (O_CREAT | __O_TMPFILE)) ? va_arg(args, int) : 0;
     va_end(args);
     int fd = (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
-    if (fd >= 0 || errno != ENOENT || !dwp)
+    if (fd >= 0 || errno != ENOENT || !dwp) {
         return fd;
+    }
     wanted = NULL; /* what is called from here may open files */
     fd = dwp_extract(dwp, wanted_id);
-    if (fd < 0)
+    if (fd < 0) {
         errno = ENOENT;
+    }
     return fd;
 }

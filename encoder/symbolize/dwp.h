@@ -1,15 +1,15 @@
-/* dwp.h: split DWARF out of a package, a .dwp file.
+/* SPDX-License-Identifier: MIT
  *
- * libdw 0.188 knows .dwo files alone. module.c says before it asks libdw for the split half of a
+ * Split DWARF out of a package, a .dwp file.
+ *
+ * libdw 0.188 knows .dwo files alone. answer.c says before it asks libdw for the split half of a
  * unit which one it will look for; should libdw then open a .dwo file that is not there, it gets
  * that unit cut out of the package.
- *
- * SPDX-License-Identifier: MIT
  */
-#ifndef PPROFINJECT_SYMBOLIZE_DWP_H
-#define PPROFINJECT_SYMBOLIZE_DWP_H
+#ifndef ENCODER_SYMBOLIZE_DWP_H
+#define ENCODER_SYMBOLIZE_DWP_H
 
-#include "module.h"
+#include "encoder/symbolize/module.h"
 
 #include <elfutils/libdwfl.h>
 

@@ -1,13 +1,13 @@
-/* finish.c: truthful flags for each mapping; see finish.h.
+/* SPDX-License-Identifier: MIT
+ *
+ * Truthful flags for each mapping; see finish.h.
  *
  * A viewer that sees has_functions asks no further, and shows a location without a line as nothing
  * at all; so the flag is set only if every location of the mapping has a line, if only a synthetic
  * one. has_filenames, has_line_numbers and has_inline_frames say that debug information was there:
  * at least one location got it, and all others were looked up in it.
- *
- * SPDX-License-Identifier: MIT
  */
-#include "finish.h"
+#include "encoder/symbolize/finish.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -23,8 +23,9 @@ struct finish_tally {
 static void finish_count(struct finish_tally *tally, const struct location *location,
                          const struct names *names)
 {
-    if (location->had_lines)
+    if (location->had_lines) {
         return;
+    }
     if (location->count == 0) {
         tally->bare = true;
         return;
@@ -41,9 +42,9 @@ static void finish_count(struct finish_tally *tally, const struct location *loca
 int finish_profile(struct profile *profile, const struct names *names)
 {
     struct finish_tally *tallies = calloc(profile->nmappings + 1, sizeof *tallies);
-
-    if (!tallies)
+    if (!tallies) {
         return -ENOMEM;
+    }
     for (size_t i = 0; i < profile->nlocations; i++) {
         struct location *location = &profile->locations[i];
         if (location->stale && location->kind <= ANSWER_SYNTHETIC) { /* as good as before */

@@ -1,16 +1,16 @@
-/* frame.h: what a module says about one address; the words between module.c, worker.c and names.c.
+/* SPDX-License-Identifier: MIT
+ *
+ * What a module says about one address; the words between resolve.c, worker.c and names.c.
  *
  * The strings belong to whoever hands the frame over and live until that call returns.
- *
- * SPDX-License-Identifier: MIT
  */
-#ifndef PPROFINJECT_SYMBOLIZE_FRAME_H
-#define PPROFINJECT_SYMBOLIZE_FRAME_H
+#ifndef ENCODER_SYMBOLIZE_FRAME_H
+#define ENCODER_SYMBOLIZE_FRAME_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#define FRAMES_MAX 255 /* of one address; deeper inlining does not occur in earnest */
+enum { FRAMES_MAX = 255 }; /* of one address; deeper inlining does not occur in earnest */
 
 struct frame {
     const char *name;        /* demangled, without parameters */

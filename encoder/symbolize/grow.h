@@ -1,39 +1,38 @@
-/* grow.h: an array that gets longer.
+/* SPDX-License-Identifier: MIT
  *
- * For every file of pprof-symbolize that collects things whose number it does not know. The caller
- * owns the array and frees it; on failure the old array is still there and still its own.
- *
- * SPDX-License-Identifier: MIT
+ * An array that gets longer. For every file of pprof-symbolize that collects things whose number is
+ * not known beforehand. The caller owns the array and frees it.
  */
-#ifndef PPROFINJECT_SYMBOLIZE_GROW_H
-#define PPROFINJECT_SYMBOLIZE_GROW_H
+#ifndef ENCODER_SYMBOLIZE_GROW_H
+#define ENCODER_SYMBOLIZE_GROW_H
 
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
-/* Half again as long each time, so that n elements cost O(n) copying. NULL = no memory. */
-static inline void *grow_array(void *array, size_t *cap, size_t need, size_t size)
+/* Room for `need` (at least 1) elements of `size` bytes. `array` is the address of the caller's
+ * pointer, which moves; `cap` counts the elements it has room for. Half again as long each time, so
+ * that n elements cost O(n) copying. 0 or -ENOMEM; then the array is as it was. */
+static inline int grow_array(void *array, size_t *cap, size_t need, size_t size)
 {
+    if (need <= *cap) {
+        return 0;
+    }
     size_t more = *cap + *cap / 2 + 16;
-
-    if (more < need)
+    if (more < need) {
         more = need;
-    array = reallocarray(array, more, size);
-    if (array)
-        *cap = more;
-    return array;
+    }
+    void *at;
+    memcpy(&at, array, sizeof at); /* the pointer may be of any type */
+    at = reallocarray(at, more, size);
+    if (!at) {
+        return -ENOMEM;
+    }
+    memcpy(array, &at, sizeof at);
+    *cap = more;
+    return 0;
 }
-
-/* Room for `need` (at least 1) elements: 0 or -ENOMEM. */
-#define GROW(array, cap, need)                                                                     \
-    ({                                                                                             \
-        void *grown_ = (need) <= (cap) ? (void *)(array)                                           \
-                                       : grow_array((array), &(cap), (need), sizeof *(array));     \
-        if (grown_)                                                                                \
-            (array) = grown_;                                                                      \
-        grown_ ? 0 : -ENOMEM;                                                                      \
-    })
 
 #endif

@@ -1,8 +1,8 @@
-/* image.c: build id and address translation of an ELF file; see image.h.
+/* SPDX-License-Identifier: MIT
  *
- * SPDX-License-Identifier: MIT
+ * Build id and address translation of an ELF file; see image.h.
  */
-#include "image.h"
+#include "encoder/symbolize/image.h"
 
 #include <elfutils/libdwelf.h>
 #include <errno.h>
@@ -21,20 +21,23 @@ int image_read(struct image *image, Elf *elf)
 {
     GElf_Ehdr ehdr;
     size_t n;
-
     memset(image, 0, sizeof *image);
-    if (!gelf_getehdr(elf, &ehdr) || elf_getphdrnum(elf, &n) != 0)
+    if (!gelf_getehdr(elf, &ehdr) || elf_getphdrnum(elf, &n) != 0) {
         return -ENOEXEC;
+    }
     image->fixed = ehdr.e_type == ET_EXEC;
     image->loads = calloc(n + 1, sizeof *image->loads);
-    if (!image->loads)
+    if (!image->loads) {
         return -ENOMEM;
+    }
     for (size_t i = 0; i < n && i < INT_MAX; i++) {
         GElf_Phdr phdr;
-        if (!gelf_getphdr(elf, (int)i, &phdr))
+        if (!gelf_getphdr(elf, (int)i, &phdr)) {
             break;
-        if (phdr.p_type == PT_LOAD)
+        }
+        if (phdr.p_type == PT_LOAD) {
             image->loads[image->nloads++] = phdr;
+        }
     }
     return 0;
 }
@@ -58,13 +61,13 @@ bool image_vaddr(const struct image *image, const struct mapping *mapping, uint6
                  uint64_t *vaddr)
 {
     uint64_t offset = address - mapping->start + mapping->offset;
-
     if (mapping->limit == 0 && mapping->start == 0) {
         *vaddr = address;
         return image->fixed;
     }
-    if (address < mapping->start || address >= mapping->limit)
+    if (address < mapping->start || address >= mapping->limit) {
         return false;
+    }
     for (size_t i = 0; i < image->nloads; i++) {
         const GElf_Phdr *load = &image->loads[i];
         if ((load->p_flags & PF_X) && load_holds(load, offset) &&
@@ -89,8 +92,9 @@ bool image_executable(const struct image *image, uint64_t vaddr)
     for (size_t i = 0; i < image->nloads; i++) {
         const GElf_Phdr *load = &image->loads[i];
         if ((load->p_flags & PF_X) && vaddr >= load->p_vaddr &&
-            vaddr - load->p_vaddr < load->p_memsz)
+            vaddr - load->p_vaddr < load->p_memsz) {
             return true;
+        }
     }
     return false;
 }
@@ -100,7 +104,6 @@ void image_hex(const void *bits, size_t len, char id[IMAGE_ID_SIZE])
     static const char digits[] = "0123456789abcdef";
     const uint8_t *p = bits;
     size_t n = 0;
-
     for (size_t i = 0; i < len && n + 2 < IMAGE_ID_SIZE; i++) {
         id[n++] = digits[p[i] >> 4];
         id[n++] = digits[p[i] & 15];
@@ -113,12 +116,12 @@ int image_build_id(int fd, char id[IMAGE_ID_SIZE])
     Elf *elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
     const void *bits;
     int error = -ENOEXEC;
-
     id[0] = '\0';
     if (elf && elf_kind(elf) == ELF_K_ELF) {
         ssize_t len = dwelf_elf_gnu_build_id(elf, &bits);
-        if (len > 0)
+        if (len > 0) {
             image_hex(bits, (size_t)len, id);
+        }
         error = 0;
     }
     elf_end(elf);

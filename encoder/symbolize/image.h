@@ -1,14 +1,14 @@
-/* image.h: what the file of a module says about itself: its build id and its segments.
+/* SPDX-License-Identifier: MIT
  *
- * Used by locate.c and debugfile.c (is this the right file?) and module.c (where in the file is an
+ * What the file of a module says about itself: its build id and its segments.
+ *
+ * Used by locate.c and debugfile.c (is this the right file?) and resolve.c (where in the file is an
  * address?). The Elf handle belongs to the caller; a struct image is freed by image_free.
- *
- * SPDX-License-Identifier: MIT
  */
-#ifndef PPROFINJECT_SYMBOLIZE_IMAGE_H
-#define PPROFINJECT_SYMBOLIZE_IMAGE_H
+#ifndef ENCODER_SYMBOLIZE_IMAGE_H
+#define ENCODER_SYMBOLIZE_IMAGE_H
 
-#include "profile.h"
+#include "encoder/symbolize/mapping.h"
 
 #include <gelf.h>
 #include <stdbool.h>
@@ -32,7 +32,7 @@ bool image_vaddr(const struct image *image, const struct mapping *mapping, uint6
 bool image_executable(const struct image *image, uint64_t vaddr);
 
 /* Build id as lower-case hexadecimal; "" if there is none. 0, or -ENOEXEC: not an ELF file. */
-#define IMAGE_ID_SIZE 129 /* 64 bytes of id, twice what any linker writes */
+enum { IMAGE_ID_SIZE = 129 }; /* 64 bytes of id, twice what any linker writes */
 int image_build_id(int fd, char id[IMAGE_ID_SIZE]);
 void image_hex(const void *bits, size_t len, char id[IMAGE_ID_SIZE]);
 

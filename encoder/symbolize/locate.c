@@ -1,15 +1,15 @@
-/* locate.c: finds the file that a mapping was; see locate.h.
+/* SPDX-License-Identifier: MIT
+ *
+ * Finds the file that a mapping was; see locate.h.
  *
  * A build id in the profile must be the file's own, or the file is not used: names from another
  * version would be believed. Without one in the profile, the path is all there is to go by; then a
  * file that the kernel called deleted is taken from the living process only.
- *
- * SPDX-License-Identifier: MIT
  */
-#include "locate.h"
+#include "encoder/symbolize/locate.h"
 
-#include "image.h"
-#include "vdso.h"
+#include "encoder/symbolize/image.h"
+#include "encoder/symbolize/vdso.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,9 +23,9 @@ int locate_regular(const char *path)
 {
     struct stat st;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-
-    if (fd < 0)
+    if (fd < 0) {
         return -errno;
+    }
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
         close(fd);
         return -ENOENT;
@@ -39,9 +39,9 @@ bool locate_path(const struct module *module, char path[PATH_MAX])
     size_t len = strnlen(module->file, PATH_MAX - 1);
     bool deleted = len >= sizeof mark - 1 &&
                    memcmp(module->file + len - (sizeof mark - 1), mark, sizeof mark - 1) == 0;
-
-    if (deleted)
+    if (deleted) {
         len -= sizeof mark - 1;
+    }
     memcpy(path, module->file, len);
     path[len] = '\0';
     return deleted;
@@ -56,17 +56,20 @@ static bool locate_replaced(const struct module *module)
     size_t cap = 0;
     bool replaced = false;
     ssize_t len;
-
-    if (module->pid <= 0 || module->build_id[0] || !mapping)
+    if (module->pid <= 0 || module->build_id[0] || !mapping) {
         return false;
+    }
     snprintf(name, sizeof name, "/proc/%d/maps", (int)module->pid);
     FILE *in = fopen(name, "re");
-    while (in && (len = getline(&line, &cap, in)) > 0)
-        if (strtoull(line, NULL, 16) == mapping->start)
+    while (in && (len = getline(&line, &cap, in)) > 0) {
+        if (strtoull(line, NULL, 16) == mapping->start) {
             replaced = len > 11 && strcmp(line + len - 11, " (deleted)\n") == 0;
+        }
+    }
     free(line);
-    if (in)
+    if (in) {
         fclose(in);
+    }
     return replaced;
 }
 
@@ -75,15 +78,17 @@ static int locate_try(const struct module *module, const char *path, bool need_i
 {
     char id[IMAGE_ID_SIZE];
     int fd;
-
-    if (need_id && module->build_id[0] == '\0')
+    if (need_id && module->build_id[0] == '\0') {
         return -ENOENT;
+    }
     fd = locate_regular(path);
-    if (fd < 0)
+    if (fd < 0) {
         return fd;
+    }
     if (image_build_id(fd, id) == 0 &&
-        (module->build_id[0] == '\0' || strcasecmp(id, module->build_id) == 0))
+        (module->build_id[0] == '\0' || strcasecmp(id, module->build_id) == 0)) {
         return fd;
+    }
     close(fd);
     return -ENOENT;
 }
@@ -92,26 +97,29 @@ static int locate_in_process(const struct module *module, const char *path, bool
 {
     char name[PATH_MAX + 64];
     int fd = -ENOENT;
-
     if (module->pid > 0 && path[0] == '/') {
         snprintf(name, sizeof name, "/proc/%d/root%s", (int)module->pid, path);
         fd = locate_try(module, name, deleted);
     }
-    if (fd < 0 && path[0] == '/')
+    if (fd < 0 && path[0] == '/') {
         fd = locate_try(module, path, deleted);
-    if (fd >= 0 || module->pid <= 0)
+    }
+    if (fd >= 0 || module->pid <= 0) {
         return fd;
+    }
 
     /* Deleted or replaced: the kernel still has it. map_files wants privileges. */
     for (size_t i = 0; i < module->nqueries; i++) {
         const struct mapping *mapping = module->queries[i].mapping;
-        if (i > 0 && mapping == module->queries[i - 1].mapping)
+        if (i > 0 && mapping == module->queries[i - 1].mapping) {
             continue;
+        }
         snprintf(name, sizeof name, "/proc/%d/map_files/%lx-%lx", (int)module->pid,
                  (unsigned long)mapping->start, (unsigned long)mapping->limit);
         fd = locate_try(module, name, false);
-        if (fd >= 0)
+        if (fd >= 0) {
             return fd;
+        }
     }
     snprintf(name, sizeof name, "/proc/%d/exe", (int)module->pid);
     return locate_try(module, name, true);
@@ -127,7 +135,6 @@ static int locate_in_folder(void *arg, const char *folder)
     const struct folder_search *search = arg;
     char name[PATH_MAX];
     int fd = -ENOENT;
-
     if (search->module->build_id[0] && !strchr(search->module->build_id, '/')) {
         snprintf(name, sizeof name, "%s/%s/%s", folder, search->module->build_id, search->base);
         fd = locate_try(search->module, name, false);
@@ -144,10 +151,10 @@ int locate_each_folder(int (*f)(void *arg, const char *folder), void *arg)
     const char *path = getenv("PPROF_BINARY_PATH"), *home = getenv("HOME");
     char folder[PATH_MAX];
     int result = -ENOENT;
-
     if (!path || !*path) { /* where pprof itself looks then */
-        if (!home || !*home)
+        if (!home || !*home) {
             return -ENOENT;
+        }
         snprintf(folder, sizeof folder, "%s/pprof/binaries", home);
         return f(arg, folder);
     }
@@ -170,13 +177,15 @@ int locate_open(const struct module *module)
     const char *slash = strrchr(path, '/');
     struct folder_search search = {.module = module, .base = slash ? slash + 1 : path};
     int fd;
-
-    if (strcmp(path, "[vdso]") == 0)
+    if (strcmp(path, "[vdso]") == 0) {
         return vdso_open(module);
-    if (module->nqueries == 0 || search.base[0] == '\0')
+    }
+    if (module->nqueries == 0 || search.base[0] == '\0') {
         return -ENOENT;
+    }
     fd = locate_in_process(module, path, deleted);
-    if (fd < 0)
+    if (fd < 0) {
         fd = locate_each_folder(locate_in_folder, &search);
+    }
     return fd;
 }

@@ -1,13 +1,13 @@
-/* locate.h: which file on this machine a mapping of the profile was.
+/* SPDX-License-Identifier: MIT
  *
- * Used by module.c, and by debugfile.c for the folders of PPROF_BINARY_PATH. Never the network.
+ * Which file on this machine a mapping of the profile was.
  *
- * SPDX-License-Identifier: MIT
+ * Used by resolve.c, and by debugfile.c for the folders of PPROF_BINARY_PATH. Never the network.
  */
-#ifndef PPROFINJECT_SYMBOLIZE_LOCATE_H
-#define PPROFINJECT_SYMBOLIZE_LOCATE_H
+#ifndef ENCODER_SYMBOLIZE_LOCATE_H
+#define ENCODER_SYMBOLIZE_LOCATE_H
 
-#include "module.h"
+#include "encoder/symbolize/module.h"
 
 #include <limits.h>
 

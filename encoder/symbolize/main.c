@@ -1,14 +1,14 @@
-/* main.c: pprof-symbolize, which gives profiles their names.
+/* SPDX-License-Identifier: MIT
+ *
+ * Pprof-symbolize, which gives profiles their names.
  *
  * A program of its own, run by the library after each dump and by hand on older files. It reads
  * each profile, looks every address up in the binaries and debug files of this machine, and puts
  * the profile back in one step with functions, files, lines and inlined calls. It never asks the
  * network, and a profile it cannot improve stays as it was.
- *
- * SPDX-License-Identifier: MIT
  */
-#include "batch.h"
-#include "replace.h"
+#include "encoder/symbolize/batch.h"
+#include "encoder/symbolize/replace.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -43,11 +43,11 @@ static const char usage[] =
 static int main_pid(const char *text, pid_t *pid)
 {
     char *end;
-
     errno = 0;
     long value = strtol(text, &end, 10);
-    if (errno || end == text || *end || value <= 0 || value > INT_MAX)
+    if (errno || end == text || *end || value <= 0 || value > INT_MAX) {
         return -EINVAL;
+    }
     *pid = (pid_t)value;
     return 0;
 }
@@ -60,12 +60,12 @@ static int main_options(int argc, char **argv, struct batch_options *options)
         {"verbose", no_argument, NULL, 'v'},   {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'V'},   {NULL, 0, NULL, 0}};
     int option;
-
     while ((option = getopt_long(argc, argv, "p:o:vh", longs, NULL)) != -1) {
         switch (option) {
         case 'p':
-            if (main_pid(optarg, &options->pid) == 0)
+            if (main_pid(optarg, &options->pid) == 0) {
                 break;
+            }
             fprintf(stderr, "pprof-symbolize: --pid %s: not a process id\n", optarg);
             return 2 + 1;
         case 'o':
@@ -96,13 +96,14 @@ int main(int argc, char **argv)
 {
     struct batch_options options = {0};
     int status = main_options(argc, argv, &options), failed = 0;
-
-    if (status)
+    if (status) {
         return status - 1;
+    }
     unsetenv("DEBUGINFOD_URLS"); /* never the network */
     elf_version(EV_CURRENT);
     replace_guard_signals();
-    for (int i = optind; i < argc; i += BATCH_MAX)
+    for (int i = optind; i < argc; i += BATCH_MAX) {
         failed += batch_run(argv + i, (size_t)(argc - i), &options);
+    }
     return failed ? 1 : 0;
 }

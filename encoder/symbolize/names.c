@@ -1,28 +1,28 @@
-/* names.c: functions and their texts, each kept once; see names.h.
+/* SPDX-License-Identifier: MIT
+ *
+ * Functions and their texts, each kept once; see names.h.
  *
  * Two chained hash tables over growing arrays. A chain link is an index plus one, so that a zeroed
  * table is an empty one. Texts are made valid UTF-8 on the way in: protobuf readers in several
  * languages refuse a whole profile for one bad byte of a symbol name.
- *
- * SPDX-License-Identifier: MIT
  */
-#include "names.h"
+#include "encoder/symbolize/names.h"
 
-#include "grow.h"
+#include "encoder/symbolize/grow.h"
 
 #include <stdbool.h>
 #include <string.h>
 
-#define TEXT_MAX 65536 /* bytes; longer C++ names are cut */
+enum { TEXT_MAX = 65536 }; /* bytes; longer C++ names are cut */
 
 /* FNV-1a: names are short, and a hostile one gains only time in a process of its own. */
 static uint32_t names_hash(const void *data, size_t len)
 {
     const uint8_t *p = data;
     uint32_t hash = 2166136261u;
-
-    for (size_t i = 0; i < len; i++)
+    for (size_t i = 0; i < len; i++) {
         hash = (hash ^ p[i]) * 16777619u;
+    }
     return hash;
 }
 
@@ -35,15 +35,18 @@ static size_t names_utf8(const uint8_t *p, size_t len)
                : p[0] < 0xf0 ? 3
                : p[0] < 0xf5 ? 4
                              : 0;
-
-    if (n == 0 || n > len)
+    if (n == 0 || n > len) {
         return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((p[i] & 0xc0) != 0x80)
+    }
+    for (size_t i = 1; i < n; i++) {
+        if ((p[i] & 0xc0) != 0x80) {
             return 0;
+        }
+    }
     if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-        (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
+        (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f)) {
         return 0;
+    }
     return n;
 }
 
@@ -64,9 +67,9 @@ static int names_rehash_texts(struct names *names)
 {
     size_t n = names->ntext_heads ? names->ntext_heads * 2 : 1024;
     uint32_t *heads = calloc(n, sizeof *heads);
-
-    if (!heads)
+    if (!heads) {
         return -ENOMEM;
+    }
     for (size_t i = 0; i < names->ntexts; i++) {
         struct names_text *text = &names->texts[i];
         text->next = heads[text->hash & (n - 1)];
@@ -82,9 +85,9 @@ static int names_rehash_functions(struct names *names)
 {
     size_t n = names->nfunction_heads ? names->nfunction_heads * 2 : 1024;
     uint32_t *heads = calloc(n, sizeof *heads);
-
-    if (!heads)
+    if (!heads) {
         return -ENOMEM;
+    }
     for (size_t i = 0; i < names->nfunctions; i++) {
         struct names_function *function = &names->functions[i];
         function->next = heads[function->hash & (n - 1)];
@@ -99,11 +102,13 @@ static int names_rehash_functions(struct names *names)
 static int names_intern(struct names *names, const char *string, uint32_t *index)
 {
     size_t len = strnlen(string, TEXT_MAX);
-
-    if (names->ntexts >= names->ntext_heads && names_rehash_texts(names))
+    if (names->ntexts >= names->ntext_heads && names_rehash_texts(names)) {
         return -ENOMEM;
-    if (GROW(names->bytes, names->bytes_cap, names->nbytes + len + 1))
+    }
+    if (grow_array(&names->bytes, &names->bytes_cap, names->nbytes + len + 1,
+                   sizeof *names->bytes)) {
         return -ENOMEM;
+    }
     char *copy = names->bytes + names->nbytes;
     memcpy(copy, string, len);
     copy[len] = '\0';
@@ -119,10 +124,12 @@ static int names_intern(struct names *names, const char *string, uint32_t *index
             return 0;
         }
     }
-    if (names->ntexts >= UINT32_MAX - 1)
+    if (names->ntexts >= UINT32_MAX - 1) {
         return -E2BIG;
-    if (GROW(names->texts, names->texts_cap, names->ntexts + 1))
+    }
+    if (grow_array(&names->texts, &names->texts_cap, names->ntexts + 1, sizeof *names->texts)) {
         return -ENOMEM;
+    }
     names->texts[names->ntexts] =
         (struct names_text){.at = names->nbytes, .len = (uint32_t)len, .next = *head, .hash = hash};
     names->nbytes += len + 1;
@@ -134,13 +141,14 @@ static int names_intern(struct names *names, const char *string, uint32_t *index
 static int names_function(struct names *names, const struct frame *frame, uint32_t *index)
 {
     struct names_function new = {.start_line = frame->start_line};
-
     if (names_intern(names, frame->name, &new.name) ||
         names_intern(names, frame->system_name, &new.system_name) ||
-        names_intern(names, frame->file, &new.file))
+        names_intern(names, frame->file, &new.file)) {
         return -ENOMEM;
-    if (names->nfunctions >= names->nfunction_heads && names_rehash_functions(names))
+    }
+    if (names->nfunctions >= names->nfunction_heads && names_rehash_functions(names)) {
         return -ENOMEM;
+    }
 
     uint32_t key[3] = {new.name, new.system_name, new.file};
     new.hash = names_hash(key, sizeof key);
@@ -148,16 +156,20 @@ static int names_function(struct names *names, const struct frame *frame, uint32
     for (uint32_t i = *head; i; i = names->functions[i - 1].next) {
         struct names_function *old = &names->functions[i - 1];
         if (old->name == new.name && old->system_name == new.system_name && old->file == new.file) {
-            if (old->start_line == 0)
+            if (old->start_line == 0) {
                 old->start_line = new.start_line;
+            }
             *index = i - 1;
             return 0;
         }
     }
-    if (names->nfunctions >= UINT32_MAX - 1)
+    if (names->nfunctions >= UINT32_MAX - 1) {
         return -E2BIG;
-    if (GROW(names->functions, names->functions_cap, names->nfunctions + 1))
+    }
+    if (grow_array(&names->functions, &names->functions_cap, names->nfunctions + 1,
+                   sizeof *names->functions)) {
         return -ENOMEM;
+    }
     new.next = *head;
     names->functions[names->nfunctions] = new;
     *index = (uint32_t)names->nfunctions++;
@@ -168,7 +180,6 @@ static int names_function(struct names *names, const struct frame *frame, uint32
 int names_init(struct names *names)
 {
     uint32_t empty;
-
     memset(names, 0, sizeof *names);
     return names_intern(names, "", &empty);
 }
@@ -186,15 +197,18 @@ void names_free(struct names *names)
 
 int names_add(struct names *names, const struct frame *frames, size_t n, uint32_t *first)
 {
-    if (names->nlines + n >= UINT32_MAX)
+    if (names->nlines + n >= UINT32_MAX) {
         return -E2BIG;
-    if (GROW(names->lines, names->lines_cap, names->nlines + n + 1))
+    }
+    if (grow_array(&names->lines, &names->lines_cap, names->nlines + n + 1, sizeof *names->lines)) {
         return -ENOMEM;
+    }
     for (size_t i = 0; i < n; i++) {
         struct names_line *line = &names->lines[names->nlines + i];
         int error = names_function(names, &frames[i], &line->function);
-        if (error)
+        if (error) {
             return error;
+        }
         line->line = frames[i].line;
         line->offset = frames[i].offset;
     }

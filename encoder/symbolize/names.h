@@ -1,15 +1,15 @@
-/* names.h: all functions found so far, each once, and the frames that refer to them.
+/* SPDX-License-Identifier: MIT
+ *
+ * All functions found so far, each once, and the frames that refer to them.
  *
  * Filled by batch.c while the modules answer, read by finish.c and rewrite.c; shared by all the
  * profiles of one batch, since those of one dump name the same functions. Every index stays valid
  * until names_free; pointers from names_text only until the next names_add.
- *
- * SPDX-License-Identifier: MIT
  */
-#ifndef PPROFINJECT_SYMBOLIZE_NAMES_H
-#define PPROFINJECT_SYMBOLIZE_NAMES_H
+#ifndef ENCODER_SYMBOLIZE_NAMES_H
+#define ENCODER_SYMBOLIZE_NAMES_H
 
-#include "frame.h"
+#include "encoder/symbolize/frame.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,13 +1,13 @@
-/* perfmap.h: names of code that a just-in-time compiler made, from /tmp/perf-PID.map.
+/* SPDX-License-Identifier: MIT
+ *
+ * Names of code that a just-in-time compiler made, from /tmp/perf-PID.map.
  *
  * Called by batch.c for addresses that no file could name.
- *
- * SPDX-License-Identifier: MIT
  */
-#ifndef PPROFINJECT_SYMBOLIZE_PERFMAP_H
-#define PPROFINJECT_SYMBOLIZE_PERFMAP_H
+#ifndef ENCODER_SYMBOLIZE_PERFMAP_H
+#define ENCODER_SYMBOLIZE_PERFMAP_H
 
-#include "module.h"
+#include "encoder/symbolize/module.h"
 
 /* Puts an answer for each of the queries that the map of process `pid` covers; sorts them. 0, also
  * if there is no map, or -errno. */

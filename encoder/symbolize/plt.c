@@ -1,12 +1,11 @@
-/* plt.c: reads PLT stubs; see plt.h.
+/* SPDX-License-Identifier: MIT
  *
- * A stub ends in `jmp *disp(%rip)` through a slot of the GOT, and a relocation says what goes into
- * that slot. Reading the instruction treats .plt, .plt.sec and .plt.got alike, whatever the linker
- * and its options. Stubs are 8 or 16 bytes, aligned to their size.
- *
- * SPDX-License-Identifier: MIT
+ * See plt.h. A stub jumps through a slot of the GOT, and a relocation says which symbol's address
+ * goes into that slot. machine.c reads the instruction.
  */
-#include "plt.h"
+#include "encoder/symbolize/plt.h"
+
+#include "encoder/symbolize/machine.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,17 +17,19 @@ static size_t plt_bytes(Elf *elf, const struct image *image, uint64_t vaddr, uin
 {
     size_t size;
     const char *raw = elf_rawfile(elf, &size);
-
     for (size_t i = 0; raw && i < image->nloads; i++) {
         const GElf_Phdr *load = &image->loads[i];
         if (!(load->p_flags & PF_X) || vaddr < load->p_vaddr ||
-            vaddr - load->p_vaddr >= load->p_filesz)
+            vaddr - load->p_vaddr >= load->p_filesz) {
             continue;
+        }
         uint64_t offset = vaddr - load->p_vaddr + load->p_offset;
-        if (offset >= size)
+        if (offset >= size) {
             return 0;
-        if (len > size - offset)
+        }
+        if (len > size - offset) {
             len = size - offset;
+        }
         memcpy(buf, raw + offset, len);
         return len;
     }
@@ -36,35 +37,38 @@ static size_t plt_bytes(Elf *elf, const struct image *image, uint64_t vaddr, uin
 }
 
 /* The GOT slot that the stub starting at `start` jumps through; 0 = not a stub. */
-static uint64_t plt_slot(Elf *elf, const struct image *image, uint64_t start)
+static uint64_t plt_slot(Elf *elf, const struct image *image, const struct machine *machine,
+                         uint64_t start)
 {
-    uint8_t code[16];
-    size_t len = plt_bytes(elf, image, start, code, sizeof code), at = 0;
-    int32_t disp;
+    uint8_t code[MACHINE_STUB_MAX];
+    size_t len = plt_bytes(elf, image, start, code, sizeof code);
+    return machine->stub_slot(code, len, start);
+}
 
-    if (len >= 4 && memcmp(code, "\xf3\x0f\x1e\xfa", 4) == 0) /* endbr64 */
-        at = 4;
-    if (at < len && code[at] == 0xf2) /* bnd */
-        at++;
-    if (at + 6 > len || code[at] != 0xff || code[at + 1] != 0x25)
-        return 0;
-    memcpy(&disp, code + at + 2, sizeof disp);
-    return start + at + 6 + (uint64_t)(int64_t)disp;
+/* The same for the stub around an address: a large one, or the second of two small ones. */
+static uint64_t plt_slot_around(Elf *elf, const struct image *image, const struct machine *machine,
+                                uint64_t vaddr)
+{
+    uint64_t large = vaddr & ~(uint64_t)(machine->stub_size[0] - 1);
+    uint64_t small = vaddr & ~(uint64_t)(machine->stub_size[1] - 1);
+    uint64_t second = small != large ? plt_slot(elf, image, machine, small) : 0;
+    return second ? second : plt_slot(elf, image, machine, large);
 }
 
 static bool plt_is_plt(Elf *elf, uint64_t vaddr)
 {
     size_t names;
-    Elf_Scn *scn = NULL;
-
-    if (elf_getshdrstrndx(elf, &names) != 0)
+    Elf_Scn *section = NULL;
+    if (elf_getshdrstrndx(elf, &names) != 0) {
         return false;
-    while ((scn = elf_nextscn(elf, scn))) {
-        GElf_Shdr shdr;
-        if (!gelf_getshdr(scn, &shdr) || vaddr < shdr.sh_addr ||
-            vaddr - shdr.sh_addr >= shdr.sh_size || !(shdr.sh_flags & SHF_EXECINSTR))
+    }
+    while ((section = elf_nextscn(elf, section))) {
+        GElf_Shdr header;
+        if (!gelf_getshdr(section, &header) || vaddr < header.sh_addr ||
+            vaddr - header.sh_addr >= header.sh_size || !(header.sh_flags & SHF_EXECINSTR)) {
             continue;
-        const char *name = elf_strptr(elf, names, shdr.sh_name);
+        }
+        const char *name = elf_strptr(elf, names, header.sh_name);
         return name && (strncmp(name, ".plt", 4) == 0 || strcmp(name, ".iplt") == 0);
     }
     return false;
@@ -73,33 +77,35 @@ static bool plt_is_plt(Elf *elf, uint64_t vaddr)
 static char *plt_label(const char *name)
 {
     char *label = NULL;
-
     return name && *name && asprintf(&label, "%s@plt", name) >= 0 ? label : NULL;
 }
 
-/* Who is in the slot, by one relocation section. */
-static char *plt_relocation(Elf *elf, Elf_Scn *scn, const GElf_Shdr *shdr,
-                            const struct symbols *symbols, uint64_t slot)
+/* The name of the symbol that one relocation section puts into the slot; NULL: it does not. */
+static char *plt_relocation(Elf *elf, Elf_Scn *section, const GElf_Shdr *header,
+                            const struct machine *machine, const struct symbols *symbols,
+                            uint64_t slot)
 {
-    Elf_Data *data = elf_getdata(scn, NULL), *syms = NULL;
-    size_t n = data && shdr->sh_entsize ? shdr->sh_size / shdr->sh_entsize : 0;
+    Elf_Data *data = elf_getdata(section, NULL), *syms = NULL;
+    size_t n = data && header->sh_entsize ? header->sh_size / header->sh_entsize : 0;
     GElf_Shdr symtab;
-
     for (size_t i = 0; i < n && i < INT32_MAX; i++) {
         GElf_Rela rela;
         GElf_Sym sym;
-        if (!gelf_getrela(data, (int)i, &rela))
+        if (!gelf_getrela(data, (int)i, &rela)) {
             return NULL;
-        if (rela.r_offset != slot)
+        }
+        if (rela.r_offset != slot) {
             continue;
-        if (GELF_R_TYPE(rela.r_info) == R_X86_64_IRELATIVE) {
+        }
+        if (GELF_R_TYPE(rela.r_info) == machine->irelative) {
             const struct symbol *target = symbols_find(symbols, (uint64_t)rela.r_addend);
             return target ? plt_label(target->name) : NULL;
         }
-        Elf_Scn *table = elf_getscn(elf, shdr->sh_link);
+        Elf_Scn *table = elf_getscn(elf, header->sh_link);
         if (!table || !gelf_getshdr(table, &symtab) || !(syms = elf_getdata(table, NULL)) ||
-            !gelf_getsym(syms, (int)GELF_R_SYM(rela.r_info), &sym))
+            !gelf_getsym(syms, (int)GELF_R_SYM(rela.r_info), &sym)) {
             return NULL;
+        }
         return plt_label(elf_strptr(elf, symtab.sh_link, sym.st_name));
     }
     return NULL;
@@ -108,25 +114,25 @@ static char *plt_relocation(Elf *elf, Elf_Scn *scn, const GElf_Shdr *shdr,
 char *plt_name(Elf *elf, const struct image *image, const struct symbols *symbols, uint64_t vaddr)
 {
     GElf_Ehdr ehdr;
-    Elf_Scn *scn = NULL;
-    uint64_t slot;
-
-    if (!gelf_getehdr(elf, &ehdr) || ehdr.e_machine != EM_X86_64 || !plt_is_plt(elf, vaddr))
+    const struct machine *machine = gelf_getehdr(elf, &ehdr) ? machine_of(ehdr.e_machine) : NULL;
+    if (!machine || !plt_is_plt(elf, vaddr)) {
         return NULL;
-    slot = plt_slot(elf, image, vaddr & ~UINT64_C(15));
-    if (vaddr & 8) { /* the second of two short ones, perhaps */
-        uint64_t second = plt_slot(elf, image, vaddr & ~UINT64_C(7));
-        slot = second ? second : slot;
     }
-    if (slot == 0)
+    uint64_t slot = plt_slot_around(elf, image, machine, vaddr);
+    if (slot == 0) {
         return NULL;
-    while ((scn = elf_nextscn(elf, scn))) {
-        GElf_Shdr shdr;
-        if (!gelf_getshdr(scn, &shdr) || shdr.sh_type != SHT_RELA || !(shdr.sh_flags & SHF_ALLOC))
+    }
+    Elf_Scn *section = NULL;
+    while ((section = elf_nextscn(elf, section))) {
+        GElf_Shdr header;
+        if (!gelf_getshdr(section, &header) || header.sh_type != SHT_RELA ||
+            !(header.sh_flags & SHF_ALLOC)) {
             continue;
-        char *name = plt_relocation(elf, scn, &shdr, symbols, slot);
-        if (name)
+        }
+        char *name = plt_relocation(elf, section, &header, machine, symbols, slot);
+        if (name) {
             return name;
+        }
     }
     return NULL;
 }

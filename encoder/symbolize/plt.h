@@ -1,13 +1,13 @@
-/* plt.h: names for the stubs through which a module calls others: `name@plt`.
+/* SPDX-License-Identifier: MIT
  *
- * module.c asks for addresses that no symbol covers. x86-64 only; elsewhere nothing is found.
+ * Names for the stubs through which a module calls others: `name@plt`.
  *
- * SPDX-License-Identifier: MIT
+ * answer.c asks for addresses that no symbol covers. Only for machines that machine.c knows.
  */
-#ifndef PPROFINJECT_SYMBOLIZE_PLT_H
-#define PPROFINJECT_SYMBOLIZE_PLT_H
+#ifndef ENCODER_SYMBOLIZE_PLT_H
+#define ENCODER_SYMBOLIZE_PLT_H
 
-#include "symbols.h"
+#include "encoder/symbolize/symbols.h"
 
 /* The name of the stub at `vaddr` of the module's main file, malloc'ed; NULL = it is none. */
 char *plt_name(Elf *elf, const struct image *image, const struct symbols *symbols, uint64_t vaddr);

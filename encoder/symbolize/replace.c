@@ -1,13 +1,13 @@
-/* replace.c: atomic replacement; see replace.h.
+/* SPDX-License-Identifier: MIT
+ *
+ * Atomic replacement; see replace.h.
  *
  * The exchange of both names never lets the profile be absent, and fails if a collector has taken
  * the old file away: a plain rename would bring it back. Afterwards the temporary name belongs to
  * what was replaced; if that is not the file that was read, somebody else was faster, and the names
  * are exchanged back. Where the file system knows no exchange, look and rename must do.
- *
- * SPDX-License-Identifier: MIT
  */
-#include "replace.h"
+#include "encoder/symbolize/replace.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ATTEMPTS 100 /* at a name nobody has; each attempt is another number */
+enum { ATTEMPTS = 100 }; /* at a name nobody has; each attempt is another number */
 
 /* For the signal handler: what to remove, valid while guarded_folder >= 0. */
 static volatile sig_atomic_t guarded_folder = -1;
@@ -24,8 +24,9 @@ static char guarded_name[64];
 
 static void replace_on_signal(int number)
 {
-    if (guarded_folder >= 0)
+    if (guarded_folder >= 0) {
         unlinkat(guarded_folder, guarded_name, 0);
+    }
     signal(number, SIG_DFL);
     raise(number);
 }
@@ -34,19 +35,18 @@ void replace_guard_signals(void)
 {
     static const int fatal[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGXCPU, SIGXFSZ};
     struct sigaction action = {.sa_handler = replace_on_signal};
-
     sigfillset(&action.sa_mask);
     for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++) {
         struct sigaction old;
-        if (sigaction(fatal[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+        if (sigaction(fatal[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN) {
             sigaction(fatal[i], &action, NULL);
+        }
     }
 }
 
 static int replace_create(struct replace *replace)
 {
     static unsigned number;
-
     for (int i = 0; i < ATTEMPTS; i++) {
         snprintf(replace->temporary, sizeof replace->temporary, ".pprof-symbolize.%d.%u",
                  (int)getpid(), number++);
@@ -57,8 +57,9 @@ static int replace_create(struct replace *replace)
             guarded_folder = replace->folder;
             return 0;
         }
-        if (errno != EEXIST)
+        if (errno != EEXIST) {
             break;
+        }
     }
     return -errno;
 }
@@ -68,23 +69,27 @@ int replace_begin(struct replace *replace, const char *path, int old)
     const char *slash = strrchr(path, '/');
     char folder[PATH_MAX] = ".";
     int error;
-
     memset(replace, 0, sizeof *replace);
     replace->fd = -1;
     if (slash && (size_t)snprintf(folder, sizeof folder, "%.*s", (int)(slash - path) + 1, path) >=
-                     sizeof folder)
+                     sizeof folder) {
         return -ENAMETOOLONG;
+    }
     if ((size_t)snprintf(replace->base, sizeof replace->base, "%s", slash ? slash + 1 : path) >=
-        sizeof replace->base)
+        sizeof replace->base) {
         return -ENAMETOOLONG;
-    if (replace->base[0] == '\0')
+    }
+    if (replace->base[0] == '\0') {
         return -EISDIR;
-    if (old >= 0 && fstat(old, &replace->old) != 0)
+    }
+    if (old >= 0 && fstat(old, &replace->old) != 0) {
         return -errno;
+    }
     replace->replaces = old >= 0;
     replace->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (replace->folder < 0)
+    if (replace->folder < 0) {
         return -errno;
+    }
     error = replace_create(replace);
     if (error) {
         close(replace->folder);
@@ -92,15 +97,15 @@ int replace_begin(struct replace *replace, const char *path, int old)
     }
     /* A file shared with a group, or worked on by root, stays whose it was, as far as we may. */
     if (replace->replaces && (fchown(replace->fd, replace->old.st_uid, replace->old.st_gid) == 0 ||
-                              replace->old.st_uid == geteuid()))
+                              replace->old.st_uid == geteuid())) {
         (void)!fchmod(replace->fd, replace->old.st_mode & 0777);
+    }
     return 0;
 }
 
 static bool replace_is_old(const struct replace *replace, const char *name)
 {
     struct stat st;
-
     return fstatat(replace->folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
            st.st_dev == replace->old.st_dev && st.st_ino == replace->old.st_ino;
 }
@@ -108,20 +113,23 @@ static bool replace_is_old(const struct replace *replace, const char *name)
 static int replace_exchange(struct replace *replace)
 {
     int folder = replace->folder;
-
     if (renameat2(folder, replace->temporary, folder, replace->base, RENAME_EXCHANGE) == 0) {
-        if (replace_is_old(replace, replace->temporary))
+        if (replace_is_old(replace, replace->temporary)) {
             return 0;
+        }
         renameat2(folder, replace->temporary, folder, replace->base, RENAME_EXCHANGE);
         return -EBUSY;
     }
-    if (errno != EINVAL && errno != ENOSYS)
+    if (errno != EINVAL && errno != ENOSYS) {
         return -errno;
+    }
     struct stat st;
-    if (fstatat(folder, replace->base, &st, AT_SYMLINK_NOFOLLOW) != 0)
+    if (fstatat(folder, replace->base, &st, AT_SYMLINK_NOFOLLOW) != 0) {
         return -errno;
-    if (!replace_is_old(replace, replace->base))
+    }
+    if (!replace_is_old(replace, replace->base)) {
         return -EBUSY;
+    }
     return renameat(folder, replace->temporary, folder, replace->base) == 0 ? 0 : -errno;
 }
 
@@ -136,11 +144,11 @@ static void replace_end(struct replace *replace)
 int replace_commit(struct replace *replace)
 {
     int error = 0;
-
-    if (replace->replaces)
+    if (replace->replaces) {
         error = replace_exchange(replace);
-    else if (renameat(replace->folder, replace->temporary, replace->folder, replace->base) != 0)
+    } else if (renameat(replace->folder, replace->temporary, replace->folder, replace->base) != 0) {
         error = -errno;
+    }
     replace_end(replace); /* whatever has the temporary name now is not wanted */
     return error;
 }

@@ -1,12 +1,12 @@
-/* replace.h: a new file in the place of an old one, or nothing at all.
+/* SPDX-License-Identifier: MIT
+ *
+ * A new file in the place of an old one, or nothing at all.
  *
  * batch.c begins one for each output, writes to its descriptor, and ends it by commit or abandon;
  * exactly one of the two, and one replacement at a time.
- *
- * SPDX-License-Identifier: MIT
  */
-#ifndef PPROFINJECT_SYMBOLIZE_REPLACE_H
-#define PPROFINJECT_SYMBOLIZE_REPLACE_H
+#ifndef ENCODER_SYMBOLIZE_REPLACE_H
+#define ENCODER_SYMBOLIZE_REPLACE_H
 
 #include <limits.h>
 #include <stdbool.h>

@@ -1,14 +1,14 @@
-/* rewrite.h: pass 2, the profile written whole again with what was found.
+/* SPDX-License-Identifier: MIT
+ *
+ * Pass 2, the profile written whole again with what was found.
  *
  * Called by batch.c after finish_profile. Both descriptors stay the caller's.
- *
- * SPDX-License-Identifier: MIT
  */
-#ifndef PPROFINJECT_SYMBOLIZE_REWRITE_H
-#define PPROFINJECT_SYMBOLIZE_REWRITE_H
+#ifndef ENCODER_SYMBOLIZE_REWRITE_H
+#define ENCODER_SYMBOLIZE_REWRITE_H
 
-#include "names.h"
-#include "profile.h"
+#include "encoder/symbolize/names.h"
+#include "encoder/symbolize/profile_file.h"
 
 /* Reads `in` once more, the same file that `profile` was loaded from. 0 or -errno; -EBUSY: it has
  * changed meanwhile. */

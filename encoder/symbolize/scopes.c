@@ -1,20 +1,20 @@
-/* scopes.c: walks a unit's tree for the scopes of many addresses at once; see scopes.h.
+/* SPDX-License-Identifier: MIT
+ *
+ * Walks a unit's tree for the scopes of many addresses at once; see scopes.h.
  *
  * dwarf_getscopes would walk the tree once for each address, and a unit of C++ has 10^5 entries.
  * The first walk passes by everything that cannot hold code: types, and functions that hold none
  * of the addresses. That finds all but functions nested in such ones (GNU C, Ada, methods of local
  * classes); only if some address is left, a second walk looks everywhere.
- *
- * SPDX-License-Identifier: MIT
  */
-#include "scopes.h"
+#include "encoder/symbolize/scopes.h"
 
-#include "grow.h"
+#include "encoder/symbolize/grow.h"
 
 #include <dwarf.h>
 #include <stdbool.h>
 
-#define DEPTH_MAX 512 /* of nested blocks; compilers stay far below */
+enum { DEPTH_MAX = 512 }; /* of nested blocks; compilers stay far below */
 
 struct scope_walk {
     struct scope_chain *chains;
@@ -30,23 +30,25 @@ static void scopes_children(struct scope_walk *walk, Dwarf_Die *parent, unsigned
 static size_t scopes_at(const struct scope_walk *walk, uint64_t pc)
 {
     size_t low = 0, high = walk->n;
-
     while (low < high) {
         size_t mid = low + (high - low) / 2;
-        if (walk->chains[mid].pc < pc)
+        if (walk->chains[mid].pc < pc) {
             low = mid + 1;
-        else
+        } else {
             high = mid;
+        }
     }
     return low;
 }
 
 static int scopes_push(struct scope_chain *chain, const Dwarf_Die *die)
 {
-    if (chain->n >= FRAMES_MAX)
+    if (chain->n >= FRAMES_MAX) {
         return 0;
-    if (GROW(chain->dies, chain->cap, chain->n + 1))
+    }
+    if (grow_array(&chain->dies, &chain->cap, chain->n + 1, sizeof *chain->dies)) {
         return -ENOMEM;
+    }
     chain->dies[chain->n++] = *die;
     return 0;
 }
@@ -59,20 +61,22 @@ static bool scopes_cover(struct scope_walk *walk, Dwarf_Die *die, int tag, const
     Dwarf_Addr base, low, high;
     ptrdiff_t at = 0;
     bool any = false, ranges = false;
-
     while ((at = dwarf_ranges(die, at, &base, &low, &high)) > 0) {
         ranges = true;
         for (size_t i = scopes_at(walk, low); i < walk->n && walk->chains[i].pc < high; i++) {
             struct scope_chain *chain = &walk->chains[i];
-            if (tag == DW_TAG_subprogram && !chain->owner)
+            if (tag == DW_TAG_subprogram && !chain->owner) {
                 chain->owner = die->addr;
-            else if (tag == DW_TAG_subprogram || chain->owner != owner)
+            } else if (tag == DW_TAG_subprogram || chain->owner != owner) {
                 continue;
+            }
             any = true;
-            if (tag == DW_TAG_lexical_block)
+            if (tag == DW_TAG_lexical_block) {
                 break;
-            if (scopes_push(chain, die))
+            }
+            if (scopes_push(chain, die)) {
                 walk->error = -ENOMEM;
+            }
         }
     }
     return any || (tag == DW_TAG_lexical_block && !ranges);
@@ -81,24 +85,26 @@ static bool scopes_cover(struct scope_walk *walk, Dwarf_Die *die, int tag, const
 static void scopes_visit(struct scope_walk *walk, Dwarf_Die *die, unsigned depth, const void *owner)
 {
     int tag = dwarf_tag(die);
-
     switch (tag) {
     case DW_TAG_subprogram:
-        if (scopes_cover(walk, die, tag, NULL))
+        if (scopes_cover(walk, die, tag, NULL)) {
             scopes_children(walk, die, depth, die->addr);
-        else if (walk->everywhere)
+        } else if (walk->everywhere) {
             scopes_children(walk, die, depth, NULL);
+        }
         break;
     case DW_TAG_inlined_subroutine:
-        if (owner && scopes_cover(walk, die, tag, owner))
+        if (owner && scopes_cover(walk, die, tag, owner)) {
             scopes_children(walk, die, depth, owner);
+        }
         break;
     case DW_TAG_lexical_block:
     case DW_TAG_try_block:
     case DW_TAG_catch_block:
     case DW_TAG_with_stmt:
-        if (walk->everywhere || (owner && scopes_cover(walk, die, DW_TAG_lexical_block, owner)))
+        if (walk->everywhere || (owner && scopes_cover(walk, die, DW_TAG_lexical_block, owner))) {
             scopes_children(walk, die, depth, owner);
+        }
         break;
     case DW_TAG_namespace:
     case DW_TAG_module:
@@ -109,8 +115,9 @@ static void scopes_visit(struct scope_walk *walk, Dwarf_Die *die, unsigned depth
     case DW_TAG_union_type:
     case DW_TAG_enumeration_type:
     case DW_TAG_interface_type:
-        if (walk->everywhere)
+        if (walk->everywhere) {
             scopes_children(walk, die, depth, NULL);
+        }
         break;
     default:
         break;
@@ -121,14 +128,15 @@ static void scopes_children(struct scope_walk *walk, Dwarf_Die *parent, unsigned
                             const void *owner)
 {
     Dwarf_Die die, next;
-
-    if (depth >= DEPTH_MAX || dwarf_child(parent, &die) != 0)
+    if (depth >= DEPTH_MAX || dwarf_child(parent, &die) != 0) {
         return;
+    }
     while (walk->error == 0) {
         scopes_visit(walk, &die, depth + 1, owner);
         /* A sibling that is not farther on would make us walk in a circle. */
-        if (dwarf_siblingof(&die, &next) != 0 || (char *)next.addr <= (char *)die.addr)
+        if (dwarf_siblingof(&die, &next) != 0 || (char *)next.addr <= (char *)die.addr) {
             break;
+        }
         die = next;
     }
 }
@@ -137,10 +145,10 @@ int scopes_find(Dwarf_Die *unit, struct scope_chain *chains, size_t n)
 {
     struct scope_walk walk = {.chains = chains, .n = n};
     bool left = false;
-
     scopes_children(&walk, unit, 0, NULL);
-    for (size_t i = 0; i < n && !left; i++)
+    for (size_t i = 0; i < n && !left; i++) {
         left = chains[i].n == 0;
+    }
     if (left && walk.error == 0) {
         for (size_t i = 0; i < n; i++) {
             chains[i].n = 0;
@@ -154,6 +162,7 @@ int scopes_find(Dwarf_Die *unit, struct scope_chain *chains, size_t n)
 
 void scopes_free(struct scope_chain *chains, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         free(chains[i].dies);
+    }
 }

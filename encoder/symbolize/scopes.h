@@ -1,14 +1,14 @@
-/* scopes.h: for addresses of one compilation unit, the function and the inlined calls they lie in.
+/* SPDX-License-Identifier: MIT
  *
- * module.c makes one chain per address, in order of address, and has them filled together: one walk
+ * For addresses of one compilation unit, the function and the inlined calls they lie in.
+ *
+ * answer.c makes one chain per address, in order of address, and has them filled together: one walk
  * over the unit's tree answers all of them.
- *
- * SPDX-License-Identifier: MIT
  */
-#ifndef PPROFINJECT_SYMBOLIZE_SCOPES_H
-#define PPROFINJECT_SYMBOLIZE_SCOPES_H
+#ifndef ENCODER_SYMBOLIZE_SCOPES_H
+#define ENCODER_SYMBOLIZE_SCOPES_H
 
-#include "frame.h"
+#include "encoder/symbolize/frame.h"
 
 #include <elfutils/libdw.h>
 #include <stdint.h>

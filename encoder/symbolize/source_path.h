@@ -1,25 +1,20 @@
-/* source_path.h: whole paths of source files.
+/* SPDX-License-Identifier: MIT
+ *
+ * Whole paths of source files.
  *
  * DWARF names most files relative to the folder the compiler ran in, and libdw hands them out like
- * that. Used by module.c. A path stays valid until source_paths_free, which comes before the end of
+ * that. Used by answer.c. A path stays valid until source_paths_free, which comes before the end of
  * the Dwarf handle.
- *
- * SPDX-License-Identifier: MIT
  */
-#ifndef PPROFINJECT_SYMBOLIZE_SOURCE_PATH_H
-#define PPROFINJECT_SYMBOLIZE_SOURCE_PATH_H
+#ifndef ENCODER_SYMBOLIZE_SOURCE_PATH_H
+#define ENCODER_SYMBOLIZE_SOURCE_PATH_H
+
+#include "encoder/symbolize/pointer_map.h"
 
 #include <elfutils/libdw.h>
-#include <stddef.h>
-
-struct source_path {
-    const char *file; /* libdw's: its address is the key */
-    char *whole;
-};
 
 struct source_paths {
-    struct source_path *slots; /* open addressing, a power of two of them */
-    size_t n, nslots;
+    struct pointer_map map; /* libdw's file name → the whole path */
 };
 
 /* `file` as libdw says it, for the unit that `unit` is of. Never NULL: without memory, `file`. */

@@ -1,27 +1,26 @@
-/* symbols.c: an index over a module's symbol tables; see symbols.h.
+/* SPDX-License-Identifier: MIT
+ *
+ * An index over a module's symbol tables; see symbols.h.
  *
  * libdwfl's own look-up runs through the whole table for each address; this one sorts it once. It
  * also has its own idea of the best of several symbols: sized before unsized (labels in assembler
  * code), then global and weak before local, functions before untyped ones, and of aliases the one
  * that a program would call: `malloc`, not `__libc_malloc`.
- *
- * SPDX-License-Identifier: MIT
  */
-#include "symbols.h"
+#include "encoder/symbolize/symbols.h"
 
-#include "grow.h"
+#include "encoder/symbolize/grow.h"
 
 #include <string.h>
 
 /* How many enclosing symbols to look through before giving up; nested ones are rare. */
-#define SYMBOLS_BACK 256
+enum { SYMBOLS_BACK = 256 };
 
 static uint32_t symbol_rank(const GElf_Sym *sym, const char *name)
 {
     unsigned bind = GELF_ST_BIND(sym->st_info), type = GELF_ST_TYPE(sym->st_info);
     uint32_t rank = sym->st_size == 0 ? 1u << 31 : 0;
     size_t bars = strspn(name, "_"), len = strnlen(name, 255);
-
     rank |= bind == STB_LOCAL ? 1u << 24 : 0;
     rank |= type == STT_NOTYPE ? 1u << 20 : 0;
     rank |= (uint32_t)(bars < 15 ? bars : 15) << 8;
@@ -33,29 +32,32 @@ static bool symbol_is_code(const GElf_Sym *sym, GElf_Addr start, GElf_Word secti
                            const struct image *image, uint64_t *end)
 {
     unsigned type = GELF_ST_TYPE(sym->st_info);
-    GElf_Shdr shdr;
-
-    if (type != STT_FUNC && type != STT_GNU_IFUNC && type != STT_NOTYPE)
+    GElf_Shdr header;
+    if (type != STT_FUNC && type != STT_GNU_IFUNC && type != STT_NOTYPE) {
         return false;
-    if (section == SHN_UNDEF || section == SHN_ABS || !image_executable(image, start))
+    }
+    if (section == SHN_UNDEF || section == SHN_ABS || !image_executable(image, start)) {
         return false;
+    }
     *end = start + 1;
-    Elf_Scn *scn = elf ? elf_getscn(elf, section) : NULL;
-    if (!scn || !gelf_getshdr(scn, &shdr))
+    Elf_Scn *where = elf ? elf_getscn(elf, section) : NULL;
+    if (!where || !gelf_getshdr(where, &header)) {
         return type != STT_NOTYPE;
-    *end = start + (shdr.sh_addr + shdr.sh_size - sym->st_value);
-    return (shdr.sh_flags & SHF_EXECINSTR) && sym->st_value >= shdr.sh_addr &&
-           sym->st_value - shdr.sh_addr < shdr.sh_size;
+    }
+    *end = start + (header.sh_addr + header.sh_size - sym->st_value);
+    return (header.sh_flags & SHF_EXECINSTR) && sym->st_value >= header.sh_addr &&
+           sym->st_value - header.sh_addr < header.sh_size;
 }
 
 static int symbol_order(const void *a, const void *b)
 {
     const struct symbol *x = a, *y = b;
-
-    if (x->start != y->start)
+    if (x->start != y->start) {
         return x->start < y->start ? -1 : 1;
-    if (x->rank != y->rank)
+    }
+    if (x->rank != y->rank) {
         return x->rank < y->rank ? -1 : 1;
+    }
     return strcmp(x->name, y->name);
 }
 
@@ -68,19 +70,22 @@ static int symbols_add(struct symbols *symbols, Dwfl_Module *mod, int i, const s
     Dwarf_Addr bias;
     uint64_t end;
     const char *name = dwfl_module_getsym_info(mod, i, &sym, &start, &section, &elf, &bias);
-
     /* ".L" labels, annobin's marks and the ARM's "$x" are no functions. */
-    if (!name || !*name || name[0] == '$' || name[0] == '.')
+    if (!name || !*name || name[0] == '$' || name[0] == '.') {
         return 0;
-    if (!symbol_is_code(&sym, start, section, elf, image, &end))
+    }
+    if (!symbol_is_code(&sym, start, section, elf, image, &end)) {
         return 0;
+    }
     if (sym.st_size > 0) {
-        if (start + sym.st_size < start)
+        if (start + sym.st_size < start) {
             return 0;
+        }
         end = start + sym.st_size;
     }
-    if (GROW(symbols->all, symbols->cap, symbols->n + 1))
+    if (grow_array(&symbols->all, &symbols->cap, symbols->n + 1, sizeof *symbols->all)) {
         return -ENOMEM;
+    }
     symbols->all[symbols->n++] = (struct symbol){.start = start,
                                                  .end = end,
                                                  .name = name,
@@ -93,21 +98,25 @@ static int symbols_add(struct symbols *symbols, Dwfl_Module *mod, int i, const s
 int symbols_load(struct symbols *symbols, Dwfl_Module *mod, const struct image *image)
 {
     int n = dwfl_module_getsymtab(mod);
-
     memset(symbols, 0, sizeof *symbols);
-    for (int i = 0; i < n; i++)
-        if (symbols_add(symbols, mod, i, image))
+    for (int i = 0; i < n; i++) {
+        if (symbols_add(symbols, mod, i, image)) {
             return -ENOMEM;
-    if (symbols->n == 0)
+        }
+    }
+    if (symbols->n == 0) {
         return 0;
+    }
     qsort(symbols->all, symbols->n, sizeof *symbols->all, symbol_order);
     symbols->reach = calloc(symbols->n, sizeof *symbols->reach);
-    if (!symbols->reach)
+    if (!symbols->reach) {
         return -ENOMEM;
+    }
     uint64_t reach = 0;
     for (size_t i = 0; i < symbols->n; i++) {
-        if (symbols->all[i].sized && symbols->all[i].end > reach)
+        if (symbols->all[i].sized && symbols->all[i].end > reach) {
             reach = symbols->all[i].end;
+        }
         symbols->reach[i] = reach;
     }
     return 0;
@@ -124,11 +133,11 @@ void symbols_free(struct symbols *symbols)
 static const struct symbol *symbols_best(const struct symbols *symbols, size_t i, uint64_t vaddr)
 {
     const struct symbol *best = &symbols->all[i];
-
     while (i > 0 && symbols->all[i - 1].start == best->start) {
         i--;
-        if (vaddr < symbols->all[i].end)
+        if (vaddr < symbols->all[i].end) {
             best = &symbols->all[i];
+        }
     }
     return best;
 }
@@ -136,25 +145,28 @@ static const struct symbol *symbols_best(const struct symbols *symbols, size_t i
 const struct symbol *symbols_find(const struct symbols *symbols, uint64_t vaddr)
 {
     size_t low = 0, high = symbols->n;
-
     while (low < high) { /* the first symbol behind the address */
         size_t mid = low + (high - low) / 2;
-        if (symbols->all[mid].start <= vaddr)
+        if (symbols->all[mid].start <= vaddr) {
             low = mid + 1;
-        else
+        } else {
             high = mid;
+        }
     }
-    if (low == 0)
+    if (low == 0) {
         return NULL;
+    }
     for (size_t i = low, back = 0; i-- > 0 && symbols->reach[i] > vaddr && back < SYMBOLS_BACK;
          back++) {
         const struct symbol *symbol = &symbols->all[i];
-        if (symbol->sized && vaddr < symbol->end)
+        if (symbol->sized && vaddr < symbol->end) {
             return symbols_best(symbols, i, vaddr);
+        }
     }
     /* A label holds until the next symbol, whatever that is, or to the end of its section. */
     const struct symbol *last = &symbols->all[low - 1];
-    if (!last->sized && vaddr < last->end)
+    if (!last->sized && vaddr < last->end) {
         return symbols_best(symbols, low - 1, vaddr);
+    }
     return NULL;
 }

@@ -1,14 +1,14 @@
-/* symbols.h: the functions that a module's symbol tables name, found by address.
+/* SPDX-License-Identifier: MIT
  *
- * module.c loads it once per module and asks it for every address; plt.c asks it for the targets of
- * ifuncs. The names point into the module's own data: valid until dwfl_end.
+ * The functions that a module's symbol tables name, found by address.
  *
- * SPDX-License-Identifier: MIT
+ * resolve.c loads it once per module and asks it for every address; plt.c asks it for the targets
+ * of ifuncs. The names point into the module's own data: valid until dwfl_end.
  */
-#ifndef PPROFINJECT_SYMBOLIZE_SYMBOLS_H
-#define PPROFINJECT_SYMBOLIZE_SYMBOLS_H
+#ifndef ENCODER_SYMBOLIZE_SYMBOLS_H
+#define ENCODER_SYMBOLIZE_SYMBOLS_H
 
-#include "image.h"
+#include "encoder/symbolize/image.h"
 
 #include <elfutils/libdwfl.h>
 

@@ -1,10 +1,10 @@
-/* synthetic.c: names for the nameless; see synthetic.h.
+/* SPDX-License-Identifier: MIT
  *
- * SPDX-License-Identifier: MIT
+ * Names for the nameless; see synthetic.h.
  */
-#include "synthetic.h"
+#include "encoder/symbolize/synthetic.h"
 
-#include "locate.h"
+#include "encoder/symbolize/locate.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,7 +16,6 @@ void synthetic_name(char name[SYNTHETIC_SIZE], const char *file, uint64_t vaddr)
 {
     struct module module = {.file = file};
     char path[PATH_MAX];
-
     locate_path(&module, path);
     const char *slash = strrchr(path, '/');
     const char *base = slash ? slash + 1 : path;
@@ -26,7 +25,6 @@ void synthetic_name(char name[SYNTHETIC_SIZE], const char *file, uint64_t vaddr)
 bool synthetic_is(const char *name)
 {
     const char *bang = strrchr(name, '!');
-
     return bang && bang > name && strncmp(bang, "!0x", 3) == 0 && bang[3] &&
            strspn(bang + 3, "0123456789abcdef") == strlen(bang + 3);
 }
@@ -35,7 +33,6 @@ int synthetic_put(struct answer_sink *sink, size_t index, const struct query *qu
 {
     const struct mapping *mapping = query->mapping;
     char name[SYNTHETIC_SIZE];
-
     synthetic_name(name, mapping ? mapping->file : "",
                    mapping ? query->address - mapping->start + mapping->offset : query->address);
     struct frame frame = {.name = name, .system_name = name, .file = ""};

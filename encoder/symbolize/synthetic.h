@@ -1,19 +1,20 @@
-/* synthetic.h: what an address is called that has no name: `libfoo.so.1!0x1234`.
+/* SPDX-License-Identifier: MIT
+ *
+ * What an address is called that has no name: `libfoo.so.1!0x1234`.
  *
  * A location without any line vanishes from the stacks that some viewers show, and makes pprof look
- * for the binary. module.c makes such names for what its symbols do not cover, batch.c for what
- * belongs to no readable module; profile.c knows them again, so that a later run can do better.
- *
- * SPDX-License-Identifier: MIT
+ * for the binary. answer.c makes such names for what its symbols do not cover, batch.c for what
+ * belongs to no readable module; profile_file.c knows them again, so that a later run can do
+ * better.
  */
-#ifndef PPROFINJECT_SYMBOLIZE_SYNTHETIC_H
-#define PPROFINJECT_SYMBOLIZE_SYNTHETIC_H
+#ifndef ENCODER_SYMBOLIZE_SYNTHETIC_H
+#define ENCODER_SYMBOLIZE_SYNTHETIC_H
 
-#include "module.h"
+#include "encoder/symbolize/module.h"
 
 #include <limits.h>
 
-#define SYNTHETIC_SIZE (PATH_MAX + 32)
+enum { SYNTHETIC_SIZE = PATH_MAX + 32 };
 
 /* `vaddr` as the module itself counts; of an unreadable one, the offset in the file. */
 void synthetic_name(char name[SYNTHETIC_SIZE], const char *file, uint64_t vaddr);

@@ -1,20 +1,21 @@
-/* text_profile.h: names for the texts that the library writes, Go's debug=1 and debug=2.
+/* SPDX-License-Identifier: MIT
  *
- * Called by batch.c in place of profile.h and rewrite.h. What the library leaves room for in its
- * text: a line that holds nothing but an address, "#\t0x…" (debug=1), "0x…" or "created by 0x…" and
- * the line below (debug=2). The memory map at the end says where addresses belong.
+ * Names for the texts that the library writes, Go's debug=1 and debug=2.
  *
- * SPDX-License-Identifier: MIT
+ * Called by batch.c in place of profile_file.h and rewrite.h. What the library leaves room for in
+ * its text: a line that holds nothing but an address, "#\t0x…" (debug=1), "0x…" or "created by 0x…"
+ * and the line below (debug=2). The memory map at the end says where addresses belong.
  */
-#ifndef PPROFINJECT_SYMBOLIZE_TEXT_PROFILE_H
-#define PPROFINJECT_SYMBOLIZE_TEXT_PROFILE_H
+#ifndef ENCODER_SYMBOLIZE_TEXT_PROFILE_H
+#define ENCODER_SYMBOLIZE_TEXT_PROFILE_H
 
-#include "names.h"
-#include "profile.h"
+#include "encoder/symbolize/names.h"
+#include "encoder/symbolize/profile_file.h"
 
 bool text_profile_is(int fd);
 
-/* Mappings, and each address as a location, sorted. 0 or -errno; then profile_free either way. */
+/* Mappings, and each address as a location, sorted. 0 or -errno; then profile_file_free either way.
+ */
 int text_profile_load(struct profile *profile, int fd);
 
 /* The text once more, with what was found. 0 or -errno. */

@@ -1,13 +1,13 @@
-/* units.h: which compilation unit of a module's DWARF covers an address.
+/* SPDX-License-Identifier: MIT
  *
- * module.c loads it once per module. The Dwarf handle belongs to libdwfl and outlives it.
+ * Which compilation unit of a module's DWARF covers an address.
  *
- * SPDX-License-Identifier: MIT
+ * resolve.c loads it once per module. The Dwarf handle belongs to libdwfl and outlives it.
  */
-#ifndef PPROFINJECT_SYMBOLIZE_UNITS_H
-#define PPROFINJECT_SYMBOLIZE_UNITS_H
+#ifndef ENCODER_SYMBOLIZE_UNITS_H
+#define ENCODER_SYMBOLIZE_UNITS_H
 
-#include "image.h"
+#include "encoder/symbolize/image.h"
 
 #include <elfutils/libdw.h>
 

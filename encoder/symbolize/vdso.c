@@ -1,13 +1,13 @@
-/* vdso.c: makes a file of the vDSO; see vdso.h.
+/* SPDX-License-Identifier: MIT
+ *
+ * Makes a file of the vDSO; see vdso.h.
  *
  * Out of the process itself if it still lives and lets us; otherwise our own will do, provided that
  * it is known to be the same (the kernel gives its vDSO a build id).
- *
- * SPDX-License-Identifier: MIT
  */
-#include "vdso.h"
+#include "encoder/symbolize/vdso.h"
 
-#include "image.h"
+#include "encoder/symbolize/image.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,14 +18,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define VDSO_MAX (1u << 20) /* bytes; it has two to four pages */
+enum { VDSO_MAX = 1 << 20 }; /* bytes; it has two to four pages */
 
 static int vdso_file(const void *bytes, size_t len)
 {
     int fd = memfd_create("vdso", MFD_CLOEXEC);
-
-    if (fd < 0)
+    if (fd < 0) {
         return -errno;
+    }
     if (write(fd, bytes, len) != (ssize_t)len) {
         close(fd);
         return -EIO;
@@ -40,16 +40,18 @@ static int vdso_of_process(const struct module *module)
     char name[64];
     uint8_t *bytes;
     int mem, fd = -EIO;
-
-    if (module->pid <= 0 || mapping->limit <= mapping->start || len > VDSO_MAX)
+    if (module->pid <= 0 || mapping->limit <= mapping->start || len > VDSO_MAX) {
         return -ENOENT;
+    }
     snprintf(name, sizeof name, "/proc/%d/mem", (int)module->pid);
     mem = open(name, O_RDONLY | O_CLOEXEC);
-    if (mem < 0)
+    if (mem < 0) {
         return -errno;
+    }
     bytes = malloc((size_t)len);
-    if (bytes && pread(mem, bytes, (size_t)len, (off_t)mapping->start) == (ssize_t)len)
+    if (bytes && pread(mem, bytes, (size_t)len, (off_t)mapping->start) == (ssize_t)len) {
         fd = vdso_file(bytes, (size_t)len);
+    }
     free(bytes);
     close(mem);
     return fd;
@@ -59,10 +61,10 @@ static int vdso_of_process(const struct module *module)
 static int vdso_of_ourselves(void)
 {
     const Elf64_Ehdr *ehdr = (const Elf64_Ehdr *)getauxval(AT_SYSINFO_EHDR);
-
     if (!ehdr || memcmp(ehdr->e_ident, ELFMAG, SELFMAG) != 0 ||
-        ehdr->e_ident[EI_CLASS] != ELFCLASS64)
+        ehdr->e_ident[EI_CLASS] != ELFCLASS64) {
         return -ENOENT;
+    }
     size_t len = ehdr->e_shoff + (size_t)ehdr->e_shentsize * ehdr->e_shnum;
     return len <= VDSO_MAX ? vdso_file(ehdr, len) : -EFBIG;
 }
@@ -71,14 +73,15 @@ int vdso_open(const struct module *module)
 {
     char id[IMAGE_ID_SIZE];
     int fd;
-
-    if (module->nqueries == 0)
+    if (module->nqueries == 0) {
         return -ENOENT;
+    }
     fd = vdso_of_process(module);
     if (fd >= 0) {
         if (image_build_id(fd, id) == 0 &&
-            (module->build_id[0] == '\0' || strcasecmp(id, module->build_id) == 0))
+            (module->build_id[0] == '\0' || strcasecmp(id, module->build_id) == 0)) {
             return fd;
+        }
         close(fd);
     }
     fd = vdso_of_ourselves();

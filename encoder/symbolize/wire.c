@@ -1,13 +1,13 @@
-/* wire.c: the protobuf wire format over gzip; see wire.h.
+/* SPDX-License-Identifier: MIT
+ *
+ * The protobuf wire format over gzip; see wire.h.
  *
  * nanopb's primitives do the decoding; this file gives them bytes out of zlib (which also passes a
  * file through that is not gzip'ed) and turns "false" into an errno.
- *
- * SPDX-License-Identifier: MIT
  */
-#include "wire.h"
+#include "encoder/symbolize/wire.h"
 
-#include "grow.h"
+#include "encoder/symbolize/grow.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +18,6 @@
 static int wire_gz_error(gzFile gz)
 {
     int code = Z_OK;
-
     gzerror(gz, &code);
     switch (code) {
     case Z_OK:
@@ -35,7 +34,6 @@ static int wire_gz_error(gzFile gz)
 static void wire_fill(struct wire_in *in)
 {
     int got = gzread(in->gz, in->buf, sizeof in->buf);
-
     in->at = in->have = 0;
     if (got <= 0) {
         in->error = wire_gz_error(in->gz);
@@ -53,17 +51,18 @@ static void wire_fill(struct wire_in *in)
 static bool wire_read(pb_istream_t *stream, pb_byte_t *buf, size_t count)
 {
     struct wire_in *in = stream->state;
-
     while (count > 0) {
-        if (in->at == in->have && in->error == 0)
+        if (in->at == in->have && in->error == 0) {
             wire_fill(in);
+        }
         size_t n = in->have - in->at;
         if (n == 0) {
             stream->bytes_left = 0;
             return false;
         }
-        if (n > count)
+        if (n > count) {
             n = count;
+        }
         if (buf) {
             memcpy(buf, in->buf + in->at, n);
             buf += n;
@@ -77,13 +76,13 @@ static bool wire_read(pb_istream_t *stream, pb_byte_t *buf, size_t count)
 int wire_open(struct wire_in *in, int fd)
 {
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-
     in->at = in->have = 0;
     in->inflated = 0;
     in->error = 0;
     in->gz = NULL;
-    if (copy < 0)
+    if (copy < 0) {
         return -errno;
+    }
     if (lseek(copy, 0, SEEK_SET) < 0) {
         int error = -errno;
         close(copy);
@@ -100,8 +99,9 @@ int wire_open(struct wire_in *in, int fd)
 
 int wire_close(struct wire_in *in)
 {
-    if (in->gz)
+    if (in->gz) {
         gzclose_r(in->gz);
+    }
     in->gz = NULL;
     return in->error;
 }
@@ -109,7 +109,6 @@ int wire_close(struct wire_in *in)
 pb_istream_t wire_stream(struct wire_in *in)
 {
     pb_istream_t stream = PB_ISTREAM_EMPTY;
-
     stream.callback = wire_read;
     stream.state = in;
     stream.bytes_left = SIZE_MAX;
@@ -126,14 +125,14 @@ int wire_next(struct wire_in *in, pb_istream_t *stream, struct wire_field *field
 {
     uint64_t before = in->inflated - (in->have - in->at);
     bool eof = false;
-
     if (!pb_decode_tag(stream, &field->type, &field->tag, &eof)) {
         uint64_t after = in->inflated - (in->have - in->at);
         return eof && in->error == 0 && before == after ? 0 : wire_why(in);
     }
     field->value = 0;
-    if (field->tag == 0)
+    if (field->tag == 0) {
         return -EBADMSG;
+    }
     switch (field->type) {
     case PB_WT_VARINT:
     case PB_WT_STRING:
@@ -163,11 +162,11 @@ static uint64_t wire_size(const struct wire_field *field)
 int wire_skip(struct wire_in *in, pb_istream_t *stream, const struct wire_field *field)
 {
     uint64_t left = wire_size(field);
-
     while (left > 0) {
         size_t n = left < sizeof in->buf ? (size_t)left : sizeof in->buf;
-        if (!wire_read(stream, NULL, n))
+        if (!wire_read(stream, NULL, n)) {
             return wire_why(in);
+        }
         left -= n;
     }
     return 0;
@@ -179,10 +178,12 @@ int wire_take(struct wire_in *in, pb_istream_t *stream, uint64_t len, struct wir
     while (buf->len < len) {
         uint64_t rest = len - buf->len;
         size_t n = rest < sizeof in->buf ? (size_t)rest : sizeof in->buf;
-        if (GROW(buf->data, buf->cap, buf->len + n))
+        if (grow_array(&buf->data, &buf->cap, buf->len + n, sizeof *buf->data)) {
             return -ENOMEM;
-        if (!wire_read(stream, buf->data + buf->len, n))
+        }
+        if (!wire_read(stream, buf->data + buf->len, n)) {
             return wire_why(in);
+        }
         buf->len += n;
     }
     return 0;
@@ -197,14 +198,14 @@ void wire_buf_free(struct wire_buf *buf)
 static bool wire_write(pb_ostream_t *stream, const pb_byte_t *buf, size_t count)
 {
     struct wire_out *out = stream->state;
-
     while (count > 0 && out->error == 0) {
         unsigned n = count < 1u << 20 ? (unsigned)count : 1u << 20;
         int put = gzwrite(out->gz, buf, n);
         if (put <= 0) {
             out->error = wire_gz_error(out->gz);
-            if (out->error == 0)
+            if (out->error == 0) {
                 out->error = -EIO;
+            }
             break;
         }
         buf += put;
@@ -216,11 +217,11 @@ static bool wire_write(pb_ostream_t *stream, const pb_byte_t *buf, size_t count)
 int wire_create(struct wire_out *out, int fd)
 {
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-
     out->error = 0;
     out->gz = NULL;
-    if (copy < 0)
+    if (copy < 0) {
         return -errno;
+    }
     out->gz = gzdopen(copy, "wb1");
     if (!out->gz) {
         close(copy);
@@ -232,20 +233,21 @@ int wire_create(struct wire_out *out, int fd)
 
 int wire_finish(struct wire_out *out)
 {
-    if (!out->gz)
+    if (!out->gz) {
         return out->error;
+    }
     errno = 0;
     int code = gzclose_w(out->gz);
     out->gz = NULL;
-    if (out->error == 0 && code != Z_OK)
+    if (out->error == 0 && code != Z_OK) {
         out->error = code == Z_ERRNO && errno ? -errno : -EIO;
+    }
     return out->error;
 }
 
 pb_ostream_t wire_sink(struct wire_out *out)
 {
     pb_ostream_t sink = PB_OSTREAM_SIZING;
-
     sink.callback = wire_write;
     sink.state = out;
     sink.max_size = SIZE_MAX;
@@ -257,14 +259,15 @@ int wire_copy(struct wire_in *in, pb_istream_t *stream, const struct wire_field 
 {
     uint64_t left = wire_size(field);
     bool ok = pb_encode_tag(sink, field->type, field->tag);
-
-    if (field->type == PB_WT_VARINT || field->type == PB_WT_STRING)
+    if (field->type == PB_WT_VARINT || field->type == PB_WT_STRING) {
         ok = ok && pb_encode_varint(sink, field->value);
+    }
     while (ok && left > 0) {
         uint8_t chunk[4096];
         size_t n = left < sizeof chunk ? (size_t)left : sizeof chunk;
-        if (!wire_read(stream, chunk, n))
+        if (!wire_read(stream, chunk, n)) {
             return wire_why(in);
+        }
         ok = pb_write(sink, chunk, n);
         left -= n;
     }
@@ -274,21 +277,27 @@ int wire_copy(struct wire_in *in, pb_istream_t *stream, const struct wire_field 
 int wire_inner(pb_istream_t *stream, struct wire_field *field)
 {
     bool eof = false;
-
-    if (stream->bytes_left == 0)
+    if (stream->bytes_left == 0) {
         return 0;
-    if (!pb_decode_tag(stream, &field->type, &field->tag, &eof))
+    }
+    if (!pb_decode_tag(stream, &field->type, &field->tag, &eof)) {
         return -EBADMSG;
+    }
     field->value = 0;
-    if (field->tag == 0)
+    if (field->tag == 0) {
         return -EBADMSG;
-    if (field->type == PB_WT_VARINT || field->type == PB_WT_STRING)
-        if (!pb_decode_varint(stream, &field->value))
+    }
+    if (field->type == PB_WT_VARINT || field->type == PB_WT_STRING) {
+        if (!pb_decode_varint(stream, &field->value)) {
             return -EBADMSG;
+        }
+    }
     uint64_t size = wire_size(field);
-    if (field->type > PB_WT_STRING && field->type != PB_WT_32BIT)
+    if (field->type > PB_WT_STRING && field->type != PB_WT_32BIT) {
         return -EBADMSG;
-    if (size > stream->bytes_left || !pb_read(stream, NULL, (size_t)size))
+    }
+    if (size > stream->bytes_left || !pb_read(stream, NULL, (size_t)size)) {
         return -EBADMSG;
+    }
     return 1;
 }

@@ -1,16 +1,16 @@
-/* wire.h: the protobuf wire format, read from and written to gzip as a stream.
+/* SPDX-License-Identifier: MIT
  *
- * profile.c reads with it (pass 1), rewrite.c reads and writes with it (pass 2). Nothing here
+ * The protobuf wire format, read from and written to gzip as a stream.
+ *
+ * profile_file.c reads with it (pass 1), rewrite.c reads and writes with it (pass 2). Nothing here
  * knows what a profile is. The limits are against hostile files: the inflated size is capped, and
  * no length found in a file is believed before that many bytes have really been there.
  *
  * The caller owns the descriptor; a stream duplicates it and must be closed. The nanopb stream
  * made from it points into it, so it must not move meanwhile.
- *
- * SPDX-License-Identifier: MIT
  */
-#ifndef PPROFINJECT_SYMBOLIZE_WIRE_H
-#define PPROFINJECT_SYMBOLIZE_WIRE_H
+#ifndef ENCODER_SYMBOLIZE_WIRE_H
+#define ENCODER_SYMBOLIZE_WIRE_H
 
 #include <pb_decode.h>
 #include <pb_encode.h>
@@ -19,7 +19,7 @@
 #include <stdint.h>
 #include <zlib.h>
 
-#define WIRE_MAX_INFLATED (1u << 30) /* bytes; Go's own largest profiles are some 100 MB */
+enum { WIRE_MAX_INFLATED = 1 << 30 }; /* bytes; Go's own largest profiles are some 100 MB */
 
 struct wire_in {
     gzFile gz;

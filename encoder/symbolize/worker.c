@@ -1,15 +1,15 @@
-/* worker.c: a child process that reads one module; see worker.h.
+/* SPDX-License-Identifier: MIT
+ *
+ * A child process that reads one module; see worker.h.
  *
  * ELF and DWARF of unknown origin are read by a large library: it may crash on them, loop, or take
  * all memory (and a file that is truncated while mapped gives SIGBUS). The child writes its answers
  * into a pipe; the parent believes nothing in it but what it has checked, and asks for a last word,
  * so that a death half-way is seen. As a gain, all memory of a module is really given back.
- *
- * SPDX-License-Identifier: MIT
  */
-#include "worker.h"
+#include "encoder/symbolize/worker.h"
 
-#include "grow.h"
+#include "encoder/symbolize/grow.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -20,8 +20,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define WORKER_CPU_SECONDS 600 /* a browser's 1 GB of DWARF takes less than a minute */
-#define WORKER_TEXT_MAX 65536  /* bytes of one name on the pipe; names.c cuts there too */
+enum { WORKER_CPU_SECONDS = 600 }; /* a browser's 1 GB of DWARF takes less than a minute */
+enum { WORKER_TEXT_MAX = 65536 };  /* bytes of one name on the pipe; names.c cuts there too */
 
 /* What goes over the pipe: a head, then for each frame a body and its three texts. */
 struct worker_head {
@@ -40,7 +40,7 @@ struct worker_body {
 #define WORKER_END UINT64_MAX
 
 /* Whole answers alone are written: a process that dies of its module leaves no half of one. */
-#define PIPE_BUFFER 65536
+enum { PIPE_BUFFER = 65536 };
 
 struct pipe_sink {
     struct answer_sink sink;
@@ -61,11 +61,11 @@ static int pipe_flush(struct answer_sink *sink)
 {
     struct pipe_sink *out = (struct pipe_sink *)sink;
     size_t at = 0;
-
     while (at < out->len) {
         ssize_t put = write(out->fd, out->bytes + at, out->len - at);
-        if (put < 0 && errno != EINTR)
+        if (put < 0 && errno != EINTR) {
             return -errno;
+        }
         at += put > 0 ? (size_t)put : 0;
     }
     out->len = 0;
@@ -84,12 +84,13 @@ static int worker_put(struct answer_sink *sink, size_t query, enum answer_kind k
     struct pipe_sink *out = (struct pipe_sink *)sink;
     struct worker_head head = {.query = query, .kind = kind, .nframes = (uint32_t)n};
     size_t need = sizeof head;
-
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         need += sizeof(struct worker_body) + strlen(frames[i].name) +
                 strlen(frames[i].system_name) + strlen(frames[i].file);
-    if (GROW(out->bytes, out->cap, out->len + need))
+    }
+    if (grow_array(&out->bytes, &out->cap, out->len + need, sizeof *out->bytes)) {
         return -ENOMEM;
+    }
     pipe_add(out, &head, sizeof head);
     for (size_t i = 0; i < n; i++) {
         const struct frame *f = &frames[i];
@@ -109,12 +110,11 @@ static int worker_put(struct answer_sink *sink, size_t query, enum answer_kind k
 }
 
 static void __attribute__((noreturn))
-worker_child(const struct module *module, enum module_mode mode, int fd)
+worker_child(const struct module *module, enum resolve_mode mode, int fd)
 {
     struct rlimit cpu = {WORKER_CPU_SECONDS, WORKER_CPU_SECONDS}, core = {0, 0};
     struct pipe_sink sink = {.sink = {worker_put, pipe_flush}, .fd = fd};
     struct worker_head end = {.query = WORKER_END};
-
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
@@ -123,21 +123,26 @@ worker_child(const struct module *module, enum module_mode mode, int fd)
     setrlimit(RLIMIT_CORE, &core);
     /* A library's last words (assertions, "out of memory") are for nobody. */
     int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    if (null >= 0)
+    if (null >= 0) {
         dup2(null, STDERR_FILENO);
-    end.result = module_resolve(module, mode, &sink.sink);
-    if (GROW(sink.bytes, sink.cap, sink.len + sizeof end))
+    }
+    end.result = resolve_module(module, mode, &sink.sink);
+    if (grow_array(&sink.bytes, &sink.cap, sink.len + sizeof end, sizeof *sink.bytes)) {
         _exit(1);
+    }
     pipe_add(&sink, &end, sizeof end);
     _exit(pipe_flush(&sink.sink) ? 1 : 0);
 }
 
 static bool worker_read_text(FILE *in, struct worker_answer *answer, uint32_t len, size_t *at)
 {
-    if (len > WORKER_TEXT_MAX || GROW(answer->texts, answer->cap, answer->len + len + 1))
+    if (len > WORKER_TEXT_MAX ||
+        grow_array(&answer->texts, &answer->cap, answer->len + len + 1, sizeof *answer->texts)) {
         return false;
-    if (fread(answer->texts + answer->len, 1, len, in) != len)
+    }
+    if (fread(answer->texts + answer->len, 1, len, in) != len) {
         return false;
+    }
     *at = answer->len;
     answer->len += len;
     answer->texts[answer->len++] = '\0';
@@ -152,8 +157,9 @@ static bool worker_read_frames(FILE *in, struct worker_answer *answer, uint32_t 
         if (fread(&body, sizeof body, 1, in) != 1 ||
             !worker_read_text(in, answer, body.name, &answer->at[i][0]) ||
             !worker_read_text(in, answer, body.system_name, &answer->at[i][1]) ||
-            !worker_read_text(in, answer, body.file, &answer->at[i][2]))
+            !worker_read_text(in, answer, body.file, &answer->at[i][2])) {
             return false;
+        }
         answer->frames[i].line = body.line;
         answer->frames[i].start_line = body.start_line;
         answer->frames[i].offset = body.offset;
@@ -172,17 +178,18 @@ static int worker_listen(const struct module *module, FILE *in, struct answer_si
     struct worker_answer *answer = calloc(1, sizeof *answer);
     struct worker_head head;
     int result = -EFAULT;
-
-    if (!answer)
+    if (!answer) {
         return -ENOMEM;
+    }
     while (fread(&head, sizeof head, 1, in) == 1) {
         if (head.query == WORKER_END) {
             result = head.result > 0 ? -EFAULT : head.result;
             break;
         }
         if (head.query >= module->nqueries || head.nframes == 0 || head.nframes > FRAMES_MAX ||
-            head.kind > ANSWER_DWARF || !worker_read_frames(in, answer, head.nframes))
+            head.kind > ANSWER_DWARF || !worker_read_frames(in, answer, head.nframes)) {
             break;
+        }
         int error = sink->put(sink, (size_t)head.query, (enum answer_kind)head.kind, answer->frames,
                               head.nframes);
         if (error) {
@@ -195,13 +202,13 @@ static int worker_listen(const struct module *module, FILE *in, struct answer_si
     return result;
 }
 
-int worker_resolve(const struct module *module, enum module_mode mode, struct answer_sink *sink)
+int worker_resolve(const struct module *module, enum resolve_mode mode, struct answer_sink *sink)
 {
     int ends[2], result;
     FILE *in;
-
-    if (pipe2(ends, O_CLOEXEC) != 0)
-        return module_resolve(module, mode, sink);
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        return resolve_module(module, mode, sink);
+    }
     pid_t child = fork();
     if (child == 0) {
         close(ends[0]);
@@ -210,7 +217,7 @@ int worker_resolve(const struct module *module, enum module_mode mode, struct an
     close(ends[1]);
     if (child < 0) {
         close(ends[0]);
-        return module_resolve(module, mode, sink);
+        return resolve_module(module, mode, sink);
     }
     in = fdopen(ends[0], "r");
     if (in) {
@@ -220,9 +227,11 @@ int worker_resolve(const struct module *module, enum module_mode mode, struct an
         close(ends[0]);
         result = -ENOMEM;
     }
-    if (result == -EFAULT || result == -ENOMEM)
+    if (result == -EFAULT || result == -ENOMEM) {
         kill(child, SIGKILL); /* it may be stuck; not reaped yet, so the pid is its own */
-    while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+    }
+    while (waitpid(child, NULL, 0) < 0 && errno == EINTR) {
         ;
+    }
     return result;
 }

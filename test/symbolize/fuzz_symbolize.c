@@ -9,7 +9,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "encoder/symbolize/batch.h"
-#include "encoder/symbolize/profile.h"
+#include "encoder/symbolize/profile_file.h"
 
 #include <fcntl.h>
 #include <libelf.h>
@@ -69,12 +69,12 @@ static void judge_binary(char *path, const char *victim, const uint8_t *data, si
     if (batch_run(&path, 1, &options) != 0)
         complain("a bad binary has failed its profile");
     int fd = open(path, O_RDONLY);
-    if (fd < 0 || profile_load(&profile, fd) != 0)
+    if (fd < 0 || profile_file_load(&profile, fd) != 0)
         complain("what was written is no profile");
     const struct location *last = &profile.locations[profile.nlocations - 1];
     if (!last->had_lines || last->stale)
         complain("the good module has lost its names");
-    profile_free(&profile);
+    profile_file_free(&profile);
     close(fd);
 }
 

@@ -1,32 +1,32 @@
-/* profile.c: pass 1 over a profile, keeping its tables; see profile.h.
+/* SPDX-License-Identifier: MIT
+ *
+ * Pass 1 over a profile, keeping its tables; see profile_file.h.
  *
  * The file may come from anybody: every number is checked before it is used as an index, and the
  * tables are capped, so that a small gzip'ed bomb of empty strings cannot eat the machine.
- *
- * SPDX-License-Identifier: MIT
  */
-#include "profile.h"
+#include "encoder/symbolize/profile_file.h"
 
-#include "grow.h"
-#include "synthetic.h"
-#include "wire.h"
+#include "encoder/symbolize/grow.h"
+#include "encoder/symbolize/synthetic.h"
+#include "encoder/symbolize/wire.h"
 
 #include <string.h>
 
 /* Far above any real profile (a large Go server: some 10^5 locations), well below the memory of a
  * small machine: 8 M locations are 320 MB. */
-#define PROFILE_MAX_ENTRIES (8u << 20)
+enum { PROFILE_MAX_ENTRIES = 8 << 20 };
 
-static int profile_mapping(struct profile *profile, const struct wire_buf *buf)
+static int read_mapping(struct profile *profile, const struct wire_buf *buf)
 {
     pb_istream_t stream = pb_istream_from_buffer(buf->data, buf->len);
     struct mapping mapping = {0};
     struct wire_field field;
     int more;
-
     while ((more = wire_inner(&stream, &field)) > 0) {
-        if (field.tag <= MAPPING_HAS_INLINE_FRAMES && field.type != PB_WT_VARINT)
+        if (field.tag <= MAPPING_HAS_INLINE_FRAMES && field.type != PB_WT_VARINT) {
             return -EBADMSG;
+        }
         switch (field.tag) {
         case MAPPING_ID:
             mapping.id = field.value;
@@ -59,138 +59,162 @@ static int profile_mapping(struct profile *profile, const struct wire_buf *buf)
             break;
         }
     }
-    if (more < 0)
+    if (more < 0) {
         return more;
-    if (profile->nmappings >= PROFILE_MAX_ENTRIES)
+    }
+    if (profile->nmappings >= PROFILE_MAX_ENTRIES) {
         return -E2BIG;
-    if (GROW(profile->mappings, profile->mappings_cap, profile->nmappings + 1))
+    }
+    if (grow_array(&profile->mappings, &profile->mappings_cap, profile->nmappings + 1,
+                   sizeof *profile->mappings)) {
         return -ENOMEM;
+    }
     profile->mappings[profile->nmappings++] = mapping;
     return 0;
 }
 
 /* A line inside a location, of `len` bytes that end where the stream stands. */
-static int profile_line(struct location *location, const uint8_t *bytes, size_t len)
+static int read_line(struct location *location, const uint8_t *bytes, size_t len)
 {
     pb_istream_t stream = pb_istream_from_buffer(bytes, len);
     struct wire_field field;
     int more;
-
     location->function = 0;
-    while ((more = wire_inner(&stream, &field)) > 0)
-        if (field.tag == LINE_FUNCTION_ID && field.type == PB_WT_VARINT && !location->had_lines)
+    while ((more = wire_inner(&stream, &field)) > 0) {
+        if (field.tag == LINE_FUNCTION_ID && field.type == PB_WT_VARINT && !location->had_lines) {
             location->function = field.value;
+        }
+    }
     location->had_lines = true;
     return more;
 }
 
-static int profile_location(struct profile *profile, const struct wire_buf *buf)
+static int read_location(struct profile *profile, const struct wire_buf *buf)
 {
     pb_istream_t stream = pb_istream_from_buffer(buf->data, buf->len);
     struct location location = {0};
     struct wire_field field;
     int more;
-
     while ((more = wire_inner(&stream, &field)) > 0) {
         if (field.tag == LOCATION_LINE) {
-            if (field.type != PB_WT_STRING)
+            if (field.type != PB_WT_STRING) {
                 return -EBADMSG;
+            }
             size_t end = buf->len - stream.bytes_left;
-            more = profile_line(&location, buf->data + end - field.value, (size_t)field.value);
-            if (more < 0)
+            more = read_line(&location, buf->data + end - field.value, (size_t)field.value);
+            if (more < 0) {
                 return more;
+            }
             continue;
         }
-        if (field.tag <= LOCATION_ADDRESS && field.type != PB_WT_VARINT)
+        if (field.tag <= LOCATION_ADDRESS && field.type != PB_WT_VARINT) {
             return -EBADMSG;
-        if (field.tag == LOCATION_MAPPING_ID)
+        }
+        if (field.tag == LOCATION_MAPPING_ID) {
             location.mapping_id = field.value;
-        else if (field.tag == LOCATION_ADDRESS)
+        } else if (field.tag == LOCATION_ADDRESS) {
             location.address = field.value;
+        }
     }
-    if (more < 0)
+    if (more < 0) {
         return more;
-    if (profile->nlocations >= PROFILE_MAX_ENTRIES)
+    }
+    if (profile->nlocations >= PROFILE_MAX_ENTRIES) {
         return -E2BIG;
-    if (GROW(profile->locations, profile->locations_cap, profile->nlocations + 1))
+    }
+    if (grow_array(&profile->locations, &profile->locations_cap, profile->nlocations + 1,
+                   sizeof *profile->locations)) {
         return -ENOMEM;
+    }
     profile->locations[profile->nlocations++] = location;
     return 0;
 }
 
 /* Old functions are copied as they are, new ones follow the highest id. */
-static int profile_function(struct profile *profile, const struct wire_buf *buf)
+static int read_function(struct profile *profile, const struct wire_buf *buf)
 {
     pb_istream_t stream = pb_istream_from_buffer(buf->data, buf->len);
     struct profile_function function = {0};
     struct wire_field field;
     int more;
-
     while ((more = wire_inner(&stream, &field)) > 0) {
-        if (field.tag == FUNCTION_ID)
+        if (field.tag == FUNCTION_ID) {
             function.id = field.value;
-        else if (field.tag == FUNCTION_NAME)
+        } else if (field.tag == FUNCTION_NAME) {
             function.name = field.value;
+        }
     }
-    if (more < 0)
+    if (more < 0) {
         return more;
-    if (function.id > profile->max_function_id)
+    }
+    if (function.id > profile->max_function_id) {
         profile->max_function_id = function.id;
-    if (profile->nfunctions >= PROFILE_MAX_ENTRIES)
+    }
+    if (profile->nfunctions >= PROFILE_MAX_ENTRIES) {
         return -E2BIG;
-    if (GROW(profile->functions, profile->functions_cap, profile->nfunctions + 1))
+    }
+    if (grow_array(&profile->functions, &profile->functions_cap, profile->nfunctions + 1,
+                   sizeof *profile->functions)) {
         return -ENOMEM;
+    }
     profile->functions[profile->nfunctions++] = function;
     return 0;
 }
 
-static int profile_string(struct profile *profile, const struct wire_buf *buf)
+static int read_string(struct profile *profile, const struct wire_buf *buf)
 {
-    if (profile->nstrings >= PROFILE_MAX_ENTRIES)
+    if (profile->nstrings >= PROFILE_MAX_ENTRIES) {
         return -E2BIG;
-    if (GROW(profile->bytes, profile->bytes_cap, profile->nbytes + buf->len + 1) ||
-        GROW(profile->strings, profile->strings_cap, profile->nstrings + 1))
+    }
+    if (grow_array(&profile->bytes, &profile->bytes_cap, profile->nbytes + buf->len + 1,
+                   sizeof *profile->bytes) ||
+        grow_array(&profile->strings, &profile->strings_cap, profile->nstrings + 1,
+                   sizeof *profile->strings)) {
         return -ENOMEM;
-    if (buf->len)
+    }
+    if (buf->len) {
         memcpy(profile->bytes + profile->nbytes, buf->data, buf->len);
+    }
     profile->bytes[profile->nbytes + buf->len] = '\0';
     profile->strings[profile->nstrings++] = profile->nbytes;
     profile->nbytes += buf->len + 1;
     return 0;
 }
 
-static int profile_message(struct profile *profile, uint32_t tag, const struct wire_buf *buf)
+static int read_message(struct profile *profile, uint32_t tag, const struct wire_buf *buf)
 {
     switch (tag) {
     case PROFILE_MAPPING:
-        return profile_mapping(profile, buf);
+        return read_mapping(profile, buf);
     case PROFILE_LOCATION:
-        return profile_location(profile, buf);
+        return read_location(profile, buf);
     case PROFILE_FUNCTION:
-        return profile_function(profile, buf);
+        return read_function(profile, buf);
     default:
-        return profile_string(profile, buf);
+        return read_string(profile, buf);
     }
 }
 
-static int profile_read(struct profile *profile, struct wire_in *in, struct wire_buf *buf)
+static int read_fields(struct profile *profile, struct wire_in *in, struct wire_buf *buf)
 {
     pb_istream_t stream = wire_stream(in);
     struct wire_field field;
     int error;
-
     while ((error = wire_next(in, &stream, &field)) > 0) {
         if (field.tag >= PROFILE_MAPPING && field.tag <= PROFILE_STRING_TABLE) {
-            if (field.type != PB_WT_STRING)
+            if (field.type != PB_WT_STRING) {
                 return -EBADMSG;
+            }
             error = wire_take(in, &stream, field.value, buf);
-            if (error == 0)
-                error = profile_message(profile, field.tag, buf);
+            if (error == 0) {
+                error = read_message(profile, field.tag, buf);
+            }
         } else {
             error = wire_skip(in, &stream, &field);
         }
-        if (error)
+        if (error) {
             return error;
+        }
     }
     return error;
 }
@@ -198,32 +222,34 @@ static int profile_read(struct profile *profile, struct wire_in *in, struct wire
 static int mapping_by_id(const void *a, const void *b)
 {
     const struct mapping *const *x = a, *const *y = b;
-
     return ((*x)->id > (*y)->id) - ((*x)->id < (*y)->id);
 }
 
 /* The mapping of each location. Ids are nearly always dense, so the index is tried first. */
-static int profile_link(struct profile *profile)
+static int link_mappings(struct profile *profile)
 {
     struct mapping **sorted = calloc(profile->nmappings + 1, sizeof(struct mapping *));
-
-    if (!sorted)
+    if (!sorted) {
         return -ENOMEM;
-    for (size_t i = 0; i < profile->nmappings; i++)
+    }
+    for (size_t i = 0; i < profile->nmappings; i++) {
         sorted[i] = &profile->mappings[i];
+    }
     qsort(sorted, profile->nmappings, sizeof *sorted, mapping_by_id);
     for (size_t i = 0; i < profile->nlocations; i++) {
         struct location *location = &profile->locations[i];
         struct mapping key = {.id = location->mapping_id}, *wanted = &key, **found;
-        if (key.id == 0)
+        if (key.id == 0) {
             continue;
+        }
         if (key.id <= profile->nmappings && profile->mappings[key.id - 1].id == key.id) {
             location->mapping = (uint32_t)key.id;
             continue;
         }
         found = bsearch(&wanted, sorted, profile->nmappings, sizeof *sorted, mapping_by_id);
-        if (found)
+        if (found) {
             location->mapping = (uint32_t)(*found - profile->mappings) + 1;
+        }
     }
     free(sorted);
     return 0;
@@ -232,23 +258,24 @@ static int profile_link(struct profile *profile)
 static int function_by_id(const void *a, const void *b)
 {
     const struct profile_function *x = a, *y = b;
-
     return (x->id > y->id) - (x->id < y->id);
 }
 
 /* Finds the locations whose only line is no name. */
-static void profile_find_stale(struct profile *profile)
+static void find_stale(struct profile *profile)
 {
     size_t kept = 0;
-
     for (size_t i = 0; i < profile->nfunctions; i++) {
         const struct profile_function *f = &profile->functions[i];
-        if (f->name < profile->nstrings && synthetic_is(profile->bytes + profile->strings[f->name]))
+        if (f->name < profile->nstrings &&
+            synthetic_is(profile->bytes + profile->strings[f->name])) {
             profile->functions[kept++] = *f;
+        }
     }
     profile->nfunctions = kept;
-    if (kept)
+    if (kept) {
         qsort(profile->functions, kept, sizeof *profile->functions, function_by_id);
+    }
     for (size_t i = 0; i < profile->nlocations && kept; i++) {
         struct location *location = &profile->locations[i];
         struct profile_function key = {.id = location->function};
@@ -258,41 +285,45 @@ static void profile_find_stale(struct profile *profile)
     }
 }
 
-int profile_load(struct profile *profile, int fd)
+int profile_file_load(struct profile *profile, int fd)
 {
     struct wire_in *in = malloc(sizeof *in);
     struct wire_buf buf = {0};
     int error;
-
     memset(profile, 0, sizeof *profile);
-    if (!in)
+    if (!in) {
         return -ENOMEM;
+    }
     error = wire_open(in, fd);
-    if (error == 0)
-        error = profile_read(profile, in, &buf);
+    if (error == 0) {
+        error = read_fields(profile, in, &buf);
+    }
     wire_close(in);
     wire_buf_free(&buf);
     free(in);
-    if (error)
+    if (error) {
         return error;
+    }
 
     /* The rule of the format, and what tells a profile from any other file. */
     if (profile->nstrings == 0 ||
-        (profile->nstrings > 1 ? profile->strings[1] : profile->nbytes) != 1)
+        (profile->nstrings > 1 ? profile->strings[1] : profile->nbytes) != 1) {
         return -EBADMSG;
+    }
     for (size_t i = 0; i < profile->nmappings; i++) {
         struct mapping *mapping = &profile->mappings[i];
         if (mapping->file_index >= profile->nstrings ||
-            mapping->build_id_index >= profile->nstrings)
+            mapping->build_id_index >= profile->nstrings) {
             return -EBADMSG;
+        }
         mapping->file = profile->bytes + profile->strings[mapping->file_index];
         mapping->build_id = profile->bytes + profile->strings[mapping->build_id_index];
     }
-    profile_find_stale(profile);
-    return profile_link(profile);
+    find_stale(profile);
+    return link_mappings(profile);
 }
 
-void profile_free(struct profile *profile)
+void profile_file_free(struct profile *profile)
 {
     free(profile->mappings);
     free(profile->locations);
