@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(HERE / "lib"), str(HERE.parent / "scripts")]
 sys.dont_write_bytecode = True
 from harness import Failure, case, finish, folder, ok
-from lint_rules import exports, files, includes, reach, tools
+from lint_rules import doors, exports, files, includes, reach, tools
 from lint_rules.tree import Tree
 
 Rule = Callable[[Tree], Iterator[str]]
@@ -118,6 +118,46 @@ judge(
         },
         "3 modules include each other: collectors/a, collectors/b, collectors/c",
     ),
+)
+
+# --------------------------------------------------------------------------------------------- doors
+
+ARCH = {
+    "collectors/base/arch/x86_64.c": "int x = REG_RIP;\n",
+    "collectors/a.c": '/* REG_RIP, fs:0 */ const char *s = "__x86_64__";\n'
+    'extern const char end[] __asm__("etext");\n'
+    'char line[4096];\nvoid f(void) { __asm__ volatile("" ::: "memory"); }\n',
+}
+
+
+def line(text: str) -> Mapping[str, str]:
+    return {"preload/b.c": text + "\n"}
+
+
+judge(
+    partial(doors.door_arch, exceptions={}),
+    ARCH,
+    a_register=(line("int y = g[REG_RSP];"), "preload/b.c:2: REG_…"),
+    instructions=(line('void f(void) { __asm__("pause"); }'), "preload/b.c:2: __asm__"),
+    volatile_instructions=(line('int f(void) { __asm__ volatile("hlt"); }'), "preload/b.c:2: __asm__"),
+    a_builtin=(line("long t = __builtin_ia32_rdtsc();"), "preload/b.c:2: __builtin_ia32_…"),
+    a_processor_by_name=(line("#ifdef __aarch64__\n#endif"), "preload/b.c:2: __x86_64__"),
+    the_size_of_a_page=(line("long p = n & ~4095UL;"), "preload/b.c:2: a size"),
+    the_bits_of_an_address=(line("long p = n >> 48;"), "preload/b.c:2: a size"),
+    a_relocation=(line("int r = R_X86_64_64;"), "preload/b.c:2: R_X86_64_…"),
+)
+judge(
+    partial(doors.door_arch, exceptions={("collectors/a.c", "a size"): "spins"}),
+    {**ARCH, "collectors/a.c": "int spins = 4096;\n"},
+    an_exception_without_use=({"collectors/a.c": ""}, "excuses nothing"),
+)
+judge(
+    partial(doors.door_libc, exceptions={}),
+    {"collectors/base/libc/glibc.c": "int x = m->__data.__lock;\n", "encoder/final.c": "int final_name;\n"},
+    a_lock_by_its_words=(line("int y = m->__data.__lock;"), "preload/b.c:2: __data"),
+    a_version=(line('void *p = find("f", "GLIBC_2.34");'), "preload/b.c:2: GLIBC_…"),
+    the_list_of_modules=(line("struct link_map *m;"), "preload/b.c:2: link_map"),
+    a_function_of_the_linker=(line("void *p = _dl_find_object;"), "preload/b.c:2: _dl_…"),
 )
 
 # ------------------------------------------------------------------------------- what handlers reach
