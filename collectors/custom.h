@@ -7,7 +7,7 @@
 #ifndef COLLECTORS_CUSTOM_H
 #define COLLECTORS_CUSTOM_H
 
-#include "collectors/kinds.h"
+#include "collectors/kind.h"
 
 /* A new profile, which is never freed. 0; -EEXIST: there is one of this name; -ENOMEM. The name is
  * copied. Does not look at the predefined ones. */

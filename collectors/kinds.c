@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
  * See kinds.h. The types, units and defaults are Go's own, so that every viewer treats the files
- * as it treats Go's. No locks; read-only after start.
+ * as it treats Go's. No locks.
  */
 #include "collectors/kinds.h"
 
 #include "collectors/base/sys.h"
 #include "collectors/cpu/cpu.h"
+#include "collectors/cpu/cpu_rate.h"
 #include "collectors/custom.h"
 #include "collectors/heap/heap.h"
 #include "collectors/tables/merge.h"
@@ -51,54 +52,165 @@ static int64_t heap_period(void)
     return (int64_t)heap_rate();
 }
 
-struct kind kinds[KIND_COUNT] = {
-    [KIND_CPU] = {.shape = {.name = "cpu",
-                            .sample_type = {{"samples", "count"}, {"cpu", "nanoseconds"}},
-                            .values = 2,
-                            .period_type = {"cpu", "nanoseconds"},
-                            .default_sample_type = "cpu",
-                            .has_duration = true},
-                  .period = cpu_period,
-                  .duration = cpu_since,
-                  .snapshot = cpu_snapshot},
-    [KIND_HEAP] = {.shape = {.name = "heap",
-                             .sample_type = HEAP_TYPES,
-                             .values = 4,
-                             .period_type = {"space", "bytes"},
-                             .default_sample_type = "inuse_space"},
-                   .period = heap_period,
-                   .snapshot = heap_snapshot},
-    [KIND_ALLOCS] = {.shape = {.name = "allocs",
-                               .sample_type = HEAP_TYPES,
-                               .values = 4,
-                               .period_type = {"space", "bytes"},
-                               .default_sample_type = "alloc_space"},
-                     .period = heap_period,
-                     .snapshot = heap_snapshot},
-    [KIND_BLOCK] = {.shape = {.name = "block",
-                              .sample_type = CONTENTION_TYPES,
-                              .values = 2,
-                              .period_type = {"contentions", "count"},
-                              .default_sample_type = "delay"},
-                    .period = contention_period,
-                    .snapshot = contention_block_snapshot},
-    [KIND_MUTEX] = {.shape = {.name = "mutex",
-                              .sample_type = CONTENTION_TYPES,
-                              .values = 2,
-                              .period_type = {"contentions", "count"},
-                              .default_sample_type = "delay"},
-                    .period = contention_period,
-                    .snapshot = contention_mutex_snapshot},
-    [KIND_THREADCREATE] = {.shape = COUNT_SHAPE("threadcreate"),
-                           .period = period_one,
-                           .snapshot = threadcreate_snapshot},
-    [KIND_GOROUTINE] = {.shape = COUNT_SHAPE("goroutine"), .period = period_one},
-};
-
-const char *kind_name(const struct kind *k)
+static long threads_count(void)
 {
-    return k->name ? k->name : k->shape.name;
+    return threads_alive();
 }
+
+/* The names, one string after the other, in a section of their own: `readelf -p pprof_kinds` tells
+ * the tests which files a dump consists of. A row that takes its name from elsewhere fails them. */
+#define NAME(itself)                                                                               \
+    static const char itself##_name[] __attribute__((section("pprof_kinds"), used)) = #itself
+NAME(heap);
+NAME(allocs);
+NAME(block);
+NAME(mutex);
+NAME(threadcreate);
+NAME(goroutine);
+NAME(cpu);
+
+/* In the order of the start, of a fork's repair and of the files of a dump. cpu comes last: from
+ * its start on, timers interrupt this thread at any instruction, and find the others started. */
+struct kind kinds[] = {
+    {.shape = {.name = heap_name,
+               .sample_type = HEAP_TYPES,
+               .values = 4,
+               .period_type = {"space", "bytes"},
+               .default_sample_type = "inuse_space"},
+     .collector = &heap_collector,
+     .part = HEAP_PART,
+     .period = heap_period,
+     .snapshot = heap_snapshot},
+    {.shape = {.name = allocs_name,
+               .sample_type = HEAP_TYPES,
+               .values = 4,
+               .period_type = {"space", "bytes"},
+               .default_sample_type = "alloc_space"},
+     .collector = &heap_collector,
+     .part = HEAP_PART,
+     .period = heap_period,
+     .snapshot = heap_snapshot},
+    {.shape = {.name = block_name,
+               .sample_type = CONTENTION_TYPES,
+               .values = 2,
+               .period_type = {"contentions", "count"},
+               .default_sample_type = "delay"},
+     .collector = &contention_collector,
+     .part = CONTENTION_BLOCK,
+     .period = period_one,
+     .snapshot = contention_block_snapshot},
+    {.shape = {.name = mutex_name,
+               .sample_type = CONTENTION_TYPES,
+               .values = 2,
+               .period_type = {"contentions", "count"},
+               .default_sample_type = "delay"},
+     .collector = &contention_collector,
+     .part = CONTENTION_MUTEX,
+     .period = period_one,
+     .snapshot = contention_mutex_snapshot},
+    {.shape = COUNT_SHAPE(threadcreate_name),
+     .collector = &threadcreate_collector,
+     .part = THREADCREATE_PART,
+     .period = period_one,
+     .snapshot = threadcreate_snapshot,
+     .count = threadcreate_count},
+    {.shape = COUNT_SHAPE(goroutine_name),
+     .collector = &allthreads_collector,
+     .needs = NEEDS_THREADS | NEEDS_CREATORS,
+     .period = period_one,
+     .snapshot_threads = allthreads_samples,
+     .count = threads_count},
+    {.shape = {.name = cpu_name,
+               .sample_type = {{"samples", "count"}, {"cpu", "nanoseconds"}},
+               .values = 2,
+               .period_type = {"cpu", "nanoseconds"},
+               .default_sample_type = "cpu",
+               .has_duration = true},
+     .collector = &cpu_collector,
+     .part = CPU_PART,
+     .in_sessions = true,
+     .period = cpu_period,
+     .duration = cpu_since,
+     .snapshot = cpu_snapshot},
+};
+const size_t kinds_count = ARRAY_LEN(kinds);
+
+struct kind *kinds_find(const char *name, size_t len)
+{
+    for (size_t i = 0; i < kinds_count; i++) {
+        if (strlen(kinds[i].shape.name) == len && memcmp(kinds[i].shape.name, name, len) == 0) {
+            return &kinds[i];
+        }
+    }
+    return NULL;
+}
+
+bool kinds_has(const struct kind *k)
+{
+    size_t at = (uintptr_t)k - (uintptr_t)kinds;
+    return at < sizeof kinds && at % sizeof kinds[0] == 0;
+}
+
+bool kinds_need(uint32_t needs)
+{
+    for (size_t i = 0; i < kinds_count; i++) {
+        if (kinds[i].enabled && kinds[i].needs & needs) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- the collectors ---- */
+
+/* Is this row the first one of its collector? */
+static bool is_first(const struct kind *k)
+{
+    const struct kind *first = kinds;
+    while (first->collector != k->collector) {
+        first++;
+    }
+    return first == k;
+}
+
+void kinds_start(const struct collector_settings *settings)
+{
+    struct collector_settings s = *settings;
+    for (size_t i = 0; i < kinds_count; i++) {
+        s.needs |= kinds[i].enabled ? kinds[i].needs : 0;
+    }
+    for (size_t i = 0; i < kinds_count; i++) {
+        const struct collector *c = kinds[i].collector;
+        uint32_t parts = 0;
+        for (size_t j = 0; j < kinds_count; j++) {
+            parts |= kinds[j].collector == c && kinds[j].enabled ? kinds[j].part : 0;
+        }
+        if (is_first(&kinds[i])) {
+            c->start(&s, parts);
+        }
+    }
+}
+
+void kinds_stop(void)
+{
+    for (size_t i = 0; i < kinds_count; i++) {
+        if (is_first(&kinds[i]) && kinds[i].collector->stop) {
+            kinds[i].collector->stop();
+        }
+    }
+}
+
+void kinds_fork_child(uint64_t nth)
+{
+    for (size_t i = 0; i < kinds_count; i++) {
+        if (is_first(&kinds[i]) && kinds[i].collector->fork_child) {
+            kinds[i].collector->fork_child(nth);
+        }
+    }
+    custom_fork_child();
+}
+
+/* ---- reading ---- */
 
 size_t kind_snapshot(const struct kind *k, const struct allthreads *threads,
                      struct snapshot_sample **out, size_t *bytes)
@@ -108,8 +220,8 @@ size_t kind_snapshot(const struct kind *k, const struct allthreads *threads,
     if (!k->enabled) {
         return 0;
     }
-    if (k == &kinds[KIND_GOROUTINE]) {
-        return threads ? allthreads_samples(threads, out, bytes) : 0;
+    if (k->snapshot_threads) {
+        return threads ? k->snapshot_threads(threads, out, bytes) : 0;
     }
     return k->snapshot ? k->snapshot(out, bytes) : custom_snapshot(k, out, bytes);
 }
@@ -119,13 +231,10 @@ long kind_count(const struct kind *k)
     if (!k->enabled) {
         return 0;
     }
-    if (k == &kinds[KIND_GOROUTINE]) {
-        return threads_alive();
+    if (k->count) {
+        return k->count();
     }
-    if (k == &kinds[KIND_THREADCREATE]) {
-        return threadcreate_count();
-    }
-    if (!k->snapshot) {
+    if (!k->collector) {
         return custom_count(k);
     }
     struct snapshot_sample *samples;
@@ -135,16 +244,6 @@ long kind_count(const struct kind *k)
     long stacks = (long)merge_stacks(samples, n);
     sys_unmap(samples, bytes);
     return stacks;
-}
-
-int kinds_find(const char *name, size_t len)
-{
-    for (int i = 0; i < KIND_COUNT; i++) {
-        if (strlen(kinds[i].shape.name) == len && memcmp(kinds[i].shape.name, name, len) == 0) {
-            return i;
-        }
-    }
-    return -1;
 }
 
 const char *pseudo_name(uintptr_t pc)

@@ -1,50 +1,44 @@
 /* SPDX-License-Identifier: MIT
  *
- * The table of profiles: one row each. To add a profile, write its collector and add its row.
+ * The table of the predefined profiles: one row each. To add a profile, write its collector (a file
+ * that fills in a struct collector) and add its row to collectors/kinds.c; nothing else lists them.
+ * Read-only after the constructor, but for calls that are said to be for it.
  */
 #ifndef COLLECTORS_KINDS_H
 #define COLLECTORS_KINDS_H
 
-#include "collectors/snapshot.h"
+#include "collectors/kind.h"
 
-struct allthreads;
+extern struct kind kinds[];
+extern const size_t kinds_count;
 
-struct kind {
-    struct profile_shape shape;
-    int64_t (*period)(void);
-    int64_t (*duration)(void); /* NULL where shape.has_duration is false */
-    /* Fills *out with sys_map'ed samples, *bytes long; how many there are. Runs in the scribe. NULL
-     * for goroutine and those that the program made. */
-    size_t (*snapshot)(struct snapshot_sample **out, size_t *bytes);
-    bool enabled;     /* PPROF_PROFILES names it; written at start only */
-    const char *name; /* where shape.name had to be made valid UTF-8: as it was; NULL = the same */
-};
+/* The row of a profile's name, or NULL. */
+struct kind *kinds_find(const char *name, size_t len);
 
-enum {
-    KIND_CPU,
-    KIND_HEAP,
-    KIND_ALLOCS,
-    KIND_BLOCK,
-    KIND_MUTEX,
-    KIND_THREADCREATE,
-    KIND_GOROUTINE,
-    KIND_COUNT,
-};
-extern struct kind kinds[KIND_COUNT];
+/* Is this a row of the table? Any value may be asked for. */
+bool kinds_has(const struct kind *k);
 
-/* As the program knows it. */
-const char *kind_name(const struct kind *k);
+/* Does any enabled profile need this (enum collector_needs)? */
+bool kinds_need(uint32_t needs);
 
-/* The samples of any profile; threads: the picture that goroutine shows, see allthreads.h. An empty
- * array where it is not enabled. */
+/* Starts every collector, in the order of the table. Constructor only, after kinds[].enabled is
+ * decided, threads_start(), stack_start() and labels_start(), and the signal's handler. */
+void kinds_start(const struct collector_settings *settings);
+
+/* Stops them, for good. Any thread. */
+void kinds_stop(void);
+
+/* In a forked child, its parent's nth: the collectors in the order of the table, then the profiles
+ * of the program's own. Our signals are blocked. */
+void kinds_fork_child(uint64_t nth);
+
+/* The samples of any profile; threads: what allthreads_take() has found for this dump, or NULL. An
+ * empty array where the profile is not enabled. */
 size_t kind_snapshot(const struct kind *k, const struct allthreads *threads,
                      struct snapshot_sample **out, size_t *bytes);
 
 /* What Go's Count says: live threads, threads ever made, entries, or distinct stacks. In a thread
  * of the program. */
 long kind_count(const struct kind *k);
-
-/* The row of a profile's name, or -1. */
-int kinds_find(const char *name, size_t len);
 
 #endif

@@ -156,27 +156,29 @@ static void read_setting(const struct setting *s, const char *value)
 /* Enables the profiles of a comma list; all of them if it is missing, empty or wrong. */
 static void read_profiles(const char *list)
 {
-    bool wanted[KIND_COUNT] = {false};
     bool all = !list || strcmp(list, "all") == 0;
     const char *p = list;
+    for (size_t i = 0; i < kinds_count; i++) {
+        kinds[i].enabled = false;
+    }
     while (!all) {
         size_t len = strcspn(p, ",");
-        int kind = kinds_find(p, len);
-        if (kind < 0) {
+        struct kind *k = kinds_find(p, len);
+        if (!k) {
             complain("PPROF_PROFILES", list, "all, or a comma list of profile names");
             all = true;
             break;
         }
-        wanted[kind] = true;
+        k->enabled = true;
         if (p[len] == '\0') {
             break;
         }
         p += len + 1;
     }
-    for (int i = 0; i < KIND_COUNT; i++) {
-        kinds[i].enabled = all || wanted[i];
+    config.names_threads = !all && kinds_need(NEEDS_THREADS);
+    for (size_t i = 0; i < kinds_count; i++) {
+        kinds[i].enabled |= all;
     }
-    config.names_goroutine = !all && wanted[KIND_GOROUTINE];
 }
 
 /* A path, absolute: a later chdir of the program must not move it. False: too long. */

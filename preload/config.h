@@ -33,7 +33,8 @@ struct config {
     const char *binary_path;     /* PPROF_BINARY_PATH=…, for the symboliser; NULL = not set */
     const char *only;            /* PPROF_ONLY, NULL = all */
     int pid;                     /* of the process that is profiled */
-    bool names_goroutine;        /* PPROF_PROFILES names it: threads may be asked at any dump */
+    bool names_threads;          /* PPROF_PROFILES names a profile that NEEDS_THREADS: they may be
+                                  * sent a signal at any dump */
     bool in_place;               /* no process can be made here: valgrind knows no such clone */
     bool is_child;               /* a process that an injected one started */
     int64_t filters;             /* on system calls, that are known to let us live */

@@ -8,16 +8,11 @@
 #include "collectors/base/log.h"
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
-#include "collectors/cpu/cpu.h"
-#include "collectors/heap/heap.h"
 #include "collectors/kinds.h"
 #include "collectors/stacks/rules.h"
 #include "collectors/stacks/stack.h"
-#include "collectors/threads/allthreads.h"
 #include "collectors/threads/labels.h"
-#include "collectors/threads/threadcreate.h"
-#include "collectors/waits/allocator.h"
-#include "collectors/waits/contention.h"
+#include "collectors/threads/threads.h"
 #include "encoder/maps.h"
 #include "preload/api/api.h"
 #include "preload/config.h"
@@ -46,21 +41,18 @@ static bool program_is_wanted(void)
     return wanted;
 }
 
-static void start_heap(void)
+static void start_collectors(void)
 {
-    bool wanted = config.mem_rate > 0 && (kinds[KIND_HEAP].enabled || kinds[KIND_ALLOCS].enabled);
-    if (wanted && !heap_is_ours()) {
-        log_line("another malloc comes before this library: the heap is not seen");
-        wanted = false;
-    }
-    uintptr_t lo = 0;
-    uintptr_t hi = 0;
-    bool seen = real_allocator_extent(&lo, &hi);
-    if (wanted || seen) {
-        allocator_start(lo, hi);
-    }
-    heap_watch(config.heap_growth, control_heap_grown);
-    heap_start(wanted ? (uint64_t)config.mem_rate : 0, (uint64_t)config.seed);
+    struct collector_settings s = {.cpu_rate = config.cpu_rate,
+                                   .mem_rate = config.mem_rate,
+                                   .block_rate = config.block_rate,
+                                   .mutex_fraction = config.mutex_fraction,
+                                   .seed = (uint64_t)config.seed,
+                                   .signal = SIGPROF,
+                                   .heap_growth = config.heap_growth,
+                                   .heap_grown = control_heap_grown};
+    s.allocator_is_known = real_allocator_extent(&s.allocator_lo, &s.allocator_hi);
+    kinds_start(&s);
 }
 
 static void start_profiles(void)
@@ -68,28 +60,22 @@ static void start_profiles(void)
     if (config.in_place) {
         sys_readable_by_copy();
     }
-    int64_t cpu_rate = kinds[KIND_CPU].enabled ? config.cpu_rate : 0;
     if (rules_start(!config.is_child) != 0) {
         log_line("libunwind-x86_64.so.8 cannot be used: stacks end after one frame");
     }
     stack_start((int)config.depth);
     threads_start();
     hook_signal_start((int)config.signal, config.at_exit);
-    allthreads_start(SIGPROF);
     labels_start(config.labels);
     helper_process_setup();
     control_start();
     hook_process_start();
-    threadcreate_start(kinds[KIND_THREADCREATE].enabled, kinds[KIND_GOROUTINE].enabled);
     hook_thread_start();
     if (!config
              .is_child) { /* which may live for less than the look-ups take, and wait for nobody */
         real_lock_start();
     }
-    start_heap();
-    contention_start(kinds[KIND_BLOCK].enabled, config.block_rate, kinds[KIND_MUTEX].enabled,
-                     config.mutex_fraction, (uint64_t)config.seed);
-    cpu_start((uint64_t)cpu_rate, SIGPROF, (uint64_t)config.seed);
+    start_collectors();
     api_start();
 }
 
@@ -126,7 +112,6 @@ __attribute__((constructor)) static void library_start(int argc, char **argv, ch
     if (!secure && is_to_be_profiled(&filters)) {
         start_profiles();
     } else {
-        heap_stop();
         filters = 0;
     }
     if (!secure) {
@@ -140,11 +125,8 @@ void init_stand_down(const char *why)
 {
     api_stop(); /* a call of the program's would be what it has just forbidden */
     control_stand_down();
-    heap_stop();
-    allocator_stop();
-    contention_stop();
     hook_thread_stop();
-    cpu_stop();
+    kinds_stop();
     hook_signal_stop();
     log_line(why);
 }

@@ -21,6 +21,7 @@ static struct table table;
 static struct bucket lost_bucket;
 static struct bucket unsampled_bucket;
 static struct bucket start_bucket; /* before the library could look: exec, the dynamic linker */
+static bool profile_on;            /* else all there is is a session's */
 static uint64_t one_period;        /* the only one there ever was; 0 = none yet, MANY = several */
 #define MANY UINT64_MAX
 
@@ -46,8 +47,13 @@ void cpu_table_start(void)
     recorded_add(rebase);
 }
 
+void cpu_table_profile_is(bool on)
+{
+    STORE(&profile_on, on);
+}
+
 void cpu_table_credit(const struct stack *stack, const struct labels *labels, int64_t period,
-                      int64_t periods, bool for_session)
+                      int64_t periods)
 {
     recorded_event();
     uint64_t seen = LOAD(&one_period);
@@ -60,7 +66,7 @@ void cpu_table_credit(const struct stack *stack, const struct labels *labels, in
         b = &lost_bucket;
         b->key[1] = (uint64_t)period;
     }
-    if (for_session) {
+    if (!LOAD(&profile_on)) {
         ADD(&b->value[APART], (uint64_t)periods); /* first: never counted in both */
     }
     __atomic_fetch_add(&b->value[PERIODS], (uint64_t)periods, __ATOMIC_RELEASE);

@@ -13,9 +13,13 @@
 /* Constructor only. */
 void cpu_table_start(void);
 
-/* Counts so many periods of so many ns. for_session: the other profile is off. */
+/* Is the profile that goes on from the start being sampled? Else what is credited counts for the
+ * session alone. */
+void cpu_table_profile_is(bool on);
+
+/* Counts so many periods of so many ns. */
 SIGNAL_SAFE void cpu_table_credit(const struct stack *stack, const struct labels *labels,
-                                  int64_t period, int64_t periods, bool for_session);
+                                  int64_t period, int64_t periods);
 
 /* The CPU time that no timer covered. */
 void cpu_table_unsampled(int64_t period, int64_t periods);

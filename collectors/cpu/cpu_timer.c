@@ -12,6 +12,7 @@
 #include <signal.h>
 
 static int64_t period; /* ns, of new timers; 0 = off */
+static bool stopped;   /* for good */
 static int signal_used;
 static uint64_t random_state; /* shared: drawn by fetch-and-add, mixed by sampler_seed */
 static uint64_t random_seed;
@@ -31,6 +32,21 @@ void cpu_timer_set_period(int64_t ns)
 int64_t cpu_timer_period(void)
 {
     return LOAD(&period);
+}
+
+void cpu_timer_stop(void)
+{
+    STORE(&stopped, true);
+}
+
+bool cpu_timer_is_stopped(void)
+{
+    return LOAD(&stopped);
+}
+
+bool cpu_timer_is_off(void)
+{
+    return LOAD(&period) == 0 || LOAD(&stopped);
 }
 
 static int64_t phase_of(int64_t length)

@@ -14,6 +14,11 @@ void cpu_timer_start(int signal, uint64_t seed);
 /* Nanoseconds between the expiries of timers that are armed from now on; 0 = none is. */
 void cpu_timer_set_period(int64_t ns);
 SIGNAL_SAFE int64_t cpu_timer_period(void);
+/* No timer is armed from now on, for good: the library stands down. */
+void cpu_timer_stop(void);
+SIGNAL_SAFE bool cpu_timer_is_stopped(void);
+/* Stopped, or no timers for now. */
+SIGNAL_SAFE bool cpu_timer_is_off(void);
 /* Uniform in [0, period): the phase of something. */
 SIGNAL_SAFE int64_t cpu_timer_phase(void);
 

@@ -11,6 +11,7 @@
 #include "collectors/heap/heap.h"
 
 #include "collectors/base/libc/libc.h"
+#include "collectors/base/log.h"
 #include "collectors/base/sys.h"
 #include "collectors/stacks/stack.h"
 #include "collectors/tables/recorded.h"
@@ -33,6 +34,7 @@ enum {
 #define MIXED (1ULL << 63) /* in the size key of a mixed bucket; no object is that large */
 
 static struct table table;
+static bool kept; /* heap or allocs is; written at start only */
 static uint64_t rate_now;
 static uint64_t seed_given;
 static uint64_t threads_seeded;
@@ -46,40 +48,49 @@ static struct bucket lost_bucket; /* when there is no memory for a bucket: mixed
 
 static void rebase(void);
 
-bool heap_is_ours(void)
+/* Do the program's own calls of malloc and free come to this library? Not where another malloc was
+ * preloaded before it. Asks the dynamic linker: never in a signal handler or inside malloc. */
+static bool malloc_is_ours(void)
 {
     return libc_binds_to_us("malloc") && libc_binds_to_us("free");
 }
 
-void heap_start(uint64_t rate, uint64_t seed)
+static void start(const struct collector_settings *s, uint32_t parts)
 {
+    kept = parts != 0 && malloc_is_ours();
+    if (parts != 0 && !kept && s->mem_rate > 0) {
+        log_line("another malloc comes before this library: the heap is not seen");
+    }
+    if ((kept && s->mem_rate > 0) || s->allocator_is_known) {
+        allocator_start(s->allocator_lo, s->allocator_hi);
+    }
+    watch.growth = s->heap_growth;
+    watch.dump = s->heap_grown;
     lost_bucket.stack = stack_pseudo(PSEUDO_LOST_MEMORY);
     lost_bucket.key[0] = MIXED;
-    seed_given = seed;
+    seed_given = s->seed;
     recorded_add(rebase);
-    STORE(&rate_now, rate);
+    STORE(&rate_now, kept ? (uint64_t)s->mem_rate : 0);
     self.random = 0; /* this thread may have allocated before */
     self.heap_left = 0;
 }
 
-void heap_watch(int64_t growth, void (*dump)(void))
-{
-    watch.growth = growth;
-    watch.dump = dump;
-}
-
-void heap_stop(void)
+static void stop(void)
 {
     STORE(&rate_now, 0);
+    allocator_stop();
 }
 
-void heap_fork_child(uint64_t nth)
+static void fork_child(uint64_t nth)
 {
+    live_fork_child();
     seed_given = seed_given ? sampler_seed(seed_given, nth) : 0;
     threads_seeded = 0;
     self.random = 0; /* or all children would sample the same allocations */
     self.heap_left = 0;
 }
+
+const struct collector heap_collector = {start, stop, fork_child};
 
 uint64_t heap_rate(void)
 {
@@ -90,6 +101,9 @@ uint64_t heap_rate(void)
 
 void heap_set_rate(uint64_t rate)
 {
+    if (!kept) {
+        return;
+    }
     STORE(&rate_now, rate);
     self.random = 0;
     self.heap_left = 0;

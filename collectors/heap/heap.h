@@ -8,6 +8,7 @@
 #define COLLECTORS_HEAP_H
 
 #include "collectors/base/self.h"
+#include "collectors/collector.h"
 #include "collectors/heap/live.h"
 #include "collectors/snapshot.h"
 #include "collectors/tables/table.h"
@@ -29,22 +30,15 @@ HOT static inline bool heap_countdown(size_t n)
 
 /* ---- the sampled path ---- */
 
-/* Mean bytes between samples (0 = off, 1 = all); seed 0 = none given. Constructor only. */
-void heap_start(uint64_t rate, uint64_t seed);
-/* dump() is called, inside the allocation, each time the estimate of the live heap passes its last
- * peak by that many bytes (0 = never). Constructor only, before heap_start(). */
-void heap_watch(int64_t growth, void (*dump)(void));
-/* Whether the program's own calls of malloc and free come to this library; not where another malloc
- * was preloaded before it. Asks the dynamic linker: never in a signal handler or inside malloc. */
-bool heap_is_ours(void);
-/* No allocation will be sampled from now on (another malloc won). */
-void heap_stop(void);
-/* In a forked child, its parent's nth: its sampling is its own from here. */
-void heap_fork_child(uint64_t nth);
-/* The rate in force. */
+/* Keeps heap and allocs, two views of one table. */
+enum { HEAP_PART = 1 };
+extern const struct collector heap_collector;
+
+/* The rate in force: mean bytes between samples, 0 = off, 1 = all. */
 uint64_t heap_rate(void);
-/* Another rate. This thread is sampled by it at once, the others from the end of the gap that they
- * are in: what ends it still counts by the rate at which it was drawn. */
+/* Another rate; nothing where neither heap nor allocs is kept. The calling thread is sampled by it
+ * at once, the others from the end of the gap that they are in: what ends it still counts by the
+ * rate at which it was drawn. */
 void heap_set_rate(uint64_t rate);
 
 /* After heap_countdown() said so: is this allocation sampled? Seeds a new thread, and draws the

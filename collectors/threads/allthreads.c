@@ -478,8 +478,15 @@ struct allthreads *allthreads_claim(uint32_t open)
     return made != offers_taken ? offer_take() : NULL;
 }
 
-void allthreads_fork_child(void)
+static void start(const struct collector_settings *s, uint32_t parts)
 {
+    (void)parts;
+    allthreads_ask_start(s->signal);
+}
+
+static void fork_child(uint64_t nth)
+{
+    (void)nth;
     allthreads_ask_fork_child();
     lock_drop(&sharing);
     wanting = 0;
@@ -487,3 +494,5 @@ void allthreads_fork_child(void)
         allthreads_free(offer_take());
     }
 }
+
+const struct collector allthreads_collector = {.start = start, .fork_child = fork_child};

@@ -9,6 +9,7 @@
 #ifndef COLLECTORS_ALLTHREADS_H
 #define COLLECTORS_ALLTHREADS_H
 
+#include "collectors/collector.h"
 #include "collectors/snapshot.h"
 #include "collectors/threads/labels.h"
 
@@ -20,8 +21,8 @@ enum {
     ALLTHREADS_SHARE = 4,  /* one that another thread is taking at the moment will do */
 };
 
-/* The signal to use, which has our handler. Constructor only. */
-void allthreads_start(int signal);
+/* The profile goroutine; its collector keeps nothing between two dumps. */
+extern const struct collector allthreads_collector;
 
 /* A picture. caller: the calling thread's stack as it shall be shown; NULL in the scribe, which
  * names the process by pid (0 = the own one). NULL when there is no memory, or no procfs. At most
@@ -46,8 +47,5 @@ SIGNAL_SAFE bool allthreads_signal(const void *siginfo, const void *ucontext);
  * failed to. */
 void allthreads_leave(void);
 void allthreads_stay(void);
-
-/* In a forked child. */
-void allthreads_fork_child(void);
 
 #endif

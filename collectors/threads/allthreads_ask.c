@@ -44,7 +44,7 @@ static size_t slots_cap;
 static uint32_t slots_open; /* of this round */
 static uint32_t sending;    /* askers that are about to send a signal to whom they have looked at */
 
-void allthreads_start(int signal)
+void allthreads_ask_start(int signal)
 {
     signal_used = signal;
 }

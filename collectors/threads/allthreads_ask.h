@@ -19,7 +19,8 @@ SIGNAL_SAFE void allthreads_ask_end(void);
  * keep what they had. pid: theirs. SIGNAL_SAFE. */
 SIGNAL_SAFE void allthreads_ask(int pid, struct snapshot_thread *const *asked, size_t n);
 
-/* The signal that is used. */
+/* The signal that is used, from the start on. */
+void allthreads_ask_start(int signal);
 int allthreads_ask_signal(void);
 
 /* In a forked child: no round is being made. */

@@ -15,7 +15,8 @@ enum {
 
 static struct table table;
 static struct bucket lost_bucket;
-static bool counting, remembering;
+static bool counting;    /* the profile is kept */
+static bool remembering; /* another profile shows who made each thread */
 
 static void rebase_bucket(void *node, void *arg)
 {
@@ -30,13 +31,15 @@ static void rebase(void)
     rebase_bucket(&lost_bucket, NULL);
 }
 
-void threadcreate_start(bool count, bool remember)
+static void start(const struct collector_settings *s, uint32_t parts)
 {
     lost_bucket.stack = stack_pseudo(PSEUDO_LOST_MEMORY);
     recorded_add(rebase);
-    counting = count;
-    remembering = remember;
+    counting = parts != 0;
+    remembering = s->needs & NEEDS_CREATORS;
 }
+
+const struct collector threadcreate_collector = {.start = start};
 
 const struct stack *threadcreate_stack(void)
 {

@@ -6,11 +6,13 @@
 #ifndef COLLECTORS_THREADCREATE_H
 #define COLLECTORS_THREADCREATE_H
 
+#include "collectors/collector.h"
 #include "collectors/snapshot.h"
 
-/* count: keep the profile; remember: tell who made a thread, for the goroutine profile. Constructor
- * only. */
-void threadcreate_start(bool count, bool remember);
+/* Keeps threadcreate. Where another profile has NEEDS_CREATORS, threadcreate_stack() works even if
+ * threadcreate itself is off. */
+enum { THREADCREATE_PART = 1 };
+extern const struct collector threadcreate_collector;
 
 /* The stack of the caller of the hook that is about to make a thread; NULL when nobody asks for it,
  * or there is no memory. */

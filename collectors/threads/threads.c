@@ -6,7 +6,6 @@
 #include "collectors/threads/threads.h"
 
 #include "collectors/base/sys.h"
-#include "collectors/threads/labels.h"
 #include "collectors/threads/procfs.h"
 
 #include <errno.h>
@@ -155,9 +154,6 @@ void threads_fork_child(struct thread *keep)
     uint32_t used = LOAD(&rows_used);
     for (uint32_t i = 0; i < used; i++) {
         if (&rows[i] != keep) {
-            if (rows[i].state != THREAD_FREE) {
-                labels_unref(rows[i].labels);
-            }
             rows[i].labels = NULL;
             rows[i].tid = 0;
             rows[i].state = THREAD_FREE;

@@ -77,7 +77,8 @@ int threads_alive(void);
 /* How many rows are in use. */
 int threads_registered(void);
 
-/* In a forked child: all rows but keep (may be NULL) become free. */
+/* In a forked child: all rows but keep (may be NULL) become free. Their references to label sets
+ * are to be given back before. */
 void threads_fork_child(struct thread *keep);
 
 #endif

@@ -193,7 +193,7 @@ void contention_thread_end(void)
     stack_memo_drop(&self.last_mutex.stack);
 }
 
-void contention_fork_child(uint64_t nth)
+static void fork_child(uint64_t nth)
 {
     contention_count_fork_child(nth);
     self.waiting = NULL;
@@ -204,3 +204,6 @@ void contention_fork_child(uint64_t nth)
     waiters_fork_child();
     sleepers_fork_child();
 }
+
+const struct collector contention_collector = {contention_count_start, contention_count_stop,
+                                               fork_child};

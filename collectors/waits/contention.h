@@ -16,21 +16,19 @@
 #ifndef COLLECTORS_CONTENTION_H
 #define COLLECTORS_CONTENTION_H
 
+#include "collectors/collector.h"
 #include "collectors/snapshot.h"
 
 /* Is anything of this wanted? False before the start, and while both rates are 0. */
 extern HIDDEN bool contention_on;
 
-/* The rates in force at start, which a profile that is not wanted never has; PPROF_SEED (0 = none).
- * Constructor only. */
-void contention_start(bool block, int64_t block_rate, bool mutex, int64_t mutex_fraction,
-                      uint64_t seed);
-
-/* Nothing is timed from now on, for good. */
-void contention_stop(void);
+/* Keeps block and mutex: one wait is timed once for both. */
+enum { CONTENTION_BLOCK = 1, CONTENTION_MUTEX = 2 };
+extern const struct collector contention_collector;
 
 /* Changes PPROF_BLOCK_RATE (ns, 1 = all, 0 = off) or PPROF_MUTEX_FRACTION (1 = all, 0 = off) from
- * now on; a negative value only reads. The previous value. Any thread. */
+ * now on; a negative value only reads, and so does any where the profile is not kept. The previous
+ * value. Any thread. */
 int64_t contention_set_block_rate(int64_t rate);
 int64_t contention_set_mutex_fraction(int64_t n);
 
@@ -82,14 +80,10 @@ void contention_release_ends(struct contention_hold *h, const void *lock, bool r
 
 /* ---- reading ---- */
 
-/* Contentions are counted one by one. */
-int64_t contention_period(void);
 /* Samples of all buckets into *out (sys_map'ed, *bytes long); how many. Runs in the scribe. */
 size_t contention_block_snapshot(struct snapshot_sample **out, size_t *bytes);
 size_t contention_mutex_snapshot(struct snapshot_sample **out, size_t *bytes);
 
-/* In a forked child, its parent's nth. */
-void contention_fork_child(uint64_t nth);
 /* At the end of a thread, which may have been cancelled while it waited for a lock. */
 void contention_thread_end(void);
 

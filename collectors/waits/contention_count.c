@@ -156,11 +156,6 @@ void contention_in_allocator(uint64_t ns, double weight)
 
 /* ---- reading ---- */
 
-int64_t contention_period(void)
-{
-    return 1;
-}
-
 static bool bucket_sample(const struct bucket *b, struct snapshot_sample *out)
 {
     uint64_t delay = LOAD_ACQUIRE(&b->value[DELAY]) - b->value[BASE_DELAY];
@@ -219,11 +214,11 @@ static void rebase(void)
 
 static int64_t set_rate(struct profile *p, int64_t rate)
 {
-    if (rate < 0) {
+    if (rate < 0 || !p->wanted) {
         return LOAD(&p->rate_set);
     }
     int64_t before = __atomic_exchange_n(&p->rate_set, rate, __ATOMIC_RELAXED);
-    STORE(p->rate, p->wanted ? rate : 0);
+    STORE(p->rate, rate);
     STORE(&contention_on, LOAD(&contention_block_rate) > 0 || LOAD(&contention_mutex_rate) > 0);
     return before;
 }
@@ -244,17 +239,17 @@ static void profile_start(struct profile *p, bool wanted, int64_t rate)
     p->own.stack = stack_pseudo(PSEUDO_LOST_LOCK);
     p->allocator.stack = stack_pseudo(PSEUDO_ALLOCATOR_LOCK);
     p->wanted = wanted;
+    p->rate_set = rate;
     set_rate(p, rate);
 }
 
-void contention_start(bool block_wanted, int64_t block_rate, bool mutex_wanted,
-                      int64_t mutex_fraction, uint64_t seed)
+void contention_count_start(const struct collector_settings *s, uint32_t parts)
 {
-    seed_given = seed;
+    seed_given = s->seed;
     recorded_add(rebase);
     ticks_start();
-    profile_start(&block, block_wanted, block_rate);
-    profile_start(&mutex, mutex_wanted, mutex_fraction);
+    profile_start(&block, parts & CONTENTION_BLOCK, s->block_rate);
+    profile_start(&mutex, parts & CONTENTION_MUTEX, s->mutex_fraction);
 }
 
 bool contention_mutex_wanted(void)
@@ -262,7 +257,7 @@ bool contention_mutex_wanted(void)
     return mutex.wanted;
 }
 
-void contention_stop(void)
+void contention_count_stop(void)
 {
     STORE(&contention_stopped, true);
     block.wanted = mutex.wanted = false;

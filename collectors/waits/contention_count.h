@@ -64,7 +64,9 @@ void contention_count_release(uint64_t ns);
 /* A wait of which no holder could be charged. */
 COLD void contention_count_unheld(uint64_t ns);
 
-/* In a forked child, its parent's nth. */
+/* The collector's: see contention.c. */
+void contention_count_start(const struct collector_settings *s, uint32_t parts);
+void contention_count_stop(void);
 void contention_count_fork_child(uint64_t nth);
 
 /* The thread is still taken for asleep on a condition, and is not: see contention_condition.c. The

@@ -31,8 +31,7 @@ static pprof_profile *profile_of(const struct kind *k)
 
 static bool is_predefined(const struct kind *k)
 {
-    return k >= kinds && k < kinds + KIND_COUNT && k != &kinds[KIND_CPU] &&
-           ((uintptr_t)k - (uintptr_t)kinds) % sizeof kinds[0] == 0;
+    return kinds_has(k) && !k->in_sessions;
 }
 
 static bool is_profile(const struct kind *k)
@@ -62,9 +61,9 @@ static bool compare(const struct kind *k, void *arg)
 
 static const struct kind *find(const char *name)
 {
-    int predefined = kinds_find(name, strlen(name));
-    if (predefined >= 0) {
-        return &kinds[predefined];
+    const struct kind *predefined = kinds_find(name, strlen(name));
+    if (predefined) {
+        return predefined;
     }
     struct search s = {name, NULL};
     custom_each(compare, &s);
@@ -76,7 +75,7 @@ static pprof_profile *new_profile(const char *name)
     if (!name || !*name) {
         return failed(EINVAL);
     }
-    if (kinds_find(name, strlen(name)) >= 0) {
+    if (kinds_find(name, strlen(name))) {
         return failed(EEXIST);
     }
     const struct kind *made;
@@ -90,7 +89,7 @@ static pprof_profile *lookup(const char *name)
         return failed(EINVAL);
     }
     const struct kind *k = find(name);
-    return k && k != &kinds[KIND_CPU] ? profile_of(k) : failed(ENOENT);
+    return k && !k->in_sessions ? profile_of(k) : failed(ENOENT);
 }
 
 /* Insertion: a handful, in near order. */
@@ -116,7 +115,7 @@ static size_t profiles(pprof_profile **out, size_t cap)
     sort_by_name(list, n);
     size_t used = 0;
     for (size_t i = 0; i < n; i++) {
-        if (list[i] != &kinds[KIND_CPU]) {
+        if (!list[i]->in_sessions) {
             if (out && used < cap) {
                 out[used] = profile_of(list[i]);
             }
@@ -166,16 +165,16 @@ static const char *profile_name(pprof_profile *p)
 static int write_kind(const struct kind *k, int fd, int debug)
 {
     struct allthreads *threads = NULL;
-    bool goroutine = k == &kinds[KIND_GOROUTINE];
+    bool by_thread = k->needs & NEEDS_THREADS;
     recorded_settle();
-    if (goroutine && k->enabled) {
+    if (by_thread && k->enabled) {
         const struct stack *own = stack_of_caller();
         int how = ALLTHREADS_SIGNAL | (debug >= 2 ? ALLTHREADS_DETAIL : 0);
         threads = allthreads_take(0, how, own ? own : stack_pseudo(PSEUDO_LOST_MEMORY));
     }
     struct write_call call = {.kind = k,
                               .form = debug == 0               ? RENDER_PROTO
-                                      : goroutine && debug > 1 ? RENDER_DEBUG2
+                                      : by_thread && debug > 1 ? RENDER_DEBUG2
                                                                : RENDER_DEBUG1,
                               .threads = threads,
                               .fd = fd};
@@ -194,7 +193,7 @@ static int profile_write_to(pprof_profile *p, int fd, int debug)
 
 static int write_heap_profile(int fd)
 {
-    return write_kind(&kinds[KIND_HEAP], fd, 0);
+    return write_kind(kinds_find("heap", 4), fd, 0);
 }
 
 static int dump(void)

@@ -4,7 +4,7 @@
  * that goes on from the start. Called by the program's threads.
  */
 #include "collectors/base/sys.h"
-#include "collectors/cpu/cpu.h"
+#include "collectors/cpu/cpu_rate.h"
 #include "collectors/cpu/cpu_table.h"
 #include "collectors/kinds.h"
 #include "collectors/tables/recorded.h"
@@ -49,16 +49,15 @@ int api_stop_cpu_profile(void)
     }
     struct snapshot_sample *samples;
     size_t bytes;
-    struct snapshot snap = {.shape = &kinds[KIND_CPU].shape,
-                            .period = cpu_session_period(),
-                            .time_nanos = session_began};
+    const struct kind *cpu = kinds_find("cpu", 3);
+    struct snapshot snap = {
+        .shape = &cpu->shape, .period = cpu_session_period(), .time_nanos = session_began};
     recorded_settle();
     snap.samples = cpu_table_session(&samples, &bytes);
     snap.sample = samples;
     snap.duration_nanos = sys_clock_ns(CLOCK_MONOTONIC) - session_clock;
     cpu_session_end();
-    struct write_call call = {
-        .kind = &kinds[KIND_CPU], .form = RENDER_PROTO, .snap = &snap, .fd = session_fd};
+    struct write_call call = {.kind = cpu, .form = RENDER_PROTO, .snap = &snap, .fd = session_fd};
     int err = write_call_run(&call);
     sys_unmap(samples, bytes);
     STORE_RELEASE(&state, IDLE);

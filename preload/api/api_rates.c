@@ -3,9 +3,8 @@
  * The four rates, which the program may change while it runs. Each returns the previous one; a
  * negative rate only reads. A profile that PPROF_PROFILES does not name stays off.
  */
-#include "collectors/cpu/cpu.h"
+#include "collectors/cpu/cpu_rate.h"
 #include "collectors/heap/heap.h"
-#include "collectors/kinds.h"
 #include "collectors/waits/contention.h"
 #include "preload/api/api.h"
 
@@ -16,8 +15,7 @@ enum { CPU_RATE_MAX = 10000, MUTEX_FRACTION_MAX = 1 << 30 };
 long api_set_mem_rate(long rate)
 {
     long before = (long)heap_rate();
-    bool kept = kinds[KIND_HEAP].enabled || kinds[KIND_ALLOCS].enabled;
-    if (rate >= 0 && kept && heap_is_ours()) {
+    if (rate >= 0) {
         heap_set_rate((uint64_t)rate);
     }
     return before;
@@ -26,17 +24,17 @@ long api_set_mem_rate(long rate)
 long api_set_block_rate(long rate)
 {
     rate = rate > BLOCK_RATE_MAX ? BLOCK_RATE_MAX : rate;
-    return (long)contention_set_block_rate(kinds[KIND_BLOCK].enabled ? rate : -1);
+    return (long)contention_set_block_rate(rate);
 }
 
 long api_set_mutex_fraction(long rate)
 {
     rate = rate > MUTEX_FRACTION_MAX ? MUTEX_FRACTION_MAX : rate;
-    return (long)contention_set_mutex_fraction(kinds[KIND_MUTEX].enabled ? rate : -1);
+    return (long)contention_set_mutex_fraction(rate);
 }
 
 long api_set_cpu_rate(long rate)
 {
     rate = rate > CPU_RATE_MAX ? CPU_RATE_MAX : rate;
-    return (long)cpu_set_rate(kinds[KIND_CPU].enabled ? rate : -1);
+    return (long)cpu_set_rate(rate);
 }

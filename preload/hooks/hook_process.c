@@ -7,17 +7,13 @@
  */
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
-#include "collectors/cpu/cpu.h"
-#include "collectors/custom.h"
-#include "collectors/heap/heap.h"
 #include "collectors/heap/live.h"
+#include "collectors/kinds.h"
 #include "collectors/stacks/rules.h"
 #include "collectors/stacks/stack.h"
 #include "collectors/stacks/unloaded.h"
 #include "collectors/tables/recorded.h"
-#include "collectors/threads/allthreads.h"
 #include "collectors/threads/labels_pool.h"
-#include "collectors/waits/contention.h"
 #include "preload/api/api.h"
 #include "preload/hooks/hooks.h"
 #include "preload/hooks/real.h"
@@ -55,13 +51,8 @@ static void fork_child(void)
     hook_signal_fork_child();
     stack_fork_child();
     unloaded_fork_child();
-    live_fork_child();
     labels_pool_fork_child();
-    custom_fork_child();
-    allthreads_fork_child();
-    cpu_fork_child(LOAD(&forks));
-    heap_fork_child(LOAD(&forks));
-    contention_fork_child(LOAD(&forks));
+    kinds_fork_child(LOAD(&forks));
     api_cpu_fork_child();
     hook_sigmask_fork_child();
     fork_done();

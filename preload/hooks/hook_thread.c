@@ -11,7 +11,7 @@
 #include "collectors/base/libc/libc.h"
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
-#include "collectors/cpu/cpu.h"
+#include "collectors/cpu/cpu_threads.h"
 #include "collectors/stacks/stack.h"
 #include "collectors/threads/labels.h"
 #include "collectors/threads/threadcreate.h"

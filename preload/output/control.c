@@ -12,6 +12,7 @@
 #include "collectors/stacks/stack.h"
 #include "collectors/tables/recorded.h"
 #include "collectors/threads/allthreads.h"
+#include "collectors/threads/threads.h"
 #include "preload/config.h"
 #include "preload/output/dump.h"
 #include "preload/output/scribe.h"
@@ -71,7 +72,7 @@ static const struct stack *own_stack(const void *context)
 
 static void picture_threads(const void *context, bool may_signal)
 {
-    if (kinds[KIND_GOROUTINE].enabled) {
+    if (kinds_need(NEEDS_THREADS)) {
         int how = may_signal ? ALLTHREADS_SIGNAL | ALLTHREADS_SHARE : 0;
         how |= config.debug ? ALLTHREADS_DETAIL : 0;
         allthreads_offer(allthreads_take(0, how, own_stack(context)));
@@ -223,7 +224,7 @@ void control_heap_grown(void)
 {
     enum { AT_MOST = 100000000 }; /* ns */
     if (is_here()) {
-        scribe_wait_written(dump_now(NULL, config.names_goroutine), AT_MOST);
+        scribe_wait_written(dump_now(NULL, config.names_threads), AT_MOST);
     }
 }
 

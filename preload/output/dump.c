@@ -327,8 +327,8 @@ int dump_error(void)
 static struct allthreads *threads_for(uint32_t open)
 {
     struct allthreads *a = allthreads_claim(open);
-    if (!a && kinds[KIND_GOROUTINE].enabled) {
-        int how = config.names_goroutine ? ALLTHREADS_SIGNAL : 0;
+    if (!a && kinds_need(NEEDS_THREADS)) {
+        int how = config.names_threads ? ALLTHREADS_SIGNAL : 0;
         how |= config.debug ? ALLTHREADS_DETAIL : 0;
         a = allthreads_take(config.pid, how, NULL);
     }

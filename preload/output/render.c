@@ -26,7 +26,7 @@ struct listing {
 static bool list_one(const struct kind *k, void *arg)
 {
     struct listing *l = arg;
-    l->full = l->from == KIND_COUNT;
+    l->full = l->from == kinds_count;
     if (!l->full) {
         l->list[--l->from] = k;
     }
@@ -39,7 +39,7 @@ const struct kind **render_list(size_t *n)
     do {
         size_t customs = 0;
         custom_each(count_one, &customs);
-        *n = KIND_COUNT + customs;
+        *n = kinds_count + customs;
         l.list = sys_map(*n * sizeof *l.list);
         l.from = *n;
         l.full = false;
@@ -52,7 +52,7 @@ const struct kind **render_list(size_t *n)
             render_list_free(l.list, *n);
         }
     } while (l.full);
-    for (int i = 0; i < KIND_COUNT; i++) {
+    for (size_t i = 0; i < kinds_count; i++) {
         l.list[i] = &kinds[i];
     }
     return l.list;
@@ -70,7 +70,7 @@ void render_open(struct rendering *p, const struct kind *k, const struct render_
     p->snap.duration_nanos = k->duration ? k->duration() : 0;
     p->snap.samples = kind_snapshot(k, m->threads, &p->samples, &p->bytes);
     p->snap.sample = p->samples;
-    if (k == &kinds[KIND_GOROUTINE]) {
+    if (k->needs & NEEDS_THREADS) {
         p->snap.thread = allthreads_list(m->threads, &p->snap.threads);
     }
 }

@@ -10,7 +10,7 @@ from .tree import LIBRARY, Tree
 
 # What a folder may include of ours, besides itself: a folder without those below it, or one file.
 BASE = ("collectors/base",)
-GROUND = (*BASE, "collectors/snapshot.h")
+GROUND = (*BASE, "collectors/snapshot.h", "collectors/collector.h")
 TABLES = (*GROUND, "collectors/tables")
 STACKS = (*TABLES, "collectors/stacks")
 THREADS = (*STACKS, "collectors/threads")

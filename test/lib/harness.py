@@ -36,8 +36,14 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("BUILD", ROOT / "build"))
 LIBRARY = Path(os.environ.get("LIBRARY", ROOT / "libpprofinject.so"))  # or another build of it
 
-# The profiles that a dump consists of. A new profile is added here, and every test expects it.
-KINDS = ("cpu", "heap", "allocs", "block", "mutex", "threadcreate", "goroutine")
+
+def kinds_of(library: Path) -> tuple[str, ...]:
+    """The profiles that a dump consists of, as the library names them (collectors/kinds.c)."""
+    told = subprocess.run(["readelf", "-p", "pprof_kinds", library], capture_output=True, text=True).stdout
+    return tuple(re.findall(r"^ *\[ *[0-9a-f]+\]  (\S+)$", told, re.M))
+
+
+KINDS = kinds_of(LIBRARY)
 
 LIBDIR = Path("/usr/lib/x86_64-linux-gnu")
 ALLOCATORS = {

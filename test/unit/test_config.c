@@ -38,7 +38,7 @@ static void test_defaults(void **state)
     assert_null(config.only);
     assert_false(config.is_child);
     assert_true(config.out[0] == '/' && strcmp(strrchr(config.out, '/'), "/pprof") == 0);
-    for (int i = 0; i < KIND_COUNT; i++) {
+    for (size_t i = 0; i < kinds_count; i++) {
         assert_true(kinds[i].enabled);
     }
 }
@@ -53,8 +53,8 @@ static void test_values(void **state)
     assert_string_equal(config.out, "/x/y");
     assert_int_equal(config.seed, -5);
     read_env("PPROF_PROFILES=heap,cpu", NULL);
-    assert_true(kinds[KIND_CPU].enabled && kinds[KIND_HEAP].enabled);
-    assert_false(kinds[KIND_ALLOCS].enabled);
+    assert_true(kinds_find("cpu", 3)->enabled && kinds_find("heap", 4)->enabled);
+    assert_false(kinds_find("allocs", 6)->enabled);
 }
 
 static void test_signals(void **state)
@@ -99,7 +99,7 @@ static void test_absurd(void **state)
     assert_int_equal(config.depth, 128);
     assert_int_equal(config.at_exit, 1);
     read_env("PPROF_PROFILES=cpu,nonsense", NULL);
-    assert_true(kinds[KIND_ALLOCS].enabled);
+    assert_true(kinds_find("allocs", 6)->enabled);
     char *longest = malloc(10000);
     memset(longest, 'a', 9999);
     memcpy(longest, "PPROF_OUT=/", 11);

@@ -342,7 +342,9 @@ static void test_threads(void **state)
 
 int main(void)
 {
-    contention_start(true, 50000, true, 1, 42);
+    contention_collector.start(
+        &(struct collector_settings){.block_rate = 50000, .mutex_fraction = 1, .seed = 42},
+        CONTENTION_BLOCK | CONTENTION_MUTEX);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_block_bias),   cmocka_unit_test(test_block_exact),
         cmocka_unit_test(test_rates_change), cmocka_unit_test(test_waiters),

@@ -406,7 +406,9 @@ static int take_the_short_way(void **state)
 
 int main(void)
 {
-    contention_start(true, 1, true, 1, 42);
+    contention_collector.start(
+        &(struct collector_settings){.block_rate = 1, .mutex_fraction = 1, .seed = 42},
+        CONTENTION_BLOCK | CONTENTION_MUTEX);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_holder_took_it_late),
         cmocka_unit_test(test_signal),

@@ -9,6 +9,8 @@
  * Prints the profile, the process's clock and main's part of it, in nanoseconds.
  */
 #include "collectors/cpu/cpu.h"
+#include "collectors/cpu/cpu_rate.h"
+#include "collectors/cpu/cpu_threads.h"
 #include "collectors/stacks/stack.h"
 #include "collectors/threads/threads.h"
 #include "test/programs/site.h"
@@ -54,7 +56,8 @@ int main(void)
     stack_start(16);
     if (threads_start() != 0)
         return 1;
-    cpu_start(RATE, SIGPROF, 1);
+    struct collector_settings settings = {.cpu_rate = RATE, .signal = SIGPROF, .seed = 1};
+    cpu_collector.start(&settings, CPU_PART);
     while (thread_cpu_ns() < (int64_t)BURN_MS * MS)
         spin_a_little();
 

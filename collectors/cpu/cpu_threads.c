@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See cpu_threads.h.
+ */
+#include "collectors/cpu/cpu_threads.h"
+
+#include "collectors/base/self.h"
+#include "collectors/base/sys.h"
+#include "collectors/cpu/cpu_credit.h"
+#include "collectors/cpu/cpu_timer.h"
+#include "collectors/cpu/cpu_unsampled.h"
+#include "collectors/threads/labels.h"
+
+enum { FOUND_PER_SWEEP = 64 };
+
+static uint32_t found_count;
+
+/* Takes a row out of use; of those who try, one does it and is told so. */
+static bool timer_retire(struct thread *t)
+{
+    bool dropped = cpu_timer_drop(t);
+    if (dropped) {
+        threads_give_back(t);
+    }
+    return dropped;
+}
+
+void cpu_thread_begin(struct thread *t)
+{
+    STORE_RELEASE(&t->tid, sys_gettid());
+    if (cpu_timer_is_off()) {
+        return;
+    }
+    struct thread *twin = threads_twin_since(t);
+    if (twin && twin->foreign) { /* found by a scan before it got here */
+        timer_retire(twin);
+    }
+    cpu_timer_begin(t, 0); /* this thread's clock began with it */
+}
+
+void cpu_thread_end(struct thread *t)
+{
+    uint64_t mask = sys_block_signals(); /* see cpu_timer_begin */
+    bool timed;
+    /* Held to the end: who sets another rate would give a row that is about to go a timer. */
+    while (!(timed = cpu_timer_hold(t, THREAD_TIMED)) && !cpu_timer_hold(t, THREAD_TAKEN)) {
+        cpu_timer_settle(t);
+    }
+    if (timed) {
+        sys_call1(SYS_timer_delete, t->timer);
+        int64_t clock = sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+        cpu_credit_debt(t, clock);
+        cpu_unsampled_ended(clock - t->clock_base);
+    }
+    threads_give_back(t);
+    sys_restore_signals(mask);
+}
+
+void cpu_thread_enter(void)
+{
+    struct thread *t = self.thread ? self.thread : threads_take();
+    if (!t) {
+        return;
+    }
+    self.thread = t;
+    t->state = THREAD_TAKEN; /* in a forked child it has no timer yet, and a new clock */
+    t->before = t->credited = 0;
+    t->labels = self.labels;
+    t->stack_lo = self.stack_lo;
+    t->stack_hi = self.stack_hi;
+    STORE_RELEASE(&t->tid, sys_gettid());
+    cpu_timer_begin(t, sys_clock_ns(CLOCK_THREAD_CPUTIME_ID));
+}
+
+/* ---- those that no hook saw ---- */
+
+/* Rows of threads that ended without a word (a bare exit): what they were credited is what we know.
+ */
+static void retire_if_dead(struct thread *t, void *arg)
+{
+    (void)arg;
+    int tid = LOAD_ACQUIRE(&t->tid);
+    int64_t clock;
+    if (tid != 0 && LOAD(&t->state) == THREAD_TIMED &&
+        !sys_clock_read(sys_thread_cpu_clock(tid), &clock) && LOAD(&t->tid) == tid) {
+        int64_t known = LOAD(&t->credited) * (int64_t)t->period;
+        const struct labels *labels = LOAD(&t->labels);
+        if (timer_retire(t)) {
+            labels_unref(labels);
+            cpu_unsampled_ended(known);
+        }
+    }
+}
+
+void cpu_thread_found(int tid)
+{
+    if (cpu_timer_is_off() || threads_by_tid(tid)) {
+        return;
+    }
+    if (ADD(&found_count, 1) % FOUND_PER_SWEEP == FOUND_PER_SWEEP - 1) {
+        threads_each(retire_if_dead, NULL);
+    }
+    struct thread *t = threads_take();
+    if (!t) {
+        return;
+    }
+    t->foreign = true;
+    threads_scan_begins();
+    STORE_RELEASE(&t->tid, tid);
+    int64_t clock = sys_clock_ns(sys_thread_cpu_clock(tid));
+    t->clock_base = clock;
+    uint64_t mask = sys_block_signals(); /* see cpu_timer_begin */
+    if (threads_twin(t) || !cpu_timer_hold(t, THREAD_TAKEN) || !cpu_timer_arm(t, clock)) {
+        threads_give_back(t);
+    } else if (threads_twin(t)) {
+        timer_retire(t); /* its own row got there meanwhile */
+    }
+    sys_restore_signals(mask);
+}
+
+static void found(int tid, void *arg)
+{
+    (void)arg;
+    cpu_thread_found(tid);
+}
+
+void cpu_threads_find_all(void)
+{
+    threads_of_process(found, NULL);
+}
+
+void cpu_threads_find(bool at_dump)
+{
+    static int unexplained;
+    int missing = threads_alive() - threads_registered();
+    if (missing == 0 || (missing == LOAD(&unexplained) && !at_dump)) {
+        return;
+    }
+    threads_each(retire_if_dead, NULL);
+    threads_of_process(found, NULL);
+    STORE(&unexplained, threads_alive() - threads_registered());
+}
