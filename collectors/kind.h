@@ -16,8 +16,6 @@ struct kind {
     const struct collector *collector; /* NULL: the program's own, kept by custom.c */
     uint32_t part;                     /* the collector's bit for this profile */
     uint32_t needs;                    /* enum collector_needs */
-    bool in_sessions;                  /* as in Go not a profile that can be looked up by name: the
-                                        * program gets it from StartCPUProfile to StopCPUProfile */
     int64_t (*period)(void);
     int64_t (*duration)(void); /* ns that it covers; NULL where shape.has_duration is false */
     /* Fills *out with samples (sys_map'ed, *bytes long); how many. Runs in the scribe, while the
@@ -28,8 +26,10 @@ struct kind {
                                size_t *bytes);
     /* What Go's Profile.Count says; NULL: the distinct stacks of a snapshot. */
     long (*count)(void);
-    bool enabled;     /* PPROF_PROFILES names it; written at start only */
     const char *name; /* where shape.name had to be made valid UTF-8: as it was; NULL = the same */
+    bool in_sessions; /* as in Go cannot be looked up by name: the program gets it by the calls
+                       * StartCPUProfile and StopCPUProfile */
+    bool enabled;     /* PPROF_PROFILES names it; written at start only */
 };
 
 /* As the program knows it. */
