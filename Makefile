@@ -19,7 +19,9 @@ SYM_LIBS := -ldw -lelf -liberty -lz -l:libprotobuf-nanopb.a
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1)	$(2)")
 
-LIB_SRC := $(wildcard collectors/*/*.c collectors/*/*/*.c collectors/*.c encoder/*.c preload/*.c preload/*/*.c)
+# The processor that is built for: its files in collectors/base/arch/.
+ARCH ?= $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+LIB_SRC := $(wildcard collectors/*/*.c collectors/base/libc/*.c collectors/base/arch/$(ARCH)_*.c collectors/*.c encoder/*.c preload/*.c preload/*/*.c)
 SYM_SRC := $(wildcard encoder/symbolize/*.c)
 PROTO := $(BUILD)/encoder/profile.pb
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/lib/%.o) $(BUILD)/lib/profile.pb.o

@@ -208,7 +208,7 @@ int text_samples_write(const struct snapshot *snap, const struct maps *maps,
     struct row *row = rows.at;
     size_t n = 0;
     int64_t total[SNAPSHOT_VALUES] = {0};
-    uint32_t program = sys_float_enter();
+    uint64_t program = arch_float_enter();
     for (size_t i = 0; i < snap->samples; i++) {
         if (snap->sample[i].stack && row_of(snap, &snap->sample[i], &row[n])) {
             for (int v = 0; v < SNAPSHOT_VALUES; v++) {
@@ -217,7 +217,7 @@ int text_samples_write(const struct snapshot *snap, const struct maps *maps,
             n++;
         }
     }
-    sys_float_leave(program);
+    arch_float_leave(program);
     sort(row, n);
     put_head(&out, snap, total);
     for (size_t i = 0; i < n && out.error == 0; i++) {

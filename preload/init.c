@@ -60,14 +60,14 @@ static void start_profiles(void)
     if (config.in_place) {
         sys_readable_by_copy();
     }
+    arch_thread_block_measure();
     if (rules_start(!config.is_child) != 0) {
-        log_line("libunwind-x86_64.so.8 cannot be used: stacks end after one frame");
+        log_line(ARCH_LIBUNWIND_FILE " cannot be used: stacks end after one frame");
     }
     stack_start((int)config.depth);
     threads_start();
     hook_signal_start((int)config.signal, config.at_exit);
     labels_start(config.labels);
-    helper_process_setup();
     control_start();
     hook_process_start();
     hook_thread_start();

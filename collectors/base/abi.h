@@ -44,6 +44,12 @@
  * therefore the only one that a signal handler and malloc may use. */
 #define THREAD_LOCAL __thread __attribute__((tls_model("initial-exec")))
 
+/* The name by which the linker knows a declared symbol, where C cannot say it. */
+#define LINKED_AS(name) __asm__(name)
+
+/* The variable's value is computed before this line, and what uses it comes after. */
+#define COMPUTED_HERE(variable) __asm__ volatile("" : "+r"(variable))
+
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 /* Relaxed accesses for counters and flags that order nothing. */

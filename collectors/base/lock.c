@@ -25,7 +25,7 @@ static bool wait_for(struct lock *l, int spins)
         if (lock_try(l)) {
             return true;
         }
-        sys_spin_pause();
+        arch_spin_pause();
         if (i % SPINS_PER_CALL != 0) {
             continue;
         }

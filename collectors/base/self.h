@@ -3,7 +3,7 @@
  * What the library knows of the thread it runs in: one plain block of initial-exec thread-local
  * memory, zero in a new thread, without constructor or destructor, so that the first and the last
  * allocation of a thread find it as usable as any other. Touch it only in threads that have a
- * thread block (see sys_thread_pointer).
+ * thread block (see arch_thread_pointer).
  */
 #ifndef BASE_SELF_H
 #define BASE_SELF_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The longer half of sys.h: memory, files, futex, and the two places where the stack changes.
- * Callable everywhere, signal handlers and the scribe included; no lock, no errno.
+ * The longer half of sys.h: memory, files, signals of our processes, futexes, clone. Callable
+ * everywhere, signal handlers and the scribe included; no lock, no errno.
  */
 #include "collectors/base/sys.h"
 
@@ -11,6 +11,8 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
+
+enum { ERRNO_MAX = 4095 }; /* larger results of mmap are addresses */
 
 #ifdef __SANITIZE_THREAD__
 /* ThreadSanitizer has to see that memory is new. */
@@ -32,7 +34,7 @@ void *sys_map(size_t bytes)
 {
     long p = sys_call6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return p < 0 && p > -4096 ? NULL : (void *)p; /* NOLINT: the kernel speaks in integers */
+    return p < 0 && p >= -ERRNO_MAX ? NULL : (void *)p; /* NOLINT: the kernel speaks in integers */
 }
 
 void sys_unmap(void *p, size_t bytes)
@@ -120,22 +122,9 @@ static void on_wake(int signal)
     (void)signal;
 }
 
-/* Where the kernel lets a handler return to: rt_sigreturn is 15. */
-static __attribute__((naked)) void back_from_handler(void)
-{
-    __asm__("mov $15, %eax\n"
-            "syscall\n");
-}
-
 static void set_action(int signal, void (*handler)(int))
 {
-    enum { HAS_RESTORER = 0x04000000 };
-    struct { /* as the kernel has it */
-        void (*handler)(int);
-        uint64_t flags;
-        void (*restorer)(void);
-        uint64_t mask;
-    } action = {handler, HAS_RESTORER, back_from_handler, ~0ULL};
+    struct arch_sigaction action = {handler, ARCH_SA_RESTORER, arch_sigreturn, ~0ULL};
     sys_call4(SYS_rt_sigaction, signal, &action, NULL, sizeof action.mask);
 }
 
@@ -184,51 +173,6 @@ void sys_futex_wake(const uint32_t *word)
     sys_call3(SYS_futex, word, FUTEX_WAKE, INT32_MAX);
 }
 
-/* fn in rdi, arg in rsi, top in rdx. */
-__attribute__((naked)) void sys_call_on_stack(__attribute__((unused)) void (*fn)(void *),
-                                              __attribute__((unused)) void *arg,
-                                              __attribute__((unused)) void *top)
-{
-    __asm__("push %rbp\n"
-            ".cfi_def_cfa_offset 16\n"
-            ".cfi_offset %rbp, -16\n"
-            "mov %rsp, %rbp\n"
-            ".cfi_def_cfa_register %rbp\n"
-            "mov %rdx, %rsp\n"
-            "mov %rdi, %rax\n"
-            "mov %rsi, %rdi\n"
-            "call *%rax\n"
-            "mov %rbp, %rsp\n"
-            "pop %rbp\n"
-            ".cfi_def_cfa %rsp, 8\n"
-            "ret\n");
-}
-
-/* clone() onto a stack of its own; the child calls fn(arg) and never comes back. */
-static int clone_onto(long flags, void (*fn)(void *), void *arg, void *stack_top, uint32_t *tid,
-                      uintptr_t thread_pointer)
-{
-    long ret;
-    uintptr_t *sp = (uintptr_t *)((uintptr_t)stack_top & ~15UL); /* NOLINT: an address */
-    *--sp = (uintptr_t)fn;
-    *--sp = (uintptr_t)arg;
-    register long r10 __asm__("r10") = (long)tid;
-    register long r8 __asm__("r8") = (long)thread_pointer;
-    __asm__ volatile("syscall\n"
-                     "test %%rax, %%rax\n"
-                     "jnz 1f\n"
-                     "xor %%ebp, %%ebp\n"
-                     "pop %%rdi\n"
-                     "pop %%rax\n"
-                     "call *%%rax\n"
-                     "hlt\n"
-                     "1:\n"
-                     : "=a"(ret)
-                     : "a"(SYS_clone), "D"(flags), "S"(sp), "d"(tid), "r"(r10), "r"(r8)
-                     : "rcx", "r11", "memory");
-    return (int)ret;
-}
-
 int sys_clone_process(void (*fn)(void *), void *arg, void *stack_top, uintptr_t thread_pointer,
                       uint32_t *tid)
 {
@@ -236,16 +180,16 @@ int sys_clone_process(void (*fn)(void *), void *arg, void *stack_top, uintptr_t 
      * of descriptors is shared, so that a large one is not copied. */
     long flags = CLONE_VM | CLONE_FILES | CLONE_UNTRACED | CLONE_SETTLS | CLONE_PARENT_SETTID |
                  CLONE_CHILD_CLEARTID;
-    return clone_onto(flags, fn, arg, stack_top, tid, thread_pointer);
+    return arch_clone(flags, fn, arg, stack_top, tid, thread_pointer);
 }
 
 int sys_clone_child(void (*fn)(void *), void *arg, void *stack_top)
 {
-    return clone_onto(CLONE_VM | CLONE_FILES | CLONE_UNTRACED | SIGCHLD, fn, arg, stack_top, NULL,
+    return arch_clone(CLONE_VM | CLONE_FILES | CLONE_UNTRACED | SIGCHLD, fn, arg, stack_top, NULL,
                       0);
 }
 
 int sys_spawn(void (*fn)(void *), void *arg, void *stack_top)
 {
-    return clone_onto(CLONE_VM | CLONE_VFORK | SIGCHLD, fn, arg, stack_top, NULL, 0);
+    return arch_clone(CLONE_VM | CLONE_VFORK | SIGCHLD, fn, arg, stack_top, NULL, 0);
 }

@@ -1,104 +1,34 @@
 /* SPDX-License-Identifier: MIT
  *
- * Everything that is the kernel's or the processor's, and nothing that is libc's: raw system calls
- * that return -errno and never touch errno, the clocks, the thread pointer, the pause of a spin.
- * Signal handlers, hooks inside malloc and the scribe (a process with a thread block of its own)
- * all live on this header alone. The one file that another architecture adds to, besides
- * collectors/stacks/rules.c and collectors/unwind.c.
+ * What the library asks of the kernel, without libc: raw system calls that return -errno and never
+ * touch errno, the clocks, memory, files, futexes and our own processes. Signal handlers, hooks
+ * inside malloc and our processes (which have a thread block of their own) live on this header
+ * alone. How a system call is made, and all else that differs between processors, is in
+ * collectors/base/arch/arch.h.
  */
 #ifndef BASE_SYS_H
 #define BASE_SYS_H
 
-#include "collectors/base/abi.h"
+#include "collectors/base/arch/arch.h"
 
 #include <fcntl.h>
 #include <sys/syscall.h>
 #include <time.h>
 
 #define NSEC_PER_SEC 1000000000LL
-#define PAGE_BYTES 4096UL
+/* The page size of this kernel; not a constant expression. */
+#define PAGE_BYTES arch_page_bytes()
 
-#if !defined(__x86_64__)
-#error "only x86-64 so far: add this architecture's system call convention here"
-#endif
-
-/* x86-64: number in rax, arguments in rdi rsi rdx r10 r8 r9, result in rax, rcx and r11 lost. */
-static inline long sys_call6(long nr, long a, long b, long c, long d, long e, long f)
-{
-    long ret;
-    register long r10 __asm__("r10") = d;
-    register long r8 __asm__("r8") = e;
-    register long r9 __asm__("r9") = f;
-    __asm__ volatile("syscall"
-                     : "=a"(ret)
-                     : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-                     : "rcx", "r11", "memory");
-    return ret;
-}
-
+/* sys_callN(number, N arguments): the result, or -errno. An argument is an integer or a pointer. */
 #define SYS_ARG_(x) ((long)(x))
+#define sys_call6(n, a, b, c, d, e, f)                                                             \
+    arch_syscall((n), SYS_ARG_(a), SYS_ARG_(b), SYS_ARG_(c), SYS_ARG_(d), SYS_ARG_(e), SYS_ARG_(f))
 #define sys_call0(n) sys_call6((n), 0, 0, 0, 0, 0, 0)
-#define sys_call1(n, a) sys_call6((n), SYS_ARG_(a), 0, 0, 0, 0, 0)
-#define sys_call2(n, a, b) sys_call6((n), SYS_ARG_(a), SYS_ARG_(b), 0, 0, 0, 0)
-#define sys_call3(n, a, b, c) sys_call6((n), SYS_ARG_(a), SYS_ARG_(b), SYS_ARG_(c), 0, 0, 0)
-#define sys_call4(n, a, b, c, d)                                                                   \
-    sys_call6((n), SYS_ARG_(a), SYS_ARG_(b), SYS_ARG_(c), SYS_ARG_(d), 0, 0)
-#define sys_call5(n, a, b, c, d, e)                                                                \
-    sys_call6((n), SYS_ARG_(a), SYS_ARG_(b), SYS_ARG_(c), SYS_ARG_(d), SYS_ARG_(e), 0)
-
-static inline void sys_spin_pause(void)
-{
-    __asm__ volatile("pause");
-}
-
-/* The processor's time stamp counter; what it means is for base/ticks.c to know. */
-static inline uint64_t sys_counter(void)
-{
-    return __builtin_ia32_rdtsc();
-}
-
-/* Puts a value into a word of this thread's own and returns what was there: in one instruction, so
- * that a signal handler of this thread comes before or after it. Other threads may read the word,
- * not write it, which is why the processor is not asked to lock it. */
-static inline void *sys_swap_own(void **word, const void *value)
-{
-    void *before; /* in rax, with which cmpxchg compares, and where it puts what it has found */
-    __asm__ volatile("mov %1, %0\n"
-                     "1: cmpxchg %2, %1\n"
-                     "jne 1b\n"
-                     : "=&a"(before), "+m"(*word)
-                     : "r"(value)
-                     : "cc", "memory");
-    return before;
-}
-
-/* The floating point control word as it is at the start of a process: nothing traps, and what the
- * library computes leaves no flag of the program's set. Returns the program's, to be put back. */
-static inline uint32_t sys_float_enter(void)
-{
-    uint32_t program = __builtin_ia32_stmxcsr();
-    __builtin_ia32_ldmxcsr(0x1f80);
-    return program;
-}
-
-static inline void sys_float_leave(uint32_t program)
-{
-    __builtin_ia32_ldmxcsr(program);
-}
-
-/* The thread pointer (fs base). 0 in a thread made by raw clone without one: there every
- * thread-local access would fault. ARCH_GET_FS = 0x1003, ARCH_SET_FS = 0x1002. */
-static inline uintptr_t sys_thread_pointer(void)
-{
-    uintptr_t fs = 0;
-    sys_call2(SYS_arch_prctl, 0x1003, &fs);
-    return fs;
-}
-
-static inline void sys_set_thread_pointer(uintptr_t fs)
-{
-    sys_call2(SYS_arch_prctl, 0x1002, fs);
-}
+#define sys_call1(n, a) sys_call6((n), (a), 0, 0, 0, 0, 0)
+#define sys_call2(n, a, b) sys_call6((n), (a), (b), 0, 0, 0, 0)
+#define sys_call3(n, a, b, c) sys_call6((n), (a), (b), (c), 0, 0, 0)
+#define sys_call4(n, a, b, c, d) sys_call6((n), (a), (b), (c), (d), 0, 0)
+#define sys_call5(n, a, b, c, d, e) sys_call6((n), (a), (b), (c), (d), (e), 0)
 
 static inline int sys_getpid(void)
 {
@@ -178,9 +108,6 @@ void sys_end_quietly(void);
  * Only processes that share this memory. */
 int sys_futex_wait(const uint32_t *word, uint32_t seen, int64_t timeout_ns);
 void sys_futex_wake(const uint32_t *word);
-
-/* Calls fn(arg) on another stack, whose highest address is top (16-byte aligned). */
-void sys_call_on_stack(void (*fn)(void *), void *arg, void *top);
 
 /* A new process that shares this memory and runs fn(arg) on its own stack with its own thread
  * pointer; fn never returns. The kernel sends no signal when it ends, clears *tid then and wakes

@@ -35,9 +35,9 @@ static struct moment moment_now(void)
     struct moment best = {0, 0};
     uint64_t took = UINT64_MAX;
     for (int i = 0; i < READINGS && took > CLOSE; i++) {
-        uint64_t before = sys_counter();
+        uint64_t before = arch_counter();
         uint64_t ns = (uint64_t)sys_clock_ns(CLOCK_MONOTONIC);
-        uint64_t ticks = sys_counter() - before;
+        uint64_t ticks = arch_counter() - before;
         if (ticks < took) {
             best = (struct moment){before + ticks / 2, ns};
             took = ticks;
@@ -131,7 +131,7 @@ uint64_t ticks_first(void)
         uint32_t found = trusted && LOAD(&ticks_state.ns_per_tick) ? TICKS_COUNTER : TICKS_CLOCK;
         seen = CAS(&ticks_state.source, &seen, found) ? found : seen;
     }
-    return seen == TICKS_COUNTER ? sys_counter() : (uint64_t)sys_clock_ns(CLOCK_MONOTONIC);
+    return seen == TICKS_COUNTER ? arch_counter() : (uint64_t)sys_clock_ns(CLOCK_MONOTONIC);
 }
 
 void ticks_measure(void)

@@ -27,7 +27,7 @@ void ticks_start(void);
 
 SIGNAL_SAFE COLD uint64_t ticks_first(void);
 
-/* True: a tick is one of sys_counter(). */
+/* True: a tick is one of arch_counter(). */
 static inline bool ticks_are_counted(void)
 {
     return LOAD(&ticks_state.source) == TICKS_COUNTER;
@@ -35,7 +35,7 @@ static inline bool ticks_are_counted(void)
 
 static inline uint64_t ticks_now(void)
 {
-    return LIKELY(ticks_are_counted()) ? sys_counter() : ticks_first();
+    return LIKELY(ticks_are_counted()) ? arch_counter() : ticks_first();
 }
 
 SIGNAL_SAFE COLD uint64_t ticks_other_ns(uint64_t span);

@@ -152,9 +152,9 @@ static bool heap_decide(size_t n)
 
 bool heap_wants(size_t n)
 {
-    uint32_t program = sys_float_enter();
+    uint64_t program = arch_float_enter();
     bool wanted = heap_decide(n);
-    sys_float_leave(program);
+    arch_float_leave(program);
     return wanted;
 }
 
@@ -186,12 +186,13 @@ static void bucket_count(struct bucket *b, int side, uint64_t size, uint64_t sig
         ADD(&b->value[side], sign);
         return;
     }
-    uint32_t program = sys_float_enter();
+    uint64_t program = arch_float_enter();
     double weight = sampler_weight(size, b->key[1]);
     uint64_t objects = (uint64_t)(weight * (1 << FIXED) + 0.5);
     uint64_t bytes = (uint64_t)(weight * (double)size + 0.5);
-    __asm__ volatile("" : "+r"(objects), "+r"(bytes)); /* computed here, and not further down */
-    sys_float_leave(program);
+    COMPUTED_HERE(objects);
+    COMPUTED_HERE(bytes);
+    arch_float_leave(program);
     ADD(&b->value[side], sign * objects);
     ADD(&b->value[side + ALLOCATED_BYTES], sign * bytes);
 }
@@ -202,10 +203,10 @@ static void watch_count(uint64_t size, uint64_t rate, int sign)
     if (LIKELY(watch.growth == 0)) {
         return;
     }
-    uint32_t program = sys_float_enter();
+    uint64_t program = arch_float_enter();
     int64_t bytes = (int64_t)(sampler_weight(size, rate) * (double)size + 0.5);
-    __asm__ volatile("" : "+r"(bytes)); /* computed here, and not further down */
-    sys_float_leave(program);
+    COMPUTED_HERE(bytes);
+    arch_float_leave(program);
     int64_t live = ADD(&watch.live, sign * bytes) + sign * bytes;
     int64_t peak = LOAD(&watch.peak);
     while (live - peak > watch.growth) {
@@ -325,8 +326,8 @@ static bool bucket_sample(const struct bucket *b, struct snapshot_sample *s)
 size_t heap_snapshot(struct snapshot_sample **out, size_t *bytes)
 {
     struct bucket *const more[] = {&lost_bucket};
-    uint32_t program = sys_float_enter();
+    uint64_t program = arch_float_enter();
     size_t n = table_snapshot(&table, more, ARRAY_LEN(more), bucket_sample, out, bytes);
-    sys_float_leave(program);
+    arch_float_leave(program);
     return n;
 }

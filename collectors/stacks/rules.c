@@ -238,46 +238,16 @@ static void step_on_stack(void *arg)
 /* ---- Getting there ---- */
 
 /* A thread made by raw clone may have its creator's thread block or none. Code built with a stack
- * protector finds its canary there, and libc's errno and our own thread-locals lie below it: lend
- * it a zeroed block. Under the rules lock, so one is enough. */
-enum {
-    BLOCK_ABOVE = 2 * PAGE_BYTES, /* glibc's struct pthread, 2,304 bytes in 2.36, and room */
-    BLOCK_SPARE = 4 * PAGE_BYTES, /* for variables further down than those that were looked at */
-};
-static size_t block_below = BLOCK_SPARE;
-
+ * protector finds its canary there, and libc's errno and our own thread-locals lie there too: lend
+ * it a block. Under the rules lock, so one is enough. */
 static uintptr_t borrowed_block(void)
 {
     static uintptr_t block;
     if (!block) {
-        char *p = sys_map(block_below + BLOCK_ABOVE);
-        if (!p) {
-            return 0;
-        }
-        uintptr_t *self = (uintptr_t *)(p + block_below); /* NOLINT: aligned to pages */
-        self[0] = (uintptr_t)self;                        /* the ABI's pointer to itself */
-        self[2] = (uintptr_t)self;                        /* glibc's pthread_self() */
-        ((int *)self)[6] = 1;                             /* its multiple_threads: locks lock */
-        self[5] = 0x9e3779b97f4a7c00;                     /* the canary, at 0x28 */
-        block = (uintptr_t)self;
+        char *memory = sys_map(arch_thread_block_bytes());
+        block = memory ? arch_thread_block(memory) : 0;
     }
     return block;
-}
-
-/* How far below the thread pointer initial-exec variables reach, judged by errno and one of ours;
- * the main program's lie above both. */
-static void measure_block(void)
-{
-    static THREAD_LOCAL char own;
-    uintptr_t fs = (uintptr_t)__builtin_thread_pointer();
-    uintptr_t places[] = {(uintptr_t)&own, (uintptr_t)__errno_location()};
-    size_t below = 0;
-    for (size_t i = 0; i < ARRAY_LEN(places); i++) {
-        if (fs - places[i] < 1U << 30 && fs - places[i] > below) {
-            below = fs - places[i];
-        }
-    }
-    block_below = (below + BLOCK_SPARE + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
 }
 
 /* fn(arg) with signals blocked, the lock held, on the private stack. False = no lock, or no block
@@ -296,14 +266,14 @@ static bool enter(void (*fn)(void *), void *arg, bool foreign)
     if (entered) {
         uintptr_t block = foreign ? borrowed_block() : 0;
         if (block) {
-            uintptr_t own = sys_thread_pointer();
-            sys_set_thread_pointer(block);
-            sys_call_on_stack(fn, arg, rules_stack + sizeof rules_stack);
-            sys_set_thread_pointer(own);
+            uintptr_t own = arch_thread_pointer();
+            arch_set_thread_pointer(block);
+            arch_call_on_stack(fn, arg, rules_stack + sizeof rules_stack);
+            arch_set_thread_pointer(own);
         } else if (foreign) {
             entered = false;
         } else {
-            sys_call_on_stack(fn, arg, rules_stack + sizeof rules_stack);
+            arch_call_on_stack(fn, arg, rules_stack + sizeof rules_stack);
         }
         lock_drop(&rules_lock);
     }
@@ -384,7 +354,6 @@ int rules_start(bool at_once)
     if (ret == 0) {
         module_start();
         module_find(&own_module, (uintptr_t)&rules_start);
-        measure_block();
     }
     STORE_RELEASE(&ready, ret == 0);
     return ret;

@@ -19,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-char rules_stack[RULES_STACK_BYTES] __attribute__((aligned(PAGE_BYTES)));
+char rules_stack[RULES_STACK_BYTES] __attribute__((aligned(ARCH_PAGE_LEAST)));
 
 static struct {
     __typeof(unw_create_addr_space) *create_addr_space;
@@ -74,7 +74,7 @@ static void *import_tls_get_addr(void)
 
 static int import_getpagesize(void)
 {
-    return PAGE_BYTES;
+    return (int)PAGE_BYTES;
 }
 
 /* The address space, 26 KiB of which nearly nothing is ever touched, and pools; never freed. */

@@ -37,7 +37,7 @@ static void leave_forked(uint32_t next)
         STORE_RELEASE(&recorded_state, next);
     }
     while (LOAD_ACQUIRE(&recorded_state) == REBASING) {
-        sys_spin_pause();
+        arch_spin_pause();
     }
 }
 

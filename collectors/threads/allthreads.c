@@ -348,7 +348,7 @@ static struct allthreads *take(int pid, int how, const struct stack *caller, boo
     k->caller = caller;
     k->asked = (struct snapshot_thread **)(void *)((char *)a + list);
     k->asked_clock = (int64_t *)(void *)(k->asked + cap);
-    sys_call_on_stack(take_all, k, k->stack + OWN_STACK);
+    arch_call_on_stack(take_all, k, k->stack + OWN_STACK);
     sys_unmap(k, sizeof *k);
     if (a->count == 0) {
         allthreads_free(a);

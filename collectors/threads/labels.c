@@ -22,16 +22,16 @@ static struct hashset kept;
  * may do the same in the middle of this: each reference that was put in comes out once. */
 void labels_carry(const struct labels *l)
 {
-    const struct labels *spare = sys_swap_own((void *)&self.spare, NULL);
+    const struct labels *spare = arch_swap_own((void *)&self.spare, NULL);
     if (UNLIKELY(spare != l)) {
         labels_ref(l);
         labels_unref(spare);
     }
-    const struct labels *before = sys_swap_own((void *)&self.labels, l);
+    const struct labels *before = arch_swap_own((void *)&self.labels, l);
     if (LIKELY(self.thread)) {
         STORE_RELEASE(&self.thread->labels, self.labels);
     }
-    labels_unref(sys_swap_own((void *)&self.spare, before));
+    labels_unref(arch_swap_own((void *)&self.spare, before));
 }
 
 void labels_drop(void)

@@ -52,9 +52,9 @@ void allocator_leave(void)
 void allocator_count(uint64_t size, uint64_t rate)
 {
     if (self.alloc_waited) {
-        uint32_t program = sys_float_enter();
+        uint64_t program = arch_float_enter();
         contention_in_allocator(self.alloc_waited, sampler_weight(size, rate));
-        sys_float_leave(program);
+        arch_float_leave(program);
         self.alloc_waited = 0;
     }
 }

@@ -30,7 +30,7 @@ WAIT_PATH void contention_wait_begins(struct contention_wait *w, const void *loc
         contention_busy();
         w->unheld = false;
         w->unasked = LOAD(&contention_block_rate) == 0;
-        w->began = sys_counter();
+        w->began = arch_counter();
         bool entered = !self.waiting && waiters_enter_at_once(lock, w->began);
         if (LIKELY(entered)) {
             self.waiting_since = w->began;
@@ -51,7 +51,7 @@ WAIT_PATH void contention_wait_ends(struct contention_wait *w, bool waited)
         wait_ends(w, waited);
         return;
     }
-    uint64_t now = sys_counter();
+    uint64_t now = arch_counter();
     contention_busy(); /* from here on no handler that waits takes it out of there */
     if (UNLIKELY(self.waiting != w->lock || self.waiting_since != w->began ||
                  !waiters_leave_at_once(w->lock, w->began))) {

@@ -62,7 +62,7 @@ void contention_condition_ends(struct contention_wait *w, bool waited, bool by_t
 void contention_wakes(const void *cond, uint32_t inside, uint64_t begun, uint32_t most);
 
 /* A wait inside the allocator, which stands for `weight` of its kind, found by sampling: it counts
- * under the allocator's name in both profiles. Between sys_float_enter() and _leave(). */
+ * under the allocator's name in both profiles. Between arch_float_enter() and _leave(). */
 COLD void contention_in_allocator(uint64_t ns, double weight);
 
 /* ---- the thread that made others wait ---- */

@@ -27,7 +27,7 @@ WAIT_PATH void contention_condition_begins(struct contention_wait *w, const void
                LOAD(&contention_mutex_rate) > 0)) {
         contention_busy();
         w->unasked = LOAD(&contention_block_rate) == 0;
-        w->began = sys_counter();
+        w->began = arch_counter();
         struct sleepers_entry *e = NULL;
         if (LIKELY(!self.asleep)) {
             e = self.asleep = sleepers_enter_at_once(cond, lock, begun);
@@ -48,7 +48,7 @@ WAIT_PATH void contention_condition_ends(struct contention_wait *w, bool waited,
         condition_ends(w, waited, by_time);
         return;
     }
-    uint64_t now = sys_counter();
+    uint64_t now = arch_counter();
     contention_busy(); /* from here on no handler that waits takes it out of there */
     struct sleepers_entry *e = w->asleep;
     const void *wanted = LIKELY(e && self.asleep == e) ? sleepers_leave_at_once(e) : NULL;
@@ -67,7 +67,7 @@ WAIT_PATH void contention_wakes(const void *cond, uint32_t inside, uint64_t begu
 {
     if (LIKELY(LOAD(&contention_mutex_rate) > 0 && !self.waits_busy && ticks_are_counted())) {
         contention_busy();
-        bool woken = sleepers_wake_at_once(cond, inside, begun, most, sys_counter());
+        bool woken = sleepers_wake_at_once(cond, inside, begun, most, arch_counter());
         contention_idle();
         if (LIKELY(woken)) {
             return;

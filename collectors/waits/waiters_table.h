@@ -212,7 +212,7 @@ static inline uint64_t waiters_claim_at_once(const void *lock)
         return 0;
     }
     if (LIKELY(e->lock == (uintptr_t)lock && e->woken == 0 && e->n > 0)) {
-        waited = waiters_entry_claim(e, 0, sys_counter()); /* after every t0 there is */
+        waited = waiters_entry_claim(e, 0, arch_counter()); /* after every t0 there is */
     }
     lock_drop(&b->lock);
     return waited;

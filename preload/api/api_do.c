@@ -10,6 +10,7 @@
  */
 #include "preload/api/api_do.h"
 
+#include "collectors/base/arch/stubs.h"
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
 #include "collectors/stacks/stack.h"
@@ -84,28 +85,11 @@ __attribute__((used)) static int personality(int version, int actions, uint64_t 
     return CONTINUE_UNWIND;
 }
 
-/* f in rdi, its arguments in rsi and rdx. */
-__attribute__((naked, section("pprof_below"))) static void
-api_do_call(__attribute__((unused)) void (*f)(const struct labels *, void *),
-            __attribute__((unused)) const struct labels *merged, __attribute__((unused)) void *arg)
-{
-    __asm__(".cfi_personality 0x1b, personality\n" /* relative to here, 4 bytes */
-            "push %rbp\n"
-            ".cfi_def_cfa_offset 16\n"
-            ".cfi_offset %rbp, -16\n"
-            "mov %rsp, %rbp\n"
-            ".cfi_def_cfa_register %rbp\n"
-            "mov %rdi, %rax\n"
-            "mov %rsi, %rdi\n"
-            "mov %rdx, %rsi\n"
-            "call *%rax\n"
-            "pop %rbp\n"
-            ".cfi_def_cfa %rsp, 8\n"
-            "ret\n");
-}
+__attribute__((section("pprof_below")))
+ARCH_CALL_UNWOUND(api_do_call, personality, const struct labels *, void *)
 
-BELOW_PROGRAM void api_do(const struct labels *before, const struct labels *merged,
-                          void (*f)(const struct labels *, void *), void *arg)
+    BELOW_PROGRAM void api_do(const struct labels *before, const struct labels *merged,
+                              void (*f)(const struct labels *, void *), void *arg)
 {
     forget_left(__builtin_frame_address(0));
     struct api_call c = {.outer = self.calls, .before = before, .merged = merged};

@@ -196,7 +196,7 @@ static inline __attribute__((always_inline)) void delete_through(struct destroye
 
 /* std::terminate(), which every C++ runtime defines: bound by the dynamic linker while it relocates
  * us, at a fraction of the cost of a dlsym() that fails. */
-extern void terminate_of_runtime(void) __asm__("_ZSt9terminatev") __attribute__((weak));
+extern void terminate_of_runtime(void) LINKED_AS("_ZSt9terminatev") __attribute__((weak));
 
 /* Called by the constructor: where a C++ runtime is in the global scope, look-ups are done now and
  * not under some lock of the program's. */

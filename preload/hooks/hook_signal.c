@@ -364,10 +364,10 @@ EXPORT sighandler_t sysv_signal(int sig, sighandler_t handler)
     return __sysv_signal(sig, handler);
 }
 
-/* What our handlers need of a stack: the kernel's frame (3.4 KiB with AVX-512), and 2 KiB. A
+/* What our handlers need of a stack: the kernel's frame, and 2 KiB. A
  * program whose alternate stacks are smaller never handles a signal there; our signals then come on
  * the stack they interrupt. */
-enum { STACK_NEEDED = 6 << 10 };
+enum { STACK_NEEDED = ARCH_SIGNAL_FRAME + (2 << 10) };
 
 EXPORT int sigaltstack(const stack_t *stack, stack_t *old)
 {

@@ -5,6 +5,8 @@
  */
 #include "preload/hooks/real_lock.h"
 
+#include "collectors/base/arch/stubs.h"
+
 #include <string.h>
 
 #define STUB(result, field, symbol, version, parameters, arguments)                                \
@@ -19,25 +21,7 @@ REAL_LOCK_LIST(STUB)
 struct real_lock real_lock __attribute__((aligned(CACHE_LINE))) = {REAL_LOCK_LIST(INITIAL)};
 
 /* The arguments of a system call, and the stack, as they were: it may be a vfork. */
-static __attribute__((naked)) void boot_syscall(void)
-{
-    __asm__("push %rdi\n.cfi_adjust_cfa_offset 8\n"
-            "push %rsi\n.cfi_adjust_cfa_offset 8\n"
-            "push %rdx\n.cfi_adjust_cfa_offset 8\n"
-            "push %rcx\n.cfi_adjust_cfa_offset 8\n"
-            "push %r8\n.cfi_adjust_cfa_offset 8\n"
-            "push %r9\n.cfi_adjust_cfa_offset 8\n"
-            "sub $8, %rsp\n.cfi_adjust_cfa_offset 8\n"
-            "call real_lock_start\n"
-            "add $8, %rsp\n.cfi_adjust_cfa_offset -8\n"
-            "pop %r9\n.cfi_adjust_cfa_offset -8\n"
-            "pop %r8\n.cfi_adjust_cfa_offset -8\n"
-            "pop %rcx\n.cfi_adjust_cfa_offset -8\n"
-            "pop %rdx\n.cfi_adjust_cfa_offset -8\n"
-            "pop %rsi\n.cfi_adjust_cfa_offset -8\n"
-            "pop %rdi\n.cfi_adjust_cfa_offset -8\n"
-            "jmp *real_syscall(%rip)\n");
-}
+ARCH_STUB(boot_syscall, real_syscall, real_lock_start)
 
 void (*real_syscall)(void) = boot_syscall;
 

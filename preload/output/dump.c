@@ -104,11 +104,11 @@ static int open_folder(void)
     for (char *p = path + 1; *p; p++) {
         if (*p == '/') {
             *p = '\0';
-            sys_call2(SYS_mkdir, path, 0700); /* an existing one is what we want */
+            sys_call3(SYS_mkdirat, AT_FDCWD, path, 0700); /* an existing one is what we want */
             *p = '/';
         }
     }
-    int made = (int)sys_call2(SYS_mkdir, path, 0700);
+    int made = (int)sys_call3(SYS_mkdirat, AT_FDCWD, path, 0700);
     dir = sys_open(path, O_RDONLY | O_DIRECTORY, 0);
     return dir == -ENOENT && made != 0 ? made : dir;
 }

@@ -5,7 +5,6 @@
  */
 #include "preload/output/helper_process.h"
 
-#include "collectors/base/self.h"
 #include "collectors/base/sys.h"
 
 #include <errno.h>
@@ -19,40 +18,15 @@
 enum {
     STACK_BYTES = 256 << 10,
     KEEPER_BYTES = 16 << 10,  /* of it, the upper end */
-    ABOVE_BYTES = 16 << 10,   /* libc's struct pthread starts at the thread pointer */
     EXEC_STACK = 64 << 10,    /* of a child up to its exec */
     TO_BE_BORN = INT32_MAX,   /* in a claimed helper's tid until clone() has stored the real one */
     MANY_DESCRIPTORS = 65536, /* that are closed one by one where close_range is missing */
     ABOVE_STANDARD = 3,       /* the first descriptor without a meaning for a program */
 };
 
-static size_t below_bytes; /* thread-local memory that our code and libc's may touch */
-
-void helper_process_setup(void)
-{
-    /* Initial-exec variables lie at fixed distances below the thread pointer: ours, and errno for
-     * what of libc might set it. */
-    uintptr_t top = (uintptr_t)__builtin_thread_pointer();
-    uintptr_t low = (uintptr_t)&self < (uintptr_t)&errno ? (uintptr_t)&self : (uintptr_t)&errno;
-    below_bytes = (top - low + 2 * PAGE_BYTES) & ~(PAGE_BYTES - 1);
-}
-
 static size_t memory_bytes(void)
 {
-    return STACK_BYTES + below_bytes + ABOVE_BYTES;
-}
-
-/* A thread block as libc and the compiler expect it: itself at fs:0 and fs:16, the stack
- * protector's canary at fs:40, the pointer guard at fs:48; zeroes elsewhere. */
-static uintptr_t make_thread_block(char *memory)
-{
-    char *fs = memory + STACK_BYTES + below_bytes;
-    uintptr_t at = (uintptr_t)fs;
-    memset(fs - below_bytes, 0, below_bytes + ABOVE_BYTES);
-    memcpy(fs, &at, sizeof at);
-    memcpy(fs + 16, &at, sizeof at);
-    memcpy(fs + 40, &below_bytes, sizeof below_bytes);
-    return at;
+    return STACK_BYTES + arch_thread_block_bytes();
 }
 
 static _Noreturn void leave(int status)
@@ -163,7 +137,7 @@ bool helper_process_claim(struct helper *h)
 bool helper_process_start(struct helper *h)
 {
     int child = sys_clone_process(keeper_main, h, h->memory + STACK_BYTES,
-                                  make_thread_block(h->memory), &h->tid);
+                                  arch_thread_block(h->memory + STACK_BYTES), &h->tid);
     if (child > 0) {
         STORE(&h->process, child);
     }
@@ -221,7 +195,7 @@ bool helper_process_in_place(void (*work_here)(void *arg), void *arg)
     if (!stack) {
         return false;
     }
-    sys_call_on_stack(work_here, arg, stack + STACK_BYTES);
+    arch_call_on_stack(work_here, arg, stack + STACK_BYTES);
     sys_unmap(stack, STACK_BYTES);
     return true;
 }
@@ -260,9 +234,9 @@ static void be_humble(const struct helper_program *p)
     null = null >= ABOVE_STANDARD
                ? null
                : (int)sys_call3(SYS_fcntl, null, F_DUPFD_CLOEXEC, ABOVE_STANDARD);
-    sys_call2(SYS_dup2, p->in >= 0 ? p->in : null, 0);
-    sys_call2(SYS_dup2, p->out >= 0 ? p->out : null, 1);
-    sys_call2(SYS_dup2, null, 2);
+    sys_call3(SYS_dup3, p->in >= 0 ? p->in : null, 0, 0);
+    sys_call3(SYS_dup3, p->out >= 0 ? p->out : null, 1, 0);
+    sys_call3(SYS_dup3, null, 2, 0);
     sys_restore_signals(0);
 }
 

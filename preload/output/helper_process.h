@@ -19,9 +19,6 @@
 
 #include "collectors/base/abi.h"
 
-/* Learns how much thread-local memory a thread block needs. Constructor only. */
-void helper_process_setup(void);
-
 /* ---- helpers ---- */
 
 struct helper {

@@ -46,7 +46,6 @@ static void try_thread(int pid)
     struct timespec none = {0, 0};
     uint64_t mask = 0;
     uint32_t word = 0;
-    uintptr_t fs;
     int64_t ns;
     void *page = sys_map(PAGE_BYTES);
     sys_unmap(page, PAGE_BYTES);
@@ -70,11 +69,11 @@ static void try_thread(int pid)
     sys_call3(SYS_futex, &word, FUTEX_WAKE, 1);
     sys_call0(SYS_sched_yield);
     sys_call2(SYS_nanosleep, &none, NULL);
-    sys_call2(SYS_arch_prctl, 0x1003 /* ARCH_GET_FS */, &fs);
+    arch_thread_pointer();
     int dir = sys_open("/proc/self/task", O_RDONLY | O_DIRECTORY, 0);
     sys_call3(SYS_getdents64, dir, NULL, 0);
     sys_close(dir);
-    sys_read_memory(&word, (uintptr_t)&fs, sizeof word);
+    sys_read_memory(&word, (uintptr_t)&ns, sizeof word);
 }
 
 /* What the scribe does, of whose death older kernels would make the program's. False: it could not
@@ -86,8 +85,8 @@ static bool try_scribe(int pid)
     struct rlimit limit;
     struct stat st;
     uint32_t tid = 0;
-    int child = sys_clone_process(stand_in, NULL, stack + sizeof stack,
-                                  (uintptr_t)__builtin_thread_pointer(), &tid);
+    int child =
+        sys_clone_process(stand_in, NULL, stack + sizeof stack, arch_own_thread_pointer(), &tid);
     sys_call4(SYS_wait4, child, NULL, (int)__WCLONE, NULL);
     child = sys_clone_child(stand_in, NULL, stack + sizeof stack);
     sys_call4(SYS_wait4, child, NULL, 0, NULL);
@@ -104,7 +103,7 @@ static bool try_scribe(int pid)
     sys_call1(SYS_umask, 077);
     sys_call3(SYS_getresuid, NULL, NULL, NULL);
     sys_call3(SYS_getresgid, NULL, NULL, NULL);
-    sys_call2(SYS_mkdir, "/", 0700);
+    sys_call3(SYS_mkdirat, AT_FDCWD, "/", 0700);
     sys_call4(SYS_newfstatat, AT_FDCWD, "/", &st, AT_SYMLINK_NOFOLLOW);
     sys_call2(SYS_fstat, -1, &st);
     bool writes = sys_openat(-1, "none", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600) == -EBADF;

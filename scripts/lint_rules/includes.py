@@ -9,7 +9,7 @@ from pathlib import Path
 from .tree import LIBRARY, Tree
 
 # What a folder may include of ours, besides itself: a folder without those below it, or one file.
-BASE = ("collectors/base",)
+BASE = ("collectors/base", "collectors/base/arch")
 GROUND = (*BASE, "collectors/snapshot.h", "collectors/collector.h")
 TABLES = (*GROUND, "collectors/tables")
 STACKS = (*TABLES, "collectors/stacks")
@@ -17,7 +17,8 @@ THREADS = (*STACKS, "collectors/threads")
 FAMILIES = (*THREADS, "collectors/cpu", "collectors/waits", "collectors/heap")
 ALL = (*FAMILIES, "collectors", "encoder", "preload")
 ARROWS: dict[str, tuple[str, ...]] = {
-    "collectors/base": (),
+    "collectors/base": ("collectors/base/arch",),
+    "collectors/base/arch": ("collectors/base/abi.h",),
     "collectors/tables": GROUND,
     "collectors/stacks": TABLES,
     "collectors/threads": STACKS,

@@ -280,7 +280,7 @@ static void *take_often(void *arg)
 {
     for (int i = 0; i < 20000; i++) {
         lock_take(&own);
-        sys_spin_pause();
+        arch_spin_pause();
         lock_drop(&own);
     }
     return arg;

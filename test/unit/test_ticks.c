@@ -7,7 +7,7 @@
 
 static uint64_t made_ticks = 1000;
 static int64_t made_ns = 1000;
-#define sys_counter() (made_ticks)
+#define arch_counter() (made_ticks)
 #define sys_clock_ns(clock) (made_ns)
 #include "collectors/base/ticks.c" /* NOLINT: with these two in it */
 

@@ -7,6 +7,8 @@
 #ifndef BASE_GLIBC_H
 #define BASE_GLIBC_H
 
+#include "collectors/base/arch/arch.h"
+
 #include <sys/single_threaded.h>
 
 /* ---- versions ---- */
@@ -122,7 +124,7 @@ static inline bool libc_is_single_threaded(void)
 /* struct pthread, to which the thread pointer points, lies above the stack in one mapping. */
 static inline uintptr_t libc_thread_stack_top(void)
 {
-    return (uintptr_t)__builtin_thread_pointer();
+    return arch_own_thread_pointer();
 }
 
 #endif

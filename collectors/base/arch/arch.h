@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Door 1: all that the library knows of the processor, and of what the kernel and the ABI make of
+ * it. This file is the contract. NAME.h and NAME_code.c (NAME: x86_64, aarch64) fulfil it: the
+ * constants and static inline functions in the header, the other functions in the source file. No
+ * other file of the library tests for an architecture, names a register or holds an instruction.
+ *
+ * For every function here, unless its comment says otherwise: it may run anywhere (in a signal
+ * handler, inside malloc, in a thread without a thread block, in a process that shares the
+ * program's memory); it takes no lock, touches neither errno nor a thread-local variable, and calls
+ * nothing of libc. Addresses are uintptr_t, sizes are bytes.
+ *
+ * Assumed everywhere, and therefore no part of the contract: words of 64 bits, little endian,
+ * stacks that grow downwards, DWARF frame information. What a port has to do beyond its two files
+ * is listed in README.md.
+ */
+#ifndef BASE_ARCH_H
+#define BASE_ARCH_H
+
+#include "collectors/base/abi.h"
+
+/* ---- constants of NAME.h ----
+ *
+ * Addresses
+ *   ARCH_ADDRESS_BITS      Addresses of user memory are below 1 << ARCH_ADDRESS_BITS, and the bits
+ *                          above may hold a tag of ours, for which 16 are needed.
+ *   ARCH_CODE_END          User code lies below this address (uint64_t). The vsyscall page of
+ *                          x86-64 lies above: it is shown as an address, and not walked from.
+ *   ARCH_PAGE_LEAST        The smallest page that the kernel may have, a constant (unsigned long):
+ *                          for the size and alignment of static objects, and for asking whether an
+ *                          address can be read, where smaller steps only cost more questions.
+ * System calls
+ *   ARCH_SYS_POLL, _SELECT, _EPOLL_WAIT, _VFORK, _PAUSE
+ *                          Numbers of calls that younger architectures lack. There each is a
+ *                          negative number of its own below -1, which no call has. To recognise a
+ *                          thread's call by: the library makes only calls that all of them have.
+ *   ARCH_SA_RESTORER       Flag of struct arch_sigaction that arch_sigreturn is to be used; 0 where
+ *                          the kernel needs none.
+ *   ARCH_COUNTER_SOURCE    What the kernel calls the clock source made of arch_counter().
+ * Stacks
+ *   ARCH_RED_ZONE          Bytes below the stack pointer that a function may use.
+ *   ARCH_RETURN_BELOW_CFA  Bytes from a frame's CFA down to its return address.
+ *   ARCH_SIGNAL_FRAME      Bytes of stack that the kernel takes, at most, to enter a handler.
+ * Registers
+ *   ARCH_SAVED             How many registers a callee saves besides the frame pointer.
+ *   ARCH_UNW_PC, _SP, _BP  libunwind's numbers of pc, stack pointer and frame pointer.
+ *   ARCH_UNW_REGS          libunwind's registers have numbers below it; at most 64.
+ *   ARCH_DWARF_COLUMNS     Registers that libunwind takes frame information to be about.
+ * Code and files
+ *   ARCH_CALL_BYTES        The longest call instruction.
+ *   ARCH_ENTRY_BYTES       What arch_entry_at() wants to see.
+ *   ARCH_PUSH_BYTES        The instruction that saves the frame pointer.
+ *   ARCH_ELF_MACHINE       e_machine of its ELF files.
+ *   ARCH_LIBUNWIND_H       libunwind's header, for #include.
+ *   ARCH_LIBUNWIND(name)   The symbol of libunwind's function unw_name, as a string.
+ *   ARCH_LIBUNWIND_FILE    The name of libunwind's library.
+ *   ARCH_LIBUNWIND_FOLDERS Where distributions put it: strings with a slash at the end.
+ */
+
+/* The page size of this kernel, for what mmap is asked for. */
+static inline size_t arch_page_bytes(void);
+
+/* ---- system calls ---- */
+
+/* The result, or -errno. */
+static inline long arch_syscall(long nr, long a, long b, long c, long d, long e, long f);
+
+/* struct sigaction as rt_sigaction has it. */
+struct arch_sigaction {
+    void (*handler)(int);
+    uint64_t flags;
+    void (*restorer)(void);
+    uint64_t mask;
+};
+
+/* What a handler of ours returns to, see ARCH_SA_RESTORER. Not to be called. */
+void arch_sigreturn(void);
+
+/* clone() onto a stack of the child's own, whose highest address is stack_top. The child calls
+ * fn(arg), which never returns. tid, thread_pointer: for the flags that use them, else NULL and 0.
+ * The child's id, or -errno. */
+int arch_clone(long flags, void (*fn)(void *), void *arg, void *stack_top, uint32_t *tid,
+               uintptr_t thread_pointer);
+
+/* Calls fn(arg) on another stack, whose highest address is top (a multiple of 16). By this
+ * function's frame information a stack walk gets back to the caller's stack. */
+void arch_call_on_stack(void (*fn)(void *), void *arg, void *top);
+
+/* ---- instructions ---- */
+
+/* In a loop that waits for another processor. */
+static inline void arch_spin_pause(void);
+
+/* A counter that is read in nanoseconds. Whether its rate is constant and the same on all
+ * processors, only the kernel knows: see ARCH_COUNTER_SOURCE. */
+static inline uint64_t arch_counter(void);
+
+/* Puts a value into a word that no other thread writes, and returns what was there. To a signal
+ * handler of this thread the exchange is indivisible; other threads may read the word. */
+static inline void *arch_swap_own(void **word, const void *value);
+
+/* Before and after floating point arithmetic of the library inside the program: between them
+ * nothing traps, rounding is to nearest, and the exception flags that are set are not the
+ * program's. enter returns the program's state, which leave puts back. */
+static inline uint64_t arch_float_enter(void);
+static inline void arch_float_leave(uint64_t program);
+
+/* ---- threads ---- */
+
+/* The calling thread's thread pointer, as the kernel knows it; 0 in a thread of raw clone that was
+ * given none, where every access to a thread-local variable faults. Up to one system call. */
+static inline uintptr_t arch_thread_pointer(void);
+static inline void arch_set_thread_pointer(uintptr_t thread_pointer);
+
+/* The same without a system call, for threads that have a thread block. glibc puts it above the
+ * stack of a thread that it makes: from the stack pointer up to here, memory is mapped. */
+static inline uintptr_t arch_own_thread_pointer(void);
+
+/* The one builder of thread blocks: the memory in which code finds its thread-local variables, for
+ * our processes and for threads of the program's that have none.
+ *
+ * measure  looks how far from the thread pointer the variables of this library and of libc lie. In
+ *          a thread with a block, before the first use of the others: the constructor calls it.
+ * bytes    of a block.
+ * block    makes one in that much memory, aligned to 64 bytes, and returns its thread pointer. All
+ *          variables are zero, libc's locks lock, the stack protector's canary is set. Memory that
+ *          has been a block may be made one again. */
+void arch_thread_block_measure(void);
+size_t arch_thread_block_bytes(void);
+uintptr_t arch_thread_block(char *memory);
+
+/* ---- registers ----
+ *
+ * Registers that survive a call are kept in ARCH_WORDS words, in this order: pc, stack pointer,
+ * frame pointer, and the ARCH_SAVED others by arch_saved_numbers. struct regs
+ * (collectors/stacks/regs.h) begins with these words. */
+
+/* libunwind's numbers of the ARCH_SAVED registers, in the order of the words. */
+extern HIDDEN const uint8_t arch_saved_numbers[];
+
+/* The words as they are where this is inlined; pc: an instruction there. */
+static inline void arch_capture(uintptr_t *words);
+
+/* The words of interrupted code. ucontext: the third argument of a signal handler. */
+void arch_context_words(const void *ucontext, uintptr_t *words);
+
+/* One register of interrupted code, by libunwind's number (below ARCH_UNW_REGS). */
+uintptr_t arch_context_reg(const void *ucontext, int number);
+
+/* Fills in what is known of the registers of a thread that sleeps in a system call: the arguments
+ * are still where the call's convention has them. */
+void arch_context_of_call(void *ucontext, uintptr_t pc, uintptr_t sp, const uintptr_t arg[6]);
+
+/* ---- code without frame information ---- */
+
+/* Do the ARCH_CALL_BYTES bytes before a return address end with a call instruction? */
+bool arch_ends_with_call(const uint8_t *code);
+
+/* Where the return address of a function is that was interrupted before these instructions. */
+enum arch_entry {
+    ARCH_ENTRY_IN_FRAME, /* above the frame pointer, as in the middle of a function */
+    ARCH_ENTRY_ON_TOP,   /* at the stack pointer: before the first instruction, or at the return */
+    ARCH_ENTRY_IF_SAVED, /* one word above, below it the caller's frame pointer, if the
+                          * ARCH_PUSH_BYTES bytes before are arch_saves_bp(); else in the frame */
+};
+enum arch_entry arch_entry_at(const uint8_t code[]);
+bool arch_saves_bp(const uint8_t code[]);
+
+/* ---- relocations of a shared object, by ELF64_R_TYPE ---- */
+
+enum arch_reloc {
+    ARCH_RELOC_UNKNOWN,
+    ARCH_RELOC_BASE,   /* load address + addend */
+    ARCH_RELOC_SYMBOL, /* symbol + addend */
+    ARCH_RELOC_TLS,    /* module or offset of a thread-local variable, for __tls_get_addr */
+};
+enum arch_reloc arch_reloc_of(uint32_t type);
+
+#if defined(__x86_64__)
+#include "collectors/base/arch/x86_64.h"
+#elif defined(__aarch64__)
+#include "collectors/base/arch/aarch64.h"
+#else
+#error "this architecture has no header in collectors/base/arch/ yet: see README.md there"
+#endif
+
+enum { ARCH_WORDS = 3 + ARCH_SAVED };
+#define ARCH_ADDRESS_MASK ((1ULL << ARCH_ADDRESS_BITS) - 1)
+
+_Static_assert(ARCH_ADDRESS_BITS <= 48, "16 bits of a tag");
+_Static_assert(ARCH_CODE_END <= ARCH_ADDRESS_MASK + 1, "code has addresses");
+_Static_assert(ARCH_UNW_REGS <= 64, "a bit a register");
+
+#endif

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The contract of arch.h for x86-64 on Linux, by the System V ABI. Included by arch.h alone.
+ */
+#ifndef BASE_ARCH_X86_64_H
+#define BASE_ARCH_X86_64_H
+
+#include <sys/syscall.h>
+
+#define ARCH_ADDRESS_BITS 48
+#define ARCH_CODE_END (1ULL << 47) /* the kernel gives programs the lower half */
+#define ARCH_PAGE_LEAST 4096UL
+
+enum {
+    ARCH_SYS_POLL = SYS_poll,
+    ARCH_SYS_SELECT = SYS_select,
+    ARCH_SYS_EPOLL_WAIT = SYS_epoll_wait,
+    ARCH_SYS_VFORK = SYS_vfork,
+    ARCH_SYS_PAUSE = SYS_pause,
+    ARCH_SA_RESTORER = 0x04000000,
+};
+#define ARCH_COUNTER_SOURCE "tsc"
+
+enum {
+    ARCH_RED_ZONE = 128,
+    ARCH_RETURN_BELOW_CFA = 8,   /* the call instruction has pushed it */
+    ARCH_SIGNAL_FRAME = 4 << 10, /* 3.4 KiB with AVX-512 */
+};
+
+enum {
+    ARCH_SAVED = 5, /* rbx, r12 to r15 */
+    ARCH_UNW_BP = 6,
+    ARCH_UNW_SP = 7,
+    ARCH_UNW_PC = 16,
+    ARCH_UNW_REGS = 17,
+    ARCH_DWARF_COLUMNS = 17, /* rax to r15, return address */
+};
+
+enum {
+    ARCH_CALL_BYTES = 7,
+    ARCH_ENTRY_BYTES = 5, /* endbr64, push %rbp */
+    ARCH_PUSH_BYTES = 1,
+};
+#define ARCH_ELF_MACHINE EM_X86_64
+#define ARCH_LIBUNWIND_H <libunwind-x86_64.h>
+#define ARCH_LIBUNWIND(name) "_Ux86_64_" name
+#define ARCH_LIBUNWIND_FILE "libunwind-x86_64.so.8"
+#define ARCH_LIBUNWIND_FOLDERS                                                                     \
+    "/usr/lib/x86_64-linux-gnu/", /* Debian and its kin */                                         \
+        "/usr/lib64/",            /* Fedora, SUSE */                                               \
+        "/usr/lib/",              /* Arch */                                                       \
+        "/usr/local/lib/"
+
+static inline size_t arch_page_bytes(void)
+{
+    return ARCH_PAGE_LEAST;
+}
+
+/* Number in rax, arguments in rdi rsi rdx r10 r8 r9, result in rax; rcx and r11 are lost. */
+static inline long arch_syscall(long nr, long a, long b, long c, long d, long e, long f)
+{
+    long ret;
+    register long r10 __asm__("r10") = d;
+    register long r8 __asm__("r8") = e;
+    register long r9 __asm__("r9") = f;
+    __asm__ volatile("syscall"
+                     : "=a"(ret)
+                     : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return ret;
+}
+
+static inline void arch_spin_pause(void)
+{
+    __asm__ volatile("pause");
+}
+
+static inline uint64_t arch_counter(void)
+{
+    return __builtin_ia32_rdtsc();
+}
+
+/* One instruction stores the value, and only if nothing has changed since the load. Without a lock
+ * prefix, because no other thread writes the word. */
+static inline void *arch_swap_own(void **word, const void *value)
+{
+    void *before; /* in rax, with which cmpxchg compares, and where it puts what it has found */
+    __asm__ volatile("mov %1, %0\n"
+                     "1: cmpxchg %2, %1\n"
+                     "jne 1b\n"
+                     : "=&a"(before), "+m"(*word)
+                     : "r"(value)
+                     : "cc", "memory");
+    return before;
+}
+
+/* MXCSR holds control bits and flags. 0x1f80 is its value when a process starts: all exceptions
+ * masked, no flag set. */
+static inline uint64_t arch_float_enter(void)
+{
+    uint32_t program = __builtin_ia32_stmxcsr();
+    __builtin_ia32_ldmxcsr(0x1f80);
+    return program;
+}
+
+static inline void arch_float_leave(uint64_t program)
+{
+    __builtin_ia32_ldmxcsr((uint32_t)program);
+}
+
+/* The thread pointer is the base of fs, which a program may read without a system call only where
+ * the kernel and the processor allow it. From asm/prctl.h. */
+enum { ARCH_SET_FS_ = 0x1002, ARCH_GET_FS_ = 0x1003 };
+
+static inline uintptr_t arch_thread_pointer(void)
+{
+    uintptr_t fs = 0;
+    arch_syscall(SYS_arch_prctl, ARCH_GET_FS_, (long)&fs, 0, 0, 0, 0);
+    return fs;
+}
+
+static inline void arch_set_thread_pointer(uintptr_t thread_pointer)
+{
+    arch_syscall(SYS_arch_prctl, ARCH_SET_FS_, (long)thread_pointer, 0, 0, 0, 0);
+}
+
+static inline uintptr_t arch_own_thread_pointer(void)
+{
+    return (uintptr_t)__builtin_thread_pointer();
+}
+
+static inline __attribute__((always_inline)) void arch_capture(uintptr_t *words)
+{
+    __asm__ volatile("lea 0(%%rip), %%rax\n"
+                     "mov %%rax, 0(%0)\n"
+                     "mov %%rsp, 8(%0)\n"
+                     "mov %%rbp, 16(%0)\n"
+                     "mov %%rbx, 24(%0)\n"
+                     "mov %%r12, 32(%0)\n"
+                     "mov %%r13, 40(%0)\n"
+                     "mov %%r14, 48(%0)\n"
+                     "mov %%r15, 56(%0)\n"
+                     :
+                     : "r"(words)
+                     : "rax", "memory");
+}
+
+#endif

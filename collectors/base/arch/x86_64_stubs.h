@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The contract of stubs.h for x86-64. Included by stubs.h alone.
+ */
+#ifndef BASE_ARCH_X86_64_STUBS_H
+#define BASE_ARCH_X86_64_STUBS_H
+
+#define ARCH_TEXT_(x) #x
+#define ARCH_TEXT(x) ARCH_TEXT_(x)
+
+/* rax holds the number of vector registers in a call with variable arguments. Seven words on the
+ * stack, besides the return address, keep it aligned to 16. */
+#define ARCH_STUB(name, slot, resolver)                                                            \
+    static __attribute__((naked)) void name(void)                                                  \
+    {                                                                                              \
+        __asm__("push %%rdi\n.cfi_adjust_cfa_offset 8\n"                                           \
+                "push %%rsi\n.cfi_adjust_cfa_offset 8\n"                                           \
+                "push %%rdx\n.cfi_adjust_cfa_offset 8\n"                                           \
+                "push %%rcx\n.cfi_adjust_cfa_offset 8\n"                                           \
+                "push %%r8\n.cfi_adjust_cfa_offset 8\n"                                            \
+                "push %%r9\n.cfi_adjust_cfa_offset 8\n"                                            \
+                "push %%rax\n.cfi_adjust_cfa_offset 8\n"                                           \
+                "call " #resolver "\n"                                                             \
+                "pop %%rax\n.cfi_adjust_cfa_offset -8\n"                                           \
+                "pop %%r9\n.cfi_adjust_cfa_offset -8\n"                                            \
+                "pop %%r8\n.cfi_adjust_cfa_offset -8\n"                                            \
+                "pop %%rcx\n.cfi_adjust_cfa_offset -8\n"                                           \
+                "pop %%rdx\n.cfi_adjust_cfa_offset -8\n"                                           \
+                "pop %%rsi\n.cfi_adjust_cfa_offset -8\n"                                           \
+                "pop %%rdi\n.cfi_adjust_cfa_offset -8\n"                                           \
+                "jmp *%0\n"                                                                        \
+                :                                                                                  \
+                : "m"(slot));                                                                      \
+    }
+
+/* rdi = the number, then the arguments; rdx = a futex's operation, with flags from 128 on. The
+ * number 449 is futex_waitv, which older headers lack. */
+#define ARCH_SYSCALL(name, slot, futex_waits, on_futex_wait, on_restriction)                       \
+    __attribute__((naked)) long name(__attribute__((unused)) long nr, ...)                         \
+    {                                                                                              \
+        __asm__("cmp $" ARCH_TEXT(SYS_futex) ", %%rdi\n"                                           \
+                                             "je 1f\n"                                             \
+                                             "cmp $449, %%rdi\n"                                   \
+                                             "je " #on_futex_wait "\n"                             \
+                                             "cmp $" ARCH_TEXT(                                    \
+                                                 SYS_seccomp) ", %%rdi\n"                          \
+                                                              "je " #on_restriction "\n"           \
+                                                              "cmp $" ARCH_TEXT(                   \
+                                                                  SYS_prctl) ", %%rdi\n"           \
+                                                                             "je " #on_restriction \
+                                                                             "\n"                  \
+                                                                             "jmp *%0\n"           \
+                                                                             "1:\n"                \
+                                                                             "mov %%edx, %%eax\n"  \
+                                                                             "and $127, %%eax\n"   \
+                                                                             "cmp $13, %%eax\n"    \
+                                                                             "ja 2f\n"             \
+                                                                             "mov %1, %%r10d\n"    \
+                                                                             "bt %%eax, %%r10d\n"  \
+                                                                             "jc " #on_futex_wait  \
+                                                                             "\n"                  \
+                                                                             "2:\n"                \
+                                                                             "jmp *%0\n"           \
+                :                                                                                  \
+                : "m"(slot), "i"(futex_waits));                                                    \
+    }
+
+/* f in rdi, its arguments in rsi and rdx. 0x1b: the personality's address is relative to the place
+ * where it stands, in 4 bytes. */
+#define ARCH_CALL_UNWOUND(name, personality, A, B)                                                 \
+    __attribute__((naked)) static void name(__attribute__((unused)) void (*f)(A, B),               \
+                                            __attribute__((unused)) A a,                           \
+                                            __attribute__((unused)) B b)                           \
+    {                                                                                              \
+        __asm__(".cfi_personality 0x1b, " #personality "\n"                                        \
+                "push %rbp\n"                                                                      \
+                ".cfi_def_cfa_offset 16\n"                                                         \
+                ".cfi_offset %rbp, -16\n"                                                          \
+                "mov %rsp, %rbp\n"                                                                 \
+                ".cfi_def_cfa_register %rbp\n"                                                     \
+                "mov %rdi, %rax\n"                                                                 \
+                "mov %rsi, %rdi\n"                                                                 \
+                "mov %rdx, %rsi\n"                                                                 \
+                "call *%rax\n"                                                                     \
+                "pop %rbp\n"                                                                       \
+                ".cfi_def_cfa %rsp, 8\n"                                                           \
+                "ret\n");                                                                          \
+    }
+
+#endif
