@@ -9,7 +9,6 @@
 #include "collectors/custom.h"
 #include "collectors/stacks/stack.h"
 #include "collectors/tables/recorded.h"
-#include "collectors/threads/allthreads.h"
 #include "collectors/threads/labels.h"
 #include "preload/api/api_do.h"
 #include "preload/output/control.h"
@@ -164,23 +163,12 @@ static const char *profile_name(pprof_profile *p)
 
 static int write_kind(const struct kind *k, int fd, int debug)
 {
-    struct allthreads *threads = NULL;
-    bool by_thread = k->needs & NEEDS_THREADS;
-    recorded_settle();
-    if (by_thread && k->enabled) {
-        const struct stack *own = stack_of_caller();
-        int how = ALLTHREADS_SIGNAL | (debug >= 2 ? ALLTHREADS_DETAIL : 0);
-        threads = allthreads_take(0, how, own ? own : stack_pseudo(PSEUDO_LOST_MEMORY));
+    struct write_call call = {.kind = k, .form = FORM_PROTOBUF, .fd = fd};
+    if (debug > 0) {
+        call.form = debug > 1 && k->needs & NEEDS_THREADS ? FORM_DEBUG2 : FORM_DEBUG1;
     }
-    struct write_call call = {.kind = k,
-                              .form = debug == 0               ? RENDER_PROTO
-                                      : by_thread && debug > 1 ? RENDER_DEBUG2
-                                                               : RENDER_DEBUG1,
-                              .threads = threads,
-                              .fd = fd};
-    int err = write_call_run(&call);
-    allthreads_free(threads);
-    return err;
+    recorded_settle();
+    return write_call_run(&call);
 }
 
 static int profile_write_to(pprof_profile *p, int fd, int debug)

@@ -57,7 +57,7 @@ int api_stop_cpu_profile(void)
     snap.sample = samples;
     snap.duration_nanos = sys_clock_ns(CLOCK_MONOTONIC) - session_clock;
     cpu_session_end();
-    struct write_call call = {.kind = cpu, .form = RENDER_PROTO, .snap = &snap, .fd = session_fd};
+    struct write_call call = {.kind = cpu, .form = FORM_PROTOBUF, .taken = &snap, .fd = session_fd};
     int err = write_call_run(&call);
     sys_unmap(samples, bytes);
     STORE_RELEASE(&state, IDLE);

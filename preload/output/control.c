@@ -8,7 +8,6 @@
 #include "collectors/base/log.h"
 #include "collectors/base/sys.h"
 #include "collectors/cpu/cpu.h"
-#include "collectors/kinds.h"
 #include "collectors/stacks/stack.h"
 #include "collectors/tables/recorded.h"
 #include "collectors/threads/allthreads.h"
@@ -37,6 +36,7 @@ void control_start(void)
 {
     pid = sys_getpid();
     log_process(pid);
+    dump_start();
     scribe_reside(only_if_recorded());
 }
 
@@ -70,12 +70,12 @@ static const struct stack *own_stack(const void *context)
     return s ? s : stack_pseudo(PSEUDO_LOST_MEMORY);
 }
 
-static void picture_threads(const void *context, bool may_signal)
+static void look_at_threads(const void *context, bool may_signal)
 {
-    if (kinds_need(NEEDS_THREADS)) {
+    const struct request *r = dump_request();
+    if (request_needs_threads(r)) {
         int how = may_signal ? ALLTHREADS_SIGNAL | ALLTHREADS_SHARE : 0;
-        how |= config.debug ? ALLTHREADS_DETAIL : 0;
-        allthreads_offer(allthreads_take(0, how, own_stack(context)));
+        allthreads_offer(request_take_threads(r, 0, how, own_stack(context)));
     }
 }
 
@@ -83,7 +83,7 @@ static uint32_t dump_now(const void *context, bool may_signal)
 {
     recorded_settle();
     cpu_before_dump(false);
-    picture_threads(context, may_signal);
+    look_at_threads(context, may_signal);
     scribe_reap();
     return scribe_request();
 }
@@ -142,7 +142,7 @@ static void last_dump(void)
     bool recorded = recorded_anything();
     if (config.at_exit && (recorded || !only_if_recorded())) {
         recorded_settle();
-        picture_threads(NULL, true);
+        look_at_threads(NULL, true);
         park_others();
         cpu_before_dump(true);
         scribe_wait_written(scribe_request(), INT64_MAX);

@@ -80,13 +80,13 @@ void render_close(struct rendering *p)
     sys_unmap(p->samples, p->bytes);
 }
 
-int render_encode(const struct snapshot *snap, enum render_form form, const struct render_moment *m,
+int render_encode(const struct snapshot *snap, enum form form, const struct render_moment *m,
                   const struct byte_sink *sink)
 {
     switch (form) {
-    case RENDER_DEBUG1:
+    case FORM_DEBUG1:
         return text_samples_write(snap, m->maps, sink);
-    case RENDER_DEBUG2:
+    case FORM_DEBUG2:
         return text_threads_write(snap, m->maps, sink);
     default:
         return encode(snap, m->maps, sink);

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
- * All the profiles there are, and one of them as bytes: what a dump (preload/output/dump.c) and a
- * call of the API (preload/output/write_call.c) have in common. Runs in the scribe or its like.
+ * The list of all profiles, and one profile as bytes: the steps of which request.c makes the answer
+ * to a request. Runs where requests are served.
  */
 #ifndef PRELOAD_RENDER_H
 #define PRELOAD_RENDER_H
 
 #include "collectors/kinds.h"
 #include "encoder/encode.h"
+#include "encoder/sink.h"
 
 /* How a profile is written: the protobuf, Go's text, or (goroutine) threads one by one. */
-enum render_form { RENDER_PROTO, RENDER_DEBUG1, RENDER_DEBUG2 };
+enum form { FORM_PROTOBUF, FORM_DEBUG1, FORM_DEBUG2, FORM_COUNT };
 
-/* What all profiles of one dump share. */
+/* What all profiles of one request share. */
 struct render_moment {
     const struct maps *maps;
     int64_t time_nanos;
@@ -34,7 +35,7 @@ void render_open(struct rendering *p, const struct kind *k, const struct render_
 void render_close(struct rendering *p);
 
 /* 0 or the first -errno. */
-MUST_CHECK int render_encode(const struct snapshot *snap, enum render_form form,
+MUST_CHECK int render_encode(const struct snapshot *snap, enum form form,
                              const struct render_moment *m, const struct byte_sink *sink);
 
 #endif

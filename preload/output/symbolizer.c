@@ -23,7 +23,8 @@ struct job {
     size_t bytes;
     char program[CONFIG_PATH_MAX];
     char pid[16];
-    int in, out; /* descriptors 0 and 1; -1 = of no use */
+    const char *dir; /* where it runs */
+    int in, out;     /* descriptors 0 and 1; -1 = of no use */
     const char **argv;
     const char *envp[4]; /* NULL at the end */
 };
@@ -33,7 +34,8 @@ static uint32_t head, tail;
 static int running; /* process; 0 = none */
 
 /* NULL: no memory, or the helper is not there. */
-static struct job *job_new(const struct maps *maps, const char *names, size_t bytes, int files)
+static struct job *job_new(const struct maps *maps, const char *dir, const char *names,
+                           size_t bytes, int files)
 {
     enum { FIXED_ARGUMENTS = 5 };
     size_t arguments = ((size_t)files + FIXED_ARGUMENTS) * sizeof(char *);
@@ -44,6 +46,7 @@ static struct job *job_new(const struct maps *maps, const char *names, size_t by
         return NULL;
     }
     job->bytes = all;
+    job->dir = dir;
     job->in = job->out = -1;
     struct text t = text_in(job->program, sizeof job->program);
     const char *library = maps_text(maps, maps_mapping(maps, own)->file);
@@ -72,9 +75,10 @@ static struct job *job_new(const struct maps *maps, const char *names, size_t by
     return job;
 }
 
-void symbolizer_queue(const struct maps *maps, const char *names, size_t bytes, int files)
+void symbolizer_queue(const struct maps *maps, const char *dir, const char *names, size_t bytes,
+                      int files)
 {
-    struct job *job = config.symbolize ? job_new(maps, names, bytes, files) : NULL;
+    struct job *job = config.symbolize ? job_new(maps, dir, names, bytes, files) : NULL;
     if (!job) {
         return;
     }
@@ -100,7 +104,7 @@ static int start(struct job *job)
         .path = job->program,
         .argv = job->argv,
         .envp = job->envp,
-        .dir = job->in >= 0 ? "/" : config.out,
+        .dir = job->dir,
         .in = job->in,
         .out = job->out,
         .last = !LOAD(&awaited) && job->in < 0,
@@ -117,7 +121,7 @@ static int start(struct job *job)
 int symbolizer_filter(const struct maps *maps, int in, int out)
 {
     static const char name[] = "-";
-    struct job *job = config.symbolize ? job_new(maps, name, sizeof name, 1) : NULL;
+    struct job *job = config.symbolize ? job_new(maps, "/", name, sizeof name, 1) : NULL;
     if (!job) {
         return -ENOENT;
     }

@@ -8,12 +8,13 @@
 
 #include "collectors/base/abi.h"
 
-/* The files of a dump are complete: their names without the folder, each terminated, one after the
- * other. Remembered for symbolizer_tend(); when too many dumps wait, the oldest keeps its
- * addresses. The program pprof-symbolize is looked for beside this library, which maps tells of,
- * and nowhere else. */
+/* The files of a dump are complete. dir: their folder, absolute, never freed; names: theirs, each
+ * terminated, one after the other. Remembered for symbolizer_tend(); when too many dumps wait, the
+ * oldest keeps its addresses. The program pprof-symbolize is looked for beside this library, which
+ * maps tells of, and nowhere else. */
 struct maps;
-void symbolizer_queue(const struct maps *maps, const char *names, size_t bytes, int files);
+void symbolizer_queue(const struct maps *maps, const char *dir, const char *names, size_t bytes,
+                      int files);
 
 /* Puts names into one profile: reads it from descriptor `in` and writes it into `out`, both regular
  * files; waits for it. 0; -ENOENT, or what else kept it from doing so: then out is worth nothing.

@@ -1,27 +1,25 @@
 /* SPDX-License-Identifier: MIT
  *
  * One profile into a descriptor of the program's, with its names: what the calls of the API that
- * write do. As a dump, it is the work of a process of its own that shares the program's memory, so
- * that the program has no child, no signal and no descriptor by it; but this one keeps the
- * descriptor, and the caller waits for it.
+ * write do. It is a request (request.h), served by a helper (helper_process.h) of its own that
+ * keeps the descriptor, so the program has no child, no signal and no further descriptor by it. The
+ * caller waits.
  */
 #ifndef PRELOAD_WRITE_CALL_H
 #define PRELOAD_WRITE_CALL_H
 
 #include "preload/output/render.h"
 
-/* What to write: the profile, or (samples of its own) what the caller has. */
 struct write_call {
     const struct kind *kind;
-    enum render_form form;
-    const struct allthreads *threads;
-    const struct snapshot *snap; /* NULL = take it from the kind */
+    enum form form;
+    const struct snapshot *taken; /* its samples, where the caller has them; NULL = to be taken */
     int fd;
-    int result; /* -errno, 0; set by the one who does it */
 };
 
-/* Does it, in any thread of the program; 0 or the first -errno, also of a write. Where no process
- * can be had, the caller's thread does it itself, without names. */
-MUST_CHECK int write_call_run(struct write_call *c);
+/* In any thread of the program, not in a signal handler. 0; the first -errno, also of a write; -EIO
+ * if the helper was killed. Where no process can be made, the caller's thread does the work,
+ * without names. */
+MUST_CHECK int write_call_run(const struct write_call *c);
 
 #endif

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See folder.h.
+ */
+#include "preload/output/folder.h"
+
+#include "collectors/base/arena.h"
+#include "collectors/base/log.h"
+#include "collectors/base/sys.h"
+#include "collectors/base/text.h"
+#include "collectors/cpu/cpu.h"
+#include "encoder/maps.h"
+#include "preload/output/symbolizer.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* ---- names ---- */
+
+/* The last component of the main program's path, as much of it as leaves room for the rest. */
+static void add_program(struct text *t, const struct maps *maps)
+{
+    enum { MOST = 160 };
+    const char *path = maps_count(maps) ? maps_text(maps, maps_mapping(maps, 1)->file) : "unknown";
+    const char *slash = strrchr(path, '/');
+    const char *base = slash ? slash + 1 : path;
+    text_add_n(t, base, strnlen(base, MOST));
+}
+
+/* A profile's name: bytes that may stand in a file's name as they are, the others as %XX. One for
+ * which a file's name has no room is cut, and its hash (FNV-1a) makes it its own. */
+static void add_profile(struct text *t, const char *name)
+{
+    enum { BEHIND = 2 + 17 + 11 }; /* an escape's rest, the hash, the longest ending */
+    static const char hex[] = "0123456789ABCDEF";
+    uint64_t hash = 0xcbf29ce484222325ULL;
+    for (const char *p = name; *p; p++) {
+        unsigned char c = (unsigned char)*p;
+        bool plain = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
+                     c == '.' || c == '_' || c == '-';
+        const char escape[3] = {'%', hex[c >> 4], hex[c & 15]};
+        hash = (hash ^ c) * 0x100000001b3ULL;
+        if (t->len < FILE_NAME_MAX - BEHIND) {
+            text_add_n(t, plain ? p : escape, plain ? 1 : 3);
+        } else if (p[1] == '\0') {
+            text_add(t, "~");
+            text_add_hex(t, hash);
+        }
+    }
+}
+
+static const char *const endings[FORM_COUNT] = {".pb.gz", ".txt", ".debug2.txt"};
+
+static void file_name(char *buf, const struct folder *f, int number, const struct kind *k,
+                      enum form form)
+{
+    struct text t = text_in(buf, FILE_NAME_MAX + 1);
+    add_program(&t, f->maps);
+    text_add(&t, ".");
+    text_add_int(&t, f->pid, 0);
+    text_add(&t, ".");
+    text_add_int(&t, number, 3);
+    text_add(&t, ".");
+    add_profile(&t, kind_name(k));
+    text_add(&t, endings[form]);
+}
+
+static bool number_is_free(const struct folder *f, int number)
+{
+    char name[FILE_NAME_MAX + 1];
+    struct stat st;
+    for (size_t i = 0; i < f->request->count; i++) {
+        file_name(name, f, number, f->request->kinds[i], FORM_PROTOBUF);
+        if (sys_call4(SYS_newfstatat, f->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- the folder ---- */
+
+/* Opens it, making what is missing of its path. Descriptor or -errno. */
+static int open_path(const char *folder)
+{
+    char path[PATH_MAX];
+    int dir = sys_open(folder, O_RDONLY | O_DIRECTORY, 0);
+    if (dir != -ENOENT || strlen(folder) >= sizeof path) {
+        return dir;
+    }
+    strcpy(path, folder);
+    for (char *p = path + 1; *p; p++) {
+        if (*p == '/') {
+            *p = '\0';
+            sys_call3(SYS_mkdirat, AT_FDCWD, path,
+                      0700); /* fails where it exists, which is as good */
+            *p = '/';
+        }
+    }
+    int made = (int)sys_call3(SYS_mkdirat, AT_FDCWD, path, 0700);
+    dir = sys_open(path, O_RDONLY | O_DIRECTORY, 0);
+    return dir == -ENOENT && made != 0 ? made : dir;
+}
+
+/* A process that was killed in the middle of a file has left it under its temporary name. */
+static void remove_unfinished(struct folder *f)
+{
+    f->file.dir = f->dir;
+    f->file.fd = -1;
+    atomic_file_abandon(&f->file);
+}
+
+/* Removes the set that makes way for this one. The symboliser, should it be at work on it, puts no
+ * file where there is none. */
+static void remove_oldest(struct folder *f)
+{
+    if (f->keep == 0) {
+        return;
+    }
+    if (!f->kept && !(f->kept = arena_alloc((size_t)f->keep * sizeof *f->kept))) {
+        return;
+    }
+    int *place = &f->kept[f->kept_count++ % f->keep];
+    for (size_t i = 0; i < f->request->count && *place != 0; i++) {
+        for (enum form form = FORM_PROTOBUF; form < FORM_COUNT; form++) {
+            if (f->request->forms & 1U << form) {
+                char name[FILE_NAME_MAX + 1];
+                file_name(name, f, *place, f->request->kinds[i], form);
+                sys_call3(SYS_unlinkat, f->dir, name, 0);
+            }
+        }
+    }
+    *place = f->number;
+}
+
+/* ---- the sink ---- */
+
+static struct folder *folder_of(struct sink *s)
+{
+    return (struct folder *)s;
+}
+
+static int folder_open(struct sink *s, const struct request *r, const struct render_moment *m)
+{
+    struct folder *f = folder_of(s);
+    f->request = r;
+    f->maps = m->maps;
+    f->used = 0;
+    f->files = 0;
+    f->dir = open_path(f->path);
+    if (f->dir < 0) {
+        log_error("no dump: cannot open the folder", f->path, f->dir);
+        return f->dir;
+    }
+    f->bytes = r->count * FORM_COUNT * (FILE_NAME_MAX + 1);
+    f->names = sys_map(f->bytes);
+    if (!f->names) {
+        log_error("no dump", "", -ENOMEM);
+        sys_close(f->dir);
+        return -ENOMEM;
+    }
+    remove_unfinished(f);
+    f->number = f->last_number + 1;
+    while (!number_is_free(f, f->number)) {
+        f->number++;
+    }
+    if (f->last_number == 0 && f->number > 1) {
+        /* This process has dumped before, under the program that it was before an exec. */
+        cpu_start_is_known();
+    }
+    f->last_number = f->number;
+    return 0;
+}
+
+static int failed(const struct folder *f, int err)
+{
+    if (err) {
+        log_error("cannot write", f->names + f->used, err);
+    }
+    return err;
+}
+
+static int folder_begin(struct sink *s, const struct kind *k, enum form form,
+                        struct byte_sink *bytes)
+{
+    struct folder *f = folder_of(s);
+    char *name = f->names + f->used;
+    file_name(name, f, f->number, k, form);
+    *bytes = (struct byte_sink){atomic_file_write, &f->file};
+    return failed(f, atomic_file_open(&f->file, f->dir, name));
+}
+
+static int folder_end(struct sink *s, int error)
+{
+    struct folder *f = folder_of(s);
+    char *name = f->names + f->used;
+    int err = error ? error : atomic_file_commit(&f->file, name);
+    atomic_file_abandon(&f->file); /* nothing if it is there */
+    if (err == 0) {
+        f->used += strlen(name) + 1;
+        f->files++;
+    }
+    return failed(f, err);
+}
+
+static void folder_close(struct sink *s)
+{
+    struct folder *f = folder_of(s);
+    if (f->files) {
+        remove_oldest(f);
+        symbolizer_queue(f->maps, f->path, f->names, f->used, f->files);
+    }
+    sys_unmap(f->names, f->bytes);
+    sys_close(f->dir);
+}
+
+void folder_init(struct folder *f)
+{
+    f->sink = (struct sink){folder_open, folder_begin, folder_end, folder_close};
+}
+
+void folder_fork_child(struct folder *f)
+{
+    f->last_number = 0;
+    f->file.temporary[0] = '\0';
+    f->kept = NULL; /* its parent's sets are none of its own */
+    f->kept_count = 0;
+}
