@@ -39,7 +39,7 @@ def glibc_exact() -> None:
     processor between the two: the nearest of some runs counts.
     """
     for _ in range(TRIES):
-        run = inject([program("arena"), "census", "2"], EXACT | ONE_ARENA | {"PPROF_MEM_RATE": "1"})
+        run = inject([program("arena_lock"), "census", "2"], EXACT | ONE_ARENA | {"PPROF_MEM_RATE": "1"})
         data = json.loads(run.stdout)
         got = found(run)
         if 0.9 * data["ns"] <= got["block"][1]:
@@ -66,7 +66,7 @@ def near(data: dict, count: int, delay: int) -> tuple[bool, str]:
 
 
 def glibc_sampled() -> None:
-    run = inject([program("arena"), "census", "4"], EXACT | ONE_ARENA | {"PPROF_MEM_RATE": str(RATE), "PPROF_SEED": "5"})
+    run = inject([program("arena_lock"), "census", "4"], EXACT | ONE_ARENA | {"PPROF_MEM_RATE": str(RATE), "PPROF_SEED": "5"})
     data = json.loads(run.stdout)
     for kind, (count, delay) in found(run).items():
         good, figures = near(data, count, delay)
@@ -75,7 +75,7 @@ def glibc_sampled() -> None:
 
 def unseen(path: Path, mode: str, rate: int) -> tuple[dict, dict[str, tuple[int, int]]]:
     settings = EXACT | ONE_ARENA | {"PPROF_MEM_RATE": str(rate), "PPROF_SEED": "5"}
-    run = inject([program("arena"), mode, "3"], settings, after=[path])
+    run = inject([program("arena_lock"), mode, "3"], settings, after=[path])
     return json.loads(run.stdout), found(run)
 
 
@@ -112,7 +112,7 @@ def jemalloc() -> None:
     if not path or not path.exists():
         return
     for rate in (512 << 10, 1):  # at 1 all its waits are in sampled calls
-        run = inject([program("arena"), "busy", "2"], EXACT | ONE_ARENA | {"PPROF_MEM_RATE": str(rate)}, after=[path])
+        run = inject([program("arena_lock"), "busy", "2"], EXACT | ONE_ARENA | {"PPROF_MEM_RATE": str(rate)}, after=[path])
         data = json.loads(run.stdout)
         count, delay = found(run)["block"]
         # A lock that is not had at once is a wait here, also where its thread need not sleep.
@@ -131,7 +131,7 @@ def sleeps() -> None:
     if not path or not path.exists():
         return
     background = {"MALLOC_CONF": "background_thread:true,dirty_decay_ms:300"}
-    run = inject([program("arena"), "alone", "2"], EXACT | background, after=[path])
+    run = inject([program("arena_lock"), "alone", "2"], EXACT | background, after=[path])
     _, delay = found(run)["block"]
     total = sum(run.dump()["block"].flat("delay", elf.name).values())
     figures = f"{delay / 1e6:.1f} of {total / 1e6:.1f} ms"
@@ -140,7 +140,7 @@ def sleeps() -> None:
 
 def apart() -> None:
     """Threads with arenas of their own: what waits are left are as few as the program counts."""
-    run = inject([program("arena"), "busy", "1"], EXACT | {"PPROF_MEM_RATE": "1"})
+    run = inject([program("arena_lock"), "busy", "1"], EXACT | {"PPROF_MEM_RATE": "1"})
     data = json.loads(run.stdout)
     count, _ = found(run)["block"]
     ok("no wait is made up", count <= data["waits"] + 3, f"{count} of {data['waits']}")

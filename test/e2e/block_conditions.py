@@ -28,7 +28,7 @@ RELEASES = {
 
 
 def conditions() -> None:
-    run = inject([program("relocked")], EXACT)
+    run = inject([program("condition_relock")], EXACT)
     data = truth(run)
     mutex = run.dump()["mutex"]
     delay = mutex.flat("delay", elf.name)
@@ -49,7 +49,7 @@ def conditions() -> None:
 
 
 def off() -> None:
-    mutex = inject([program("relocked")], {"PPROF_MUTEX_FRACTION": "0"}).dump()["mutex"]
+    mutex = inject([program("condition_relock")], {"PPROF_MUTEX_FRACTION": "0"}).dump()["mutex"]
     ok("a fraction of 0: nothing", not mutex.samples, len(mutex.samples))
 
 

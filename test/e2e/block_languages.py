@@ -56,11 +56,11 @@ def judge(label: str, argv: list[str], bar: float) -> None:
 
 
 with case("C++"):
-    judge("C++", [program("blocked_cxx")], 0.03)
+    judge("C++", [program("known_waits_cxx")], 0.03)
 with case("Rust"):
     if shutil.which("rustc"):
-        binary = folder() / "blocked_rust"
-        source = ROOT / "test" / "programs" / "blocked_rust.rs"
+        binary = folder() / "known_waits_rust"
+        source = ROOT / "test" / "programs" / "known_waits_rust.rs"
         subprocess.run(["rustc", "-O", "-g", "-o", str(binary), str(source)], check=True)
         judge("Rust", [str(binary)], 0.03)
     else:

@@ -36,7 +36,7 @@ def near(label: str, profile: Profile, site: str, true: float, bar: float, distu
 def primitives() -> None:
     found: dict[str, tuple[dict, dict[str, Profile]]] = {}
     for _ in range(TRIES):
-        run = inject([program("blocked")], EXACT)
+        run = inject([program("known_waits")], EXACT)
         dump = run.dump()
         for name, data in truth(run).items():
             if name not in found or found[name][0]["disturbed"]:
@@ -58,7 +58,7 @@ def primitives() -> None:
 
 def specification() -> None:
     for _ in range(TRIES):
-        run = inject([program("holders")], EXACT)
+        run = inject([program("lock_holders")], EXACT)
         data = truth(run)
         late = data.pop("disturbed")
         if not late:
@@ -72,7 +72,7 @@ def specification() -> None:
 def block_sampling() -> None:
     """n waits of d < rate are kept with probability d/rate and count for rate ns each."""
     rate = 50000
-    run = inject([program("many_waits"), "block"], {"PPROF_BLOCK_RATE": str(rate), "PPROF_SEED": "1"})
+    run = inject([program("sampled_waits"), "block"], {"PPROF_BLOCK_RATE": str(rate), "PPROF_SEED": "1"})
     block = run.dump()["block"]
     delay = block.flat("delay", elf.name)
     counts = block.flat("contentions", elf.name)
@@ -89,7 +89,7 @@ def block_sampling() -> None:
         # Waits differ in length, and a count of 1/d is the more uncertain the shorter the wait.
         slack = 2 * SIGMAS * sigma + 0.01
         ok(f"rate 50,000: {site} counted", abs(ratio - 1) <= slack, f"{ratio:.4f} +- {slack:.3f}")
-    exact = inject([program("many_waits"), "block"], EXACT)
+    exact = inject([program("sampled_waits"), "block"], EXACT)
     block = exact.dump()["block"]
     for site, (n, ns, disturbed) in truth(exact).items():
         got = block.flat("contentions", elf.name).get(site, 0)
@@ -101,7 +101,7 @@ def block_sampling() -> None:
 def mutex_sampling() -> None:
     for fraction in (1, 10):
         rate = {"PPROF_MUTEX_FRACTION": str(fraction), "PPROF_SEED": "3"}
-        run = inject([program("many_waits"), "mutex"], rate)
+        run = inject([program("sampled_waits"), "mutex"], rate)
         mutex = run.dump()["mutex"]
         n, ns = truth(run)["site_release"]
         count = mutex.flat("contentions", elf.name).get("site_release", 0)
@@ -115,12 +115,12 @@ def mutex_sampling() -> None:
 
 
 def off() -> None:
-    dump = inject([program("blocked")], {"PPROF_BLOCK_RATE": "0", "PPROF_MUTEX_FRACTION": "0"}).dump()
+    dump = inject([program("known_waits")], {"PPROF_BLOCK_RATE": "0", "PPROF_MUTEX_FRACTION": "0"}).dump()
     got = {kind: len(dump[kind].samples) for kind in ("block", "mutex")}
     ok("rates of 0: nothing is recorded", got == {"block": 0, "mutex": 0}, got)
-    dump = inject([program("blocked")], EXACT | {"PPROF_BLOCK_RATE": "0"}).dump()
+    dump = inject([program("known_waits")], EXACT | {"PPROF_BLOCK_RATE": "0"}).dump()
     ok("mutex without block", not dump["block"].samples and dump["mutex"].samples)
-    dump = inject([program("blocked")], EXACT | {"PPROF_MUTEX_FRACTION": "0"}).dump()
+    dump = inject([program("known_waits")], EXACT | {"PPROF_MUTEX_FRACTION": "0"}).dump()
     ok("block without mutex", dump["block"].samples and not dump["mutex"].samples)
 
 

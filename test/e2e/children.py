@@ -14,12 +14,12 @@ import elf
 from harness import KINDS, case, files_in, finish, inject, ok, program
 
 EXACT = {"PPROF_MEM_RATE": "1"}
-BLOCK, BEFORE, CHILD = 4096, 2048, 1024  # the numbers of ends.c
+BLOCK, BEFORE, CHILD = 4096, 2048, 1024  # the numbers of process_ends.c
 LOOP, LITTER = 100, 0.02
 
 
 def forked() -> None:
-    result = inject([program("ends"), "fork"], EXACT)
+    result = inject([program("process_ends"), "fork"], EXACT)
     child = int(result.stdout.splitlines()[1])
     parent = result.dump()["heap"]
     heap = result.dump(pid=child)["heap"]
@@ -49,13 +49,13 @@ def executables(script: str, **env: str) -> set[str]:
 
 def chosen() -> None:
     # Not the last command, which bash would run in its own process.
-    script = f"{program('ends')} >&2; {program('heap_calls')} >&2; exit 0"
+    script = f"{program('process_ends')} >&2; {program('heap_calls')} >&2; exit 0"
     found = executables(script)
-    ok("children are profiled", found == {"bash", "ends", "heap_calls"}, found)
+    ok("children are profiled", found == {"bash", "process_ends", "heap_calls"}, found)
     found = executables(script, PPROF_CHILDREN="0")
     ok("PPROF_CHILDREN=0", found == {"bash"}, found)
-    found = executables(script, PPROF_ONLY="ends")
-    ok("PPROF_ONLY=ends", found == {"ends"}, found)
+    found = executables(script, PPROF_ONLY="process_ends")
+    ok("PPROF_ONLY=process_ends", found == {"process_ends"}, found)
     found = executables(script, PPROF_ONLY="redis-*,heap_c?lls,ba[rst]h")
     ok("PPROF_ONLY with globs", found == {"bash", "heap_calls"}, found)
 

@@ -45,7 +45,7 @@ def children(pid: int) -> list[int]:
 
 def interval_and_signal() -> None:
     """A resident scribe serves the signal too, is not left behind, and is replaced when killed."""
-    live = start([program("steady")], {"PPROF_INTERVAL": "1", "PPROF_AT_EXIT": "0"})
+    live = start([program("on_command")], {"PPROF_INTERVAL": "1", "PPROF_AT_EXIT": "0"})
     live.line()
     live.dump()
     keeper = children(live.pid)
@@ -86,7 +86,7 @@ def interval_credentials() -> None:
 
 def interval_children() -> None:
     """Forked and started processes: each by its own clock, those that recorded nothing not at all."""
-    script = f"sleep 2.5 & {program('ends')} exec >/dev/null; sleep 2.5; wait; exit 3"
+    script = f"sleep 2.5 & {program('process_ends')} exec >/dev/null; sleep 2.5; wait; exit 3"
     result = inject(["bash", "-c", script], EXACT | {"PPROF_INTERVAL": "1"}, expect=3)
     numbers: dict[str, set[int]] = {}
     for f in files_in(result.out):
@@ -101,7 +101,7 @@ def interval_children() -> None:
 
 
 def keep() -> None:
-    live = start([program("steady")], {"PPROF_KEEP": "3"}, symbolize=True)
+    live = start([program("on_command")], {"PPROF_KEEP": "3"}, symbolize=True)
     live.line()
     for number in range(1, 8):
         os.kill(live.pid, signal.SIGUSR2)
@@ -117,7 +117,7 @@ def keep() -> None:
 def delta() -> None:
     """Two dumps with known work in between, one with none, one after half was freed."""
     env = EXACT | {"PPROF_DELTA": "1", "PPROF_CPU_RATE": "1000"}
-    live = start([program("steady")], env)
+    live = start([program("on_command")], env)
     live.line()
     sums = []
     cpu = []

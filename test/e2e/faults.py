@@ -94,7 +94,7 @@ def disk() -> None:
 
 
 def removed() -> None:
-    live = start([program("steady")])
+    live = start([program("on_command")])
     live.line()
     live.dump()
     shutil.rmtree(live.out)

@@ -19,8 +19,8 @@ def mode(path: Path) -> int:
 
 
 def names() -> None:
-    result = inject([program("ends")], expect=7)
-    want = sorted(f"ends.{result.pid}.001.{kind}.pb.gz" for kind in KINDS)
+    result = inject([program("process_ends")], expect=7)
+    want = sorted(f"process_ends.{result.pid}.001.{kind}.pb.gz" for kind in KINDS)
     have = sorted(p.name for p in result.out.iterdir())
     ok("names", have == want, have)
     ok("files are 0600", all(mode(p) == 0o600 for p in result.out.iterdir()))
@@ -29,13 +29,13 @@ def names() -> None:
     times = {p.time_nanos for p in dump.values()}
     ok("one time_nanos", len(times) == 1, times)
     main = {p.mappings[0].filename for p in dump.values()}
-    ok("mapping 1 is the program", main == {program("ends")}, main)
+    ok("mapping 1 is the program", main == {program("process_ends")}, main)
 
 
 def odd_name() -> None:
     """Only the profile's name is escaped; a program's stays what it is."""
     odd = folder() / "a b.c"
-    shutil.copy(program("ends"), odd)
+    shutil.copy(program("process_ends"), odd)
     result = inject([str(odd)], expect=7)
     ok("a name with space and dot", {f.exe for f in result.files()} == {"a b.c"})
     result.dump()
@@ -45,14 +45,14 @@ def loader() -> None:
     """Started through the dynamic loader the program is still the program."""
     text = Path("/proc/self/maps").read_text()
     ld = re.search(r"(/\S*/ld-linux\S*|/\S*/ld-2\S*)", text)
-    result = inject([ld[1] if ld else "/lib64/ld-linux-x86-64.so.2", program("ends")], expect=7)
-    ok("ld.so PROGRAM: its name", {f.exe for f in result.files()} == {"ends"}, result.files()[0].exe)
+    result = inject([ld[1] if ld else "/lib64/ld-linux-x86-64.so.2", program("process_ends")], expect=7)
+    ok("ld.so PROGRAM: its name", {f.exe for f in result.files()} == {"process_ends"}, result.files()[0].exe)
     main = result.dump()["heap"].mappings[0].filename
-    ok("ld.so PROGRAM: mapping 1", main == program("ends"), main)
+    ok("ld.so PROGRAM: mapping 1", main == program("process_ends"), main)
 
 
 def numbers() -> None:
-    live = start([program("steady")])
+    live = start([program("on_command")])
     live.line()
     first = live.dump()
     before = {k: p.read_bytes() for k, p in first.items()}
@@ -68,7 +68,7 @@ def numbers() -> None:
 
 def taken() -> None:
     """A number that is on disk already is not used again: the next free one is."""
-    live = start([program("steady")])
+    live = start([program("on_command")])
     live.line()
     first = live.dump()["cpu"]
     other = first.with_name(first.name.replace(".001.", ".002."))
@@ -88,10 +88,10 @@ def place() -> None:
     base = folder()
     (base / "below").mkdir()
     env = injected(Path("a/b"), {"PPROF_MEM_RATE": "1"})
-    script = f"cd below && {program('ends')}; exit 0"
+    script = f"cd below && {program('process_ends')}; exit 0"
     result = run(["bash", "-c", script], env, base / "a/b", cwd=base)
     found = {f.exe for f in files_in(base / "a" / "b")}
-    ok("a relative PPROF_OUT, made with its parents", found == {"bash", "ends"}, found)
+    ok("a relative PPROF_OUT, made with its parents", found == {"bash", "process_ends"}, found)
     ok("nothing below", not list((base / "below").iterdir()))
     ok("the status is the program's", result.status == 0)
 
@@ -100,15 +100,15 @@ def default_place() -> None:
     base = folder()
     env = injected(base)
     del env["PPROF_OUT"]
-    run([program("ends")], env, cwd=base)
-    ok("PPROF_OUT's default", {f.exe for f in files_in(base / "pprof")} == {"ends"})
+    run([program("process_ends")], env, cwd=base)
+    ok("PPROF_OUT's default", {f.exe for f in files_in(base / "pprof")} == {"process_ends"})
 
 
 def unwritable() -> None:
     """A folder that cannot be made costs the profiles, never the program."""
     base = folder()
     (base / "file").write_text("")
-    result = run([program("ends")], injected(base / "file" / "out"), cwd=base)
+    result = run([program("process_ends")], injected(base / "file" / "out"), cwd=base)
     ok("PPROF_OUT cannot be made: the program runs", (result.status, result.stdout) == (7, "return\n"))
 
 

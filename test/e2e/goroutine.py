@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import elf
 from harness import ROOT, case, finish, inject, ok, program
 
-SOURCE = (ROOT / "test/programs/parked.c").read_text().split("\n")
+SOURCE = (ROOT / "test/programs/parked_threads.c").read_text().split("\n")
 
 
 def line_of(text: str) -> int:
@@ -30,7 +30,7 @@ def text_of(run, number: int, ending: str) -> str:
 
 
 def twelve() -> None:
-    run = inject([program("parked"), "twelve"], symbolize=True)
+    run = inject([program("parked_threads"), "twelve"], symbolize=True)
     first = run.dump(1)
     where = first["goroutine"].cumulative("goroutine")
     ok("12 parked, 4 of them deaf, and 1 in main", (where["park_here"], where["main"]) == (12, 1), dict(where))
@@ -46,7 +46,7 @@ def twelve() -> None:
 
 
 def sleepers() -> None:
-    run = inject([program("parked"), "sleepers"])
+    run = inject([program("parked_threads"), "sleepers"])
     ok("no sleeper is woken by 20 dumps", json.loads(run.stdout)["interrupted"] == 0, run.stdout, run.stderr)
     where = run.dump(20)["goroutine"].cumulative("goroutine", elf.name)
     want = ("polls", "epolls", "naps", "semaphores")
@@ -54,7 +54,7 @@ def sleepers() -> None:
 
 
 def many() -> None:
-    run = inject([program("parked"), "many", "1000"])
+    run = inject([program("parked_threads"), "many", "1000"])
     took = json.loads(run.stdout)["ns"] / 1e6
     ok("1,000 threads within 200 ms", took <= 200, f"{took:.0f} ms")
     where = run.dump(max(run.numbers()) - 1)["goroutine"].cumulative("goroutine", elf.name)
@@ -62,7 +62,7 @@ def many() -> None:
 
 
 def busy() -> None:
-    run = inject([program("parked"), "busy"], {"PPROF_DEBUG": "1"}, symbolize=True, expect=None)
+    run = inject([program("parked_threads"), "busy"], {"PPROF_DEBUG": "1"}, symbolize=True, expect=None)
     text = text_of(run, 1, "goroutine.debug2.txt")
     blocks = dict(re.findall(r'^thread \d+ "(\w+)" \[(.*?)\]:\n((?:.+\n)*)'.replace("(.*?)", ".*?"), text, re.M))
     ok("a running thread answers", "spins" in blocks.get("spinner", ""), text[:600])
@@ -71,7 +71,7 @@ def busy() -> None:
     states = dict(re.findall(r'^thread \d+ "(\w+)" \[(.*?)\]:', text, re.M))
     ok("states", states.get("deaf") == "running" and states.get("spinner") == "running", states)
     maker = line_of("must(pthread_create(&t[i], NULL, spins")
-    ok("created by", re.search(rf"^created by \w+\n\t.*/parked.c:{maker} ", text, re.M) is not None, "", text[-600:])
+    ok("created by", re.search(rf"^created by \w+\n\t.*/parked_threads.c:{maker} ", text, re.M) is not None, "", text[-600:])
     ok("no memory map in it", "Memory map" not in text)
     files = {p.name.split(".", 3)[3] for p in run.out.iterdir() if ".001." in p.name}
     want = {f"{k}.{e}" for k in ("cpu", "heap", "allocs", "threadcreate", "goroutine") for e in ("pb.gz", "txt")}

@@ -90,7 +90,7 @@ def nothing() -> None:
 
 def while_running() -> None:
     """A dump by the signal is symbolised too, while the program goes on."""
-    live = start([program("steady")], {"PPROF_MEM_RATE": "1"}, symbolize=True)
+    live = start([program("on_command")], {"PPROF_MEM_RATE": "1"}, symbolize=True)
     live.line()
     live.tell("work 1")
     live.line()

@@ -59,14 +59,14 @@ def taken_from_disk() -> None:
     """Deleted, or replaced, while it runs: through the process, also without a build id."""
     for what, flags in (("with", ["-Wl,--build-id"]), ("without", ["-Wl,--build-id=none"])):
         for then in ("deleted", "replaced"):
-            path = build("steady", flags)
+            path = build("on_command", flags)
             live = start([path], RATE_1, symbolize=True)
             live.line()
             live.tell("work 1")
             live.line()
             Path(path).unlink()
             if then == "replaced":
-                shutil.copy(program("waits"), path)
+                shutil.copy(program("sigprof_waits"), path)
             live.dump()
             run = live.end()
             names = judged(next(f.path for f in run.files() if f.kind == "heap" and f.number == 1))

@@ -98,7 +98,7 @@ def lines() -> None:
     """2,000 addresses all over some binaries with debug information, and all of their code."""
     picked, total, by_llvm, differ = random.Random(7), 0, 0, []
     judges: list[tuple[str, str]] = []
-    for path in (program("heap_sites_cxx"), program("life"), str(BUILD / "test/unwind/truth_cxx"),
+    for path in (program("heap_sites_cxx"), program("everything_at_once"), str(BUILD / "test/unwind/truth_cxx"),
                  str(LIBRARY), str(SYMBOLIZER)):  # fmt: skip
         judges.append((path, path))
     libc = Binary("/lib/x86_64-linux-gnu/libc.so.6")

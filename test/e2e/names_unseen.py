@@ -26,7 +26,7 @@ def named(result: Run, number: int) -> bool:
 
 
 def unseen() -> None:
-    result = inject([program("unseen"), str(SECONDS)], RATE_1, symbolize=True)
+    result = inject([program("self_observer"), str(SECONDS)], RATE_1, symbolize=True)
     seen, _, looks = result.stdout.strip().rpartition(" looks ")
     ok("no child, no SIGCHLD, no descriptor, no thread", seen == "children 0 signals 0 fds 0 threads 0", result.stdout)
     ok("while the dump got its names", named(result, 1) and int(looks) > 100, looks)
@@ -50,7 +50,7 @@ def with_other(name: str, script: str | None) -> None:
     env = environment(RATE_1 | {"LD_PRELOAD": str(place / LIBRARY.name), "PPROF_OUT": str(place / "out"),
                                 "PPROF_EXIT_WAIT": "1"})  # fmt: skip
     began = time.monotonic()
-    result = run([program("unseen"), "1"], env, place / "out")
+    result = run([program("self_observer"), "1"], env, place / "out")
     stands(name, result)
     if "sleep" in name:
         ok("and the end waits PPROF_EXIT_WAIT, no longer", time.monotonic() - began < 20, f"{time.monotonic() - began:.1f} s")
@@ -68,7 +68,7 @@ def others() -> None:
 def forbidden() -> None:
     out = folder() / "out"
     env = injected(out, RATE_1 | {"FAULT": f"always {SYS_EXECVE} 1"}, after=[FILTER], symbolize=True)
-    stands("exec refused by a filter", run([program("unseen"), "1"], env, out))
+    stands("exec refused by a filter", run([program("self_observer"), "1"], env, out))
 
 
 for part in (unseen, others, forbidden):

@@ -26,7 +26,7 @@ NOBODY = 65534
 def modes() -> None:
     for mask in (0o000, 0o077, 0o777):
         out = folder() / "a" / "out"
-        argv = ["sh", "-c", f"umask {mask:o}; {program('ends')}; exit 0"]
+        argv = ["sh", "-c", f"umask {mask:o}; {program('process_ends')}; exit 0"]
         result = inject(argv, out=out, expect=None)
         found = {stat.S_IMODE(f.path.stat().st_mode) for f in files_in(out)} if out.exists() else set()
         where = [stat.S_IMODE(p.stat().st_mode) for p in (out, out.parent) if p.exists()]
@@ -58,11 +58,11 @@ def links() -> None:
     place = folder()
     victim = place / "victim"
     victim.write_text("precious")
-    live = start([program("steady")])
+    live = start([program("on_command")])
     live.line()
     live.out.mkdir(exist_ok=True)
     for kind in ("cpu", "heap", "allocs"):
-        os.symlink(victim, live.out / f"steady.{live.pid}.001.{kind}.pb.gz")
+        os.symlink(victim, live.out / f"on_command.{live.pid}.001.{kind}.pb.gz")
     os.kill(live.pid, signal.SIGUSR2)
     time.sleep(0.5)
     result = live.end()
@@ -82,7 +82,7 @@ def symbolisers() -> None:
         (place / where / "pprof-symbolize").write_text(fake)
         (place / where / "pprof-symbolize").chmod(0o755)
     env = {"PATH": f"{place}/bin:/usr/bin:/bin", "PPROF_SYMBOLIZE": "1", "LD_LIBRARY_PATH": f"{place}/bin"}
-    result = run([program("ends")], injected(place / "out2", env, symbolize=True), place / "out2", cwd=place / "cwd")
+    result = run([program("process_ends")], injected(place / "out2", env, symbolize=True), place / "out2", cwd=place / "cwd")
     ok("symboliser: no other runs", result.status == 7 and not (place / "ran").exists())
     heap = next(judged(f.path) for f in files_in(place / "out2") if f.kind == "heap")
     named = any(line.function.name == "site_before" for x in heap.locations for line in x.lines)
@@ -91,7 +91,7 @@ def symbolisers() -> None:
     alone.mkdir()
     shutil.copy(LIBRARY, alone)
     env = environment({"LD_PRELOAD": str(alone / LIBRARY.name), "PPROF_OUT": str(place / "out3"), "PATH": f"{place}/bin:/bin"})
-    result = run([program("ends")], env, place / "out3", cwd=place / "cwd")
+    result = run([program("process_ends")], env, place / "out3", cwd=place / "cwd")
     good = result.status == 7 and len(result.files()) == len(KINDS) and not (place / "ran").exists()
     ok("symboliser: none beside the library, none at all", good)
 
@@ -124,8 +124,8 @@ def secure() -> None:
     name = f"libpprofinject-test-{os.getpid()}.so"
     place = folder()
     os.chmod(place, 0o777)
-    exe = place / "ends"
-    shutil.copy(program("ends"), exe)
+    exe = place / "process_ends"
+    shutil.copy(program("process_ends"), exe)
     os.chown(exe, 0, 0)
     os.chmod(exe, 0o4755)
     try:
@@ -137,7 +137,7 @@ def secure() -> None:
         (trusted / name).unlink(missing_ok=True)
     plain = bare([str(exe)])
     ok("secure: as bare", (result.returncode, result.stdout, result.stderr) == (plain.status, plain.stdout, ""), result.stderr)
-    ok("secure: nothing is written", sorted(os.listdir(place)) == ["ends"], sorted(os.listdir(place)))
+    ok("secure: nothing is written", sorted(os.listdir(place)) == ["process_ends"], sorted(os.listdir(place)))
 
 
 for part in (modes, names, links, symbolisers, dropped, secure):

@@ -34,7 +34,7 @@ NONSENSE = {
 
 
 def nonsense(name: str, value: str) -> None:
-    result = inject([program("ends")], {name: value}, expect=None)
+    result = inject([program("process_ends")], {name: value}, expect=None)
     lines = result.stderr.splitlines()
     good = len(lines) == 1 and name in lines[0] and value in lines[0]
     # "what is allowed" makes the line longer than the name and the value with a few words.
@@ -49,7 +49,7 @@ def profiles() -> None:
     """What is not listed stays empty; the file of it may be there or not."""
     for listed in ("cpu", "heap", "heap,allocs"):
         env = {"PPROF_PROFILES": listed, "PPROF_MEM_RATE": "1", "PPROF_CPU_RATE": "1000"}
-        live = start([program("steady")], env)
+        live = start([program("on_command")], env)
         live.line()
         live.tell("work 4")
         live.line()
@@ -61,7 +61,7 @@ def profiles() -> None:
 
 
 def at_exit() -> None:
-    live = start([program("steady")], {"PPROF_AT_EXIT": "0"})
+    live = start([program("on_command")], {"PPROF_AT_EXIT": "0"})
     live.line()
     active = live.preloaded()
     live.dump()
@@ -74,13 +74,13 @@ def signals() -> None:
     named = (("USR1", signal.SIGUSR1), ("SIGUSR1", signal.SIGUSR1), ("12", signal.SIGUSR2),
              ("RTMIN+3", rtmin3), (str(int(rtmin3)), rtmin3), ("HUP", signal.SIGHUP))  # fmt: skip
     for value, number in named:
-        live = start([program("steady")], {"PPROF_SIGNAL": value, "PPROF_AT_EXIT": "0"})
+        live = start([program("on_command")], {"PPROF_SIGNAL": value, "PPROF_AT_EXIT": "0"})
         live.line()
         live.dump(number)
         result = live.end()
         ok(f"PPROF_SIGNAL={value}", result.numbers() == [1] and result.status == 0)
     for value, number in (("none", signal.SIGUSR2), ("USR1", signal.SIGUSR2)):
-        live = start([program("steady")], {"PPROF_SIGNAL": value})
+        live = start([program("on_command")], {"PPROF_SIGNAL": value})
         live.line()
         active = live.preloaded()
         os.kill(live.pid, number)

@@ -15,7 +15,7 @@ from harness import bare, case, finish, inject, ok, program, start
 
 
 def alike(what: str) -> None:
-    argv = [program("handlers"), what]
+    argv = [program("own_signals"), what]
     plain, result = bare(argv), inject(argv)
     ok(f"{what}: as bare", result.stdout == plain.stdout, "", result.stdout)
     ok(f"{what}: no dump but the last", result.numbers() == [1], result.numbers())
@@ -23,7 +23,7 @@ def alike(what: str) -> None:
 
 def handled() -> None:
     """From outside: both the dump and the program's handler."""
-    live = start([program("handlers"), "handled"])
+    live = start([program("own_signals"), "handled"])
     live.line()
     live.dump()
     result = live.end("go")
@@ -33,7 +33,7 @@ def handled() -> None:
 
 def ignored() -> None:
     """Ignoring the signal is the program's affair: it reads that back, and the dump is made."""
-    live = start([program("handlers"), "ignored"])
+    live = start([program("own_signals"), "ignored"])
     live.line()
     live.dump()
     result = live.end("go")
@@ -43,7 +43,7 @@ def ignored() -> None:
 
 def held_back(what: str, says: str) -> None:
     """Blocked by every thread it waits, or is the program's own where it takes it by signalfd."""
-    live = start([program("handlers"), what])
+    live = start([program("own_signals"), what])
     live.line()
     active = live.preloaded()
     os.kill(live.pid, signal.SIGUSR2)
@@ -55,7 +55,7 @@ def held_back(what: str, says: str) -> None:
 
 
 def waits(what: str) -> None:
-    argv = [program("waits"), what]
+    argv = [program("sigprof_waits"), what]
     plain, result = bare(argv), inject(argv, {"PPROF_CPU_RATE": "4000", "PPROF_CHILDREN": "0"})
     ok(f"{what}: as bare", result.stdout == plain.stdout, "", result.stdout[-300:])
     ok(f"{what}: no dump but the last", result.numbers() == [1], result.numbers())

@@ -3,7 +3,7 @@
  * run by e2e/api_calls.py as `api_calls FOLDER`, under the library, and bare as `api_calls absent`.
  */
 #include "../../preload/pprofinject.h"
-#include "site.h"
+#include "truth.h"
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>

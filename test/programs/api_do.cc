@@ -3,7 +3,7 @@
  * information does); run by e2e/labels.py. CPU time after the catch carries no label.
  */
 #include "../../preload/pprofinject.h"
-#include "site.h"
+#include "truth.h"
 #include <stdexcept>
 
 static int64_t caught_spent;

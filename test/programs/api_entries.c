@@ -3,7 +3,7 @@
  * keys, and remove; run by e2e/api_calls.py.
  */
 #include "../../preload/pprofinject.h"
-#include "site.h"
+#include "truth.h"
 #include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>

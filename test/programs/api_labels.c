@@ -6,7 +6,7 @@
  *   silent   a thread made inside pprof_do() parks for the goroutine profile
  */
 #include "../../preload/pprofinject.h"
-#include "site.h"
+#include "truth.h"
 #include <pthread.h>
 #include <unistd.h>
 

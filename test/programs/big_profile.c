@@ -6,7 +6,7 @@
  * e2e/dump_pause.py as `big_profile main|exited [STACKS]`; with "exited" the main thread leaves by
  * pthread_exit and another one looks.
  */
-#include "site.h"
+#include "truth.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>

@@ -5,7 +5,7 @@
  * and its children have used. Run by e2e/children_storm.py as `children_storm fork|vfork|spawn|exec
  * N`.
  */
-#include "site.h"
+#include "truth.h"
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>

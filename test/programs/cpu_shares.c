@@ -3,7 +3,7 @@
  * own CPU clock. The parts are long against a sampling period, so that the profile's share is off
  * by less than a period per part. Run by e2e/cpu_shares.py, e2e/names.py.
  */
-#include "site.h"
+#include "truth.h"
 #include <pthread.h>
 #include <sys/resource.h>
 

@@ -3,7 +3,7 @@
  * made by pthread_create and by thrd_create, ended by return, pthread_exit and thrd_exit. Each
  * says by its own CPU clock what it has spent. Run by e2e/cpu_threads.py as `cpu_threads N US`.
  */
-#include "site.h"
+#include "truth.h"
 #include <pthread.h>
 #include <threads.h>
 

@@ -4,7 +4,7 @@
  * mallocx and its family only where the next library in line has them ("mallocx" as argument);
  * free_sized and free_aligned_sized where anybody does (glibc from 2.43, or the library).
  */
-#include "site.h"
+#include "truth.h"
 #include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>

@@ -4,7 +4,7 @@
  * the program there). Aligned sizes are multiples of the alignment: libstdc++ asks malloc for that
  * much anyway.
  */
-#include "site.h"
+#include "truth.h"
 #include <new>
 
 namespace

@@ -3,7 +3,7 @@
  * bar: 64 MiB live in 1 KiB pieces, 32 MiB by calloc(1 MiB), 16 MiB by realloc growth, 8 MiB
  * aligned, 8 MiB by strdup, 256 MiB churned. Run by e2e/heap_sites.py and long/heap_seeds.py.
  */
-#include "site.h"
+#include "truth.h"
 #include <malloc.h>
 
 enum { KIB = 1024, MIB = 1024 * KIB };

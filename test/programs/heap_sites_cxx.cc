@@ -2,7 +2,7 @@
  * The heap truth in C++: the amounts of heap_sites.c through operators and containers. Run by
  * e2e/heap_sites.py and long/heap_seeds.py.
  */
-#include "site.h"
+#include "truth.h"
 #include <new>
 #include <string>
 #include <vector>

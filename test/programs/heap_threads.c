@@ -2,7 +2,7 @@
  * Blocks that one thread allocates and another frees or grows, with many at it at once: the live
  * heap must come out exact at rate 1. Run by e2e/heap_calls.py above each allocator.
  */
-#include "site.h"
+#include "truth.h"
 #include <pthread.h>
 
 enum { PAIRS = 4, N = 20000 };

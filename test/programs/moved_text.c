@@ -2,7 +2,7 @@
  * A program that moves its own code to anonymous memory, as those do that want it on huge pages,
  * and allocates from there: 1,000 times 100 bytes. Run by e2e/names_layouts.py.
  */
-#include "site.h"
+#include "truth.h"
 #include <link.h>
 #include <sys/mman.h>
 

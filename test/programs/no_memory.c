@@ -4,7 +4,7 @@
  * process may not map a byte more: the profiler has nowhere to keep what is new, and has to say how
  * much that was. Run by e2e/no_memory.py; prints what it did.
  */
-#include "site.h"
+#include "truth.h"
 #include <malloc.h>
 #include <sys/resource.h>
 

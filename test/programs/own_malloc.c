@@ -2,7 +2,7 @@
  * A program that brings its own malloc, as one with a statically linked allocator does: its malloc
  * wins over any preloaded one. Run by e2e/heap_order.py.
  */
-#include "site.h"
+#include "truth.h"
 #include <errno.h>
 
 static char memory[64 << 20] __attribute__((aligned(16)));

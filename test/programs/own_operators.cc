@@ -3,7 +3,7 @@
  * each block, so a delete that reaches the wrong one dies. new[] stays libstdc++'s, which
  * calls the replaced new; each request must be counted once. Run by e2e/heap_calls.py.
  */
-#include "site.h"
+#include "truth.h"
 #include <new>
 
 namespace

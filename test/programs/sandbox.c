@@ -5,7 +5,7 @@
  * or exec (and itself again behind the filter), ACTION what happens to a call that is not on its
  * list: kill, trap, errno; or allow (all but ptrace), timers (all but timer_create), strict.
  */
-#include "site.h"
+#include "truth.h"
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>

@@ -6,7 +6,7 @@
  * that clean up, by cancellation, or after an exception. The books of the allocations are exact.
  * Run by e2e/thread_ends.py as `thread_ends WAVES`.
  */
-#include "site.h"
+#include "truth.h"
 #include <atomic>
 #include <climits>
 #include <csignal>

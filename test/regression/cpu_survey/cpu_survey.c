@@ -13,7 +13,7 @@
 #include "collectors/cpu/cpu_threads.h"
 #include "collectors/stacks/stack.h"
 #include "collectors/threads/threads.h"
-#include "test/programs/site.h"
+#include "test/programs/truth.h"
 #include <pthread.h>
 #include <signal.h>
 

@@ -6,7 +6,7 @@
  *
  * Makes many such threads, one after the other, and prints how many timers the process has then.
  */
-#include "test/programs/site.h"
+#include "test/programs/truth.h"
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>

@@ -6,7 +6,7 @@
  *
  * Children do it, each with another delay before the _exit(), and their ids are printed.
  */
-#include "test/programs/site.h"
+#include "test/programs/truth.h"
 #include <pthread.h>
 #include <sched.h>
 #include <sys/wait.h>

@@ -8,7 +8,7 @@
  * Burns CPU and allocates in a function that is reached in the way that the argument names. Prints
  * the nanoseconds and the bytes.
  */
-#include "test/programs/site.h"
+#include "test/programs/truth.h"
 #include <dlfcn.h>
 #include <signal.h>
 

@@ -2,7 +2,7 @@
 // The kernel looks at CPU timers by its tick, so a thread may owe several periods of a high rate
 // when a lower one is set. They were credited as so many of the new, longer ones.
 #include "preload/pprofinject.h"
-#include "test/programs/site.h"
+#include "test/programs/truth.h"
 
 enum { TURNS = 40, BURN_NS = 30000000 };
 

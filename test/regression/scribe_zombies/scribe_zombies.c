@@ -9,7 +9,7 @@
  * the next. At last burns CPU, whose ticks collect what is noted, until no child is left, or for
  * LAST_MS; prints whether one is.
  */
-#include "test/programs/site.h"
+#include "test/programs/truth.h"
 #include <errno.h>
 #include <signal.h>
 #include <sys/wait.h>

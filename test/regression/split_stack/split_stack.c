@@ -6,7 +6,7 @@
  *
  * Allocates below a recursion through many segments, in main and in a thread. Prints the bytes.
  */
-#include "test/programs/site.h"
+#include "test/programs/truth.h"
 #include <pthread.h>
 
 enum { DEPTH = 40, ROOM = 3000, BYTES = 1000000 };

@@ -6,7 +6,7 @@
  *
  * Burns CPU in such a thread; prints the nanoseconds and what it reads back.
  */
-#include "test/programs/site.h"
+#include "test/programs/truth.h"
 #include <pthread.h>
 #include <signal.h>
 

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT
+ * A wait of known length: one thread (or process) waits in wait_<name> for what another one holds,
+ * and lets go in release_<name> after a time. What each waited by its own clock, and which profiles
+ * are to know of it, is printed as one JSON line.
+ */
+#ifndef TEST_PROGRAMS_KNOWN_WAIT_H
+#define TEST_PROGRAMS_KNOWN_WAIT_H
+
+#include "truth.h"
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct box {
+    const char *name;
+    void (*hold)(struct box *);    /* before the wait begins */
+    void (*wait)(struct box *);    /* wait_<name> */
+    void (*release)(struct box *); /* release_<name>, after ms */
+    void (*halfway)(struct box *); /* while it waits; NULL: nothing */
+    bool block, mutex;             /* the profile is to know of it */
+    bool in_child;                 /* the wait is the child's */
+    int ms;
+    atomic_bool held, disturbed;
+    atomic_llong began;
+    int64_t waited, held_up; /* ns */
+    pthread_mutex_t m;
+    pthread_rwlock_t l;
+    pthread_cond_t c;
+    pthread_barrier_t b;
+    sem_t s;
+    bool done;
+    pthread_t beside;
+};
+
+static inline void nap_until(atomic_bool *flag)
+{
+    while (!atomic_load(flag))
+        sleep_ns(100000);
+}
+
+static inline void *wait_side(void *arg)
+{
+    struct box *b = arg;
+    nap_until(&b->held);
+    long before = times_preempted();
+    int64_t began = clock_ns(CLOCK_MONOTONIC);
+    atomic_store(&b->began, began);
+    b->wait(b);
+    b->waited = clock_ns(CLOCK_MONOTONIC) - began;
+    if (times_preempted() != before)
+        atomic_store(&b->disturbed, true);
+    return NULL;
+}
+
+static inline void *hold_side(void *arg)
+{
+    struct box *b = arg;
+    if (b->hold)
+        b->hold(b);
+    atomic_store(&b->held, true);
+    while (!atomic_load(&b->began))
+        sleep_ns(100000);
+    sleep_ns(b->ms * 500000LL);
+    if (b->halfway)
+        b->halfway(b);
+    sleep_ns(b->ms * 500000LL);
+    long before = times_preempted();
+    b->held_up = clock_ns(CLOCK_MONOTONIC) - atomic_load(&b->began);
+    b->release(b);
+    if (times_preempted() != before)
+        atomic_store(&b->disturbed, true);
+    return NULL;
+}
+
+static inline void print_boxes(const struct box *boxes, int n, pid_t child)
+{
+    printf("{\"child\": %d, \"cases\": {", (int)child);
+    for (int i = 0; i < n; i++) {
+        const struct box *b = &boxes[i];
+        printf("%s\"%s\": {\"waited\": %ld, \"held_up\": %ld, \"block\": %d, \"mutex\": %d, "
+               "\"in_child\": %d, \"disturbed\": %d}",
+               i ? ", " : "", b->name, (long)b->waited, (long)b->held_up, b->block, b->mutex,
+               b->in_child, b->disturbed);
+    }
+    printf("}}\n");
+}
+
+/* Keeps the frame that called: no tail call. */
+static inline int stay(int result)
+{
+    __asm__ volatile("" : "+r"(result));
+    return result;
+}
+
+#define WAIT(name, call)                                                                           \
+    SITE void wait_##name(struct box *b)                                                           \
+    {                                                                                              \
+        int result = call;                                                                         \
+        must(stay(result) == 0, #name);                                                            \
+    }
+#define RELEASE(name, call)                                                                        \
+    SITE void release_##name(struct box *b)                                                        \
+    {                                                                                              \
+        int result = call;                                                                         \
+        must(stay(result) == 0, "release of " #name);                                              \
+    }
+#define RELOCK(name)                                                                               \
+    WAIT(name, pthread_mutex_lock(&b->m) || pthread_mutex_unlock(&b->m))                           \
+    RELEASE(name, pthread_mutex_unlock(&b->m))
+
+static inline void hold_mutex(struct box *b)
+{
+    must(pthread_mutex_lock(&b->m) == 0, "lock");
+}
+
+#endif
