@@ -18,7 +18,6 @@
 #include "preload/config.h"
 #include "preload/hooks/hooks.h"
 #include "preload/hooks/real.h"
-#include "preload/hooks/real_lock.h"
 #include "preload/output/control.h"
 #include "preload/output/helper_process.h"
 #include "preload/output/seccomp.h"
@@ -69,11 +68,11 @@ static void start_profiles(void)
     hook_signal_start((int)config.signal, config.at_exit);
     labels_start(config.labels);
     control_start();
-    hook_process_start();
+    hook_process_start(api_cpu_fork_child);
     hook_thread_start();
     if (!config
              .is_child) { /* which may live for less than the look-ups take, and wait for nobody */
-        real_lock_start();
+        real_waits_start();
     }
     start_collectors();
     api_start();

@@ -18,10 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* C23; glibc 2.36 does not declare them. */
-void free_sized(void *p, size_t n);
-void free_aligned_sized(void *p, size_t align, size_t n);
-
 static void *malloc_slow(size_t n);
 static void free_slow(void *p);
 

@@ -12,7 +12,7 @@
 #include "collectors/waits/sleepers.h"
 #include "collectors/waits/waiters.h"
 #include "preload/hooks/hook_wait.h"
-#include "preload/hooks/real_lock.h"
+#include "preload/hooks/real.h"
 
 #include <errno.h>
 
@@ -22,21 +22,21 @@ static int mtx_unlock_slow(mtx_t *m);
 EXPORT HOT int mtx_lock(mtx_t *m)
 {
     if (LIKELY(waiters_never(m) && libc_mutex_is_free(libc_mutex_of(m)))) {
-        return real_lock.mtx_lock(m);
+        return real_waits.mtx_lock(m);
     }
-    int result = real_lock.mtx_trylock(m);
+    int result = real_waits.mtx_trylock(m);
     return LIKELY(result != thrd_busy) ? result : mtx_lock_slow(m);
 }
 
 EXPORT HOT int mtx_unlock(mtx_t *m)
 {
-    return LIKELY(!hook_mutex_may_be_waited_for(libc_mutex_of(m))) ? real_lock.mtx_unlock(m)
+    return LIKELY(!hook_mutex_may_be_waited_for(libc_mutex_of(m))) ? real_waits.mtx_unlock(m)
                                                                    : mtx_unlock_slow(m);
 }
 
 EXPORT int mtx_trylock(mtx_t *m)
 {
-    return real_lock.mtx_trylock(m);
+    return real_waits.mtx_trylock(m);
 }
 
 /* ---- the waits ---- */
@@ -50,7 +50,7 @@ static COLD int mtx_lock_slow(mtx_t *m)
 {
     struct contention_wait w;
     contention_wait_begins(&w, m);
-    int result = real_lock.mtx_lock(m);
+    int result = real_waits.mtx_lock(m);
     contention_wait_ends(&w, has_waited(result));
     return result;
 }
@@ -58,11 +58,11 @@ static COLD int mtx_lock_slow(mtx_t *m)
 static COLD int mtx_unlock_slow(mtx_t *m)
 {
     if (!hook_mutex_is_waited_for(libc_mutex_of(m))) {
-        return real_lock.mtx_unlock(m);
+        return real_waits.mtx_unlock(m);
     }
     struct contention_hold h;
     contention_release_begins(&h, m, NULL);
-    int result = real_lock.mtx_unlock(m);
+    int result = real_waits.mtx_unlock(m);
     contention_release_ends(&h, m, result == thrd_success);
     return result;
 }
@@ -70,15 +70,15 @@ static COLD int mtx_unlock_slow(mtx_t *m)
 EXPORT int mtx_timedlock(mtx_t *restrict m, const struct timespec *restrict until)
 {
     if (!hook_wait_is_valid(CLOCK_REALTIME, until)) {
-        return real_lock.mtx_timedlock(m, until);
+        return real_waits.mtx_timedlock(m, until);
     }
-    int result = real_lock.mtx_trylock(m);
+    int result = real_waits.mtx_trylock(m);
     if (result != thrd_busy) {
         return result;
     }
     struct contention_wait w;
     contention_wait_begins(&w, m);
-    result = real_lock.mtx_timedlock(m, until);
+    result = real_waits.mtx_timedlock(m, until);
     contention_wait_ends(&w, has_waited(result));
     return result;
 }
@@ -87,7 +87,7 @@ EXPORT int cnd_wait(cnd_t *c, mtx_t *m)
 {
     struct contention_wait w;
     hook_condition_begins(&w, libc_cond_of(c), libc_mutex_of(m));
-    int result = real_lock.cnd_wait(c, m);
+    int result = real_waits.cnd_wait(c, m);
     contention_condition_ends(&w, has_waited(result), result == thrd_timedout);
     return result;
 }
@@ -96,11 +96,11 @@ EXPORT int cnd_timedwait(cnd_t *restrict c, mtx_t *restrict m,
                          const struct timespec *restrict until)
 {
     if (!hook_wait_is_valid(CLOCK_REALTIME, until)) {
-        return real_lock.cnd_timedwait(c, m, until);
+        return real_waits.cnd_timedwait(c, m, until);
     }
     struct contention_wait w;
     hook_condition_begins(&w, libc_cond_of(c), libc_mutex_of(m));
-    int result = real_lock.cnd_timedwait(c, m, until);
+    int result = real_waits.cnd_timedwait(c, m, until);
     contention_condition_ends(&w, has_waited(result), result == thrd_timedout);
     return result;
 }
@@ -110,7 +110,7 @@ EXPORT int cnd_signal(cnd_t *c)
     if (sleepers_maybe(c)) {
         hook_condition_wakes(libc_cond_of(c), 1);
     }
-    return real_lock.cnd_signal(c);
+    return real_waits.cnd_signal(c);
 }
 
 EXPORT int cnd_broadcast(cnd_t *c)
@@ -118,13 +118,13 @@ EXPORT int cnd_broadcast(cnd_t *c)
     if (sleepers_maybe(c)) {
         hook_condition_wakes(libc_cond_of(c), UINT32_MAX);
     }
-    return real_lock.cnd_broadcast(c);
+    return real_waits.cnd_broadcast(c);
 }
 
 EXPORT int thrd_join(thrd_t thread, int *result)
 {
     void *value;
-    int err = real_lock.tryjoin(thread, &value); /* thrd_t is pthread_t */
+    int err = real_waits.tryjoin(thread, &value); /* thrd_t is pthread_t */
     if (err == 0) {
         if (result) {
             *result = (int)(intptr_t)value;
@@ -133,7 +133,7 @@ EXPORT int thrd_join(thrd_t thread, int *result)
     }
     struct contention_wait w;
     contention_wait_begins(&w, NULL);
-    int outcome = real_lock.thrd_join(thread, result);
+    int outcome = real_waits.thrd_join(thread, result);
     contention_wait_ends(&w, err == EBUSY && outcome == thrd_success);
     return outcome;
 }
@@ -142,13 +142,13 @@ EXPORT BELOW_PROGRAM void call_once(once_flag *flag, void (*routine)(void))
 {
     struct contention_wait w;
     if (LIKELY(libc_once_is_done(libc_once_of(flag)))) {
-        real_lock.call_once(flag, routine);
+        real_waits.call_once(flag, routine);
         return;
     }
     struct hook_once once = {routine, false, self.once};
     self.once = &once;
     contention_wait_begins(&w, NULL);
-    real_lock.call_once(flag, hook_once_routine);
+    real_waits.call_once(flag, hook_once_routine);
     self.once = once.outer;
     contention_wait_ends(&w, !once.ran);
 }

@@ -30,18 +30,11 @@ struct variant {
     const char *name;
 };
 
-enum { NEW, NEW_ARRAY, NEW_NT, NEW_ARRAY_NT, NEW_AL, NEW_ARRAY_AL, NEW_AL_NT, NEW_ARRAY_AL_NT };
+#define PLACE(symbol) AT_##symbol,
+enum { INTERPOSED_NEW(PLACE, PLACE, PLACE) };
 
-static struct variant news[] = {
-    [NEW] = {.name = "_Znwm"},
-    [NEW_ARRAY] = {.name = "_Znam"},
-    [NEW_NT] = {.name = "_ZnwmRKSt9nothrow_t"},
-    [NEW_ARRAY_NT] = {.name = "_ZnamRKSt9nothrow_t"},
-    [NEW_AL] = {.name = "_ZnwmSt11align_val_t"},
-    [NEW_ARRAY_AL] = {.name = "_ZnamSt11align_val_t"},
-    [NEW_AL_NT] = {.name = "_ZnwmSt11align_val_tRKSt9nothrow_t"},
-    [NEW_ARRAY_AL_NT] = {.name = "_ZnamSt11align_val_tRKSt9nothrow_t"},
-};
+#define UNRESOLVED(symbol) [AT_##symbol] = {.name = #symbol},
+static struct variant news[] = {INTERPOSED_NEW(UNRESOLVED, UNRESOLVED, UNRESOLVED)};
 
 static COLD void *new_slow(struct variant *v, size_t n, uintptr_t a, uintptr_t b,
                            const void *caller);
@@ -126,35 +119,8 @@ struct destroyer {
     const char *name;
 };
 
-enum {
-    DELETE,
-    DELETE_ARRAY,
-    DELETE_SIZED,
-    DELETE_ARRAY_SIZED,
-    DELETE_NT,
-    DELETE_ARRAY_NT,
-    DELETE_AL,
-    DELETE_ARRAY_AL,
-    DELETE_SIZED_AL,
-    DELETE_ARRAY_SIZED_AL,
-    DELETE_AL_NT,
-    DELETE_ARRAY_AL_NT
-};
-
-static struct destroyer deletes[] = {
-    [DELETE] = {.name = "_ZdlPv"},
-    [DELETE_ARRAY] = {.name = "_ZdaPv"},
-    [DELETE_SIZED] = {.name = "_ZdlPvm"},
-    [DELETE_ARRAY_SIZED] = {.name = "_ZdaPvm"},
-    [DELETE_NT] = {.name = "_ZdlPvRKSt9nothrow_t"},
-    [DELETE_ARRAY_NT] = {.name = "_ZdaPvRKSt9nothrow_t"},
-    [DELETE_AL] = {.name = "_ZdlPvSt11align_val_t"},
-    [DELETE_ARRAY_AL] = {.name = "_ZdaPvSt11align_val_t"},
-    [DELETE_SIZED_AL] = {.name = "_ZdlPvmSt11align_val_t"},
-    [DELETE_ARRAY_SIZED_AL] = {.name = "_ZdaPvmSt11align_val_t"},
-    [DELETE_AL_NT] = {.name = "_ZdlPvSt11align_val_tRKSt9nothrow_t"},
-    [DELETE_ARRAY_AL_NT] = {.name = "_ZdaPvSt11align_val_tRKSt9nothrow_t"},
-};
+enum { INTERPOSED_DELETE(PLACE, PLACE, PLACE) };
+static struct destroyer deletes[] = {INTERPOSED_DELETE(UNRESOLVED, UNRESOLVED, UNRESOLVED)};
 
 static void delete_missing(void *p, uintptr_t a, uintptr_t b)
 {
@@ -232,125 +198,44 @@ void hook_cxx_forget(void)
     }
 }
 
-/* ---- the 20 names, under their mangled ones ---- */
+/* ---- the operators, under their mangled names: those of each row take so many arguments ---- */
 
-EXPORT void *_Znwm(size_t n);
-EXPORT void *_Znam(size_t n);
-EXPORT void *_ZnwmRKSt9nothrow_t(size_t n, uintptr_t a);
-EXPORT void *_ZnamRKSt9nothrow_t(size_t n, uintptr_t a);
-EXPORT void *_ZnwmSt11align_val_t(size_t n, uintptr_t a);
-EXPORT void *_ZnamSt11align_val_t(size_t n, uintptr_t a);
-EXPORT void *_ZnwmSt11align_val_tRKSt9nothrow_t(size_t n, uintptr_t a, uintptr_t b);
-EXPORT void *_ZnamSt11align_val_tRKSt9nothrow_t(size_t n, uintptr_t a, uintptr_t b);
-EXPORT void _ZdlPv(void *p);
-EXPORT void _ZdaPv(void *p);
-EXPORT void _ZdlPvm(void *p, uintptr_t a);
-EXPORT void _ZdaPvm(void *p, uintptr_t a);
-EXPORT void _ZdlPvRKSt9nothrow_t(void *p, uintptr_t a);
-EXPORT void _ZdaPvRKSt9nothrow_t(void *p, uintptr_t a);
-EXPORT void _ZdlPvSt11align_val_t(void *p, uintptr_t a);
-EXPORT void _ZdaPvSt11align_val_t(void *p, uintptr_t a);
-EXPORT void _ZdlPvmSt11align_val_t(void *p, uintptr_t a, uintptr_t b);
-EXPORT void _ZdaPvmSt11align_val_t(void *p, uintptr_t a, uintptr_t b);
-EXPORT void _ZdlPvSt11align_val_tRKSt9nothrow_t(void *p, uintptr_t a, uintptr_t b);
-EXPORT void _ZdaPvSt11align_val_tRKSt9nothrow_t(void *p, uintptr_t a, uintptr_t b);
+#define NEW0(symbol)                                                                               \
+    EXPORT void *symbol(size_t n);                                                                 \
+    void *symbol(size_t n)                                                                         \
+    {                                                                                              \
+        return new_through(&news[AT_##symbol], n, 0, 0);                                           \
+    }
+#define NEW1(symbol)                                                                               \
+    EXPORT void *symbol(size_t n, uintptr_t a);                                                    \
+    void *symbol(size_t n, uintptr_t a)                                                            \
+    {                                                                                              \
+        return new_through(&news[AT_##symbol], n, a, 0);                                           \
+    }
+#define NEW2(symbol)                                                                               \
+    EXPORT void *symbol(size_t n, uintptr_t a, uintptr_t b);                                       \
+    void *symbol(size_t n, uintptr_t a, uintptr_t b)                                               \
+    {                                                                                              \
+        return new_through(&news[AT_##symbol], n, a, b);                                           \
+    }
+INTERPOSED_NEW(NEW0, NEW1, NEW2)
 
-void *_Znwm(size_t n)
-{
-    return new_through(&news[NEW], n, 0, 0);
-}
-
-void *_Znam(size_t n)
-{
-    return new_through(&news[NEW_ARRAY], n, 0, 0);
-}
-
-void *_ZnwmRKSt9nothrow_t(size_t n, uintptr_t a)
-{
-    return new_through(&news[NEW_NT], n, a, 0);
-}
-
-void *_ZnamRKSt9nothrow_t(size_t n, uintptr_t a)
-{
-    return new_through(&news[NEW_ARRAY_NT], n, a, 0);
-}
-
-void *_ZnwmSt11align_val_t(size_t n, uintptr_t a)
-{
-    return new_through(&news[NEW_AL], n, a, 0);
-}
-
-void *_ZnamSt11align_val_t(size_t n, uintptr_t a)
-{
-    return new_through(&news[NEW_ARRAY_AL], n, a, 0);
-}
-
-void *_ZnwmSt11align_val_tRKSt9nothrow_t(size_t n, uintptr_t a, uintptr_t b)
-{
-    return new_through(&news[NEW_AL_NT], n, a, b);
-}
-
-void *_ZnamSt11align_val_tRKSt9nothrow_t(size_t n, uintptr_t a, uintptr_t b)
-{
-    return new_through(&news[NEW_ARRAY_AL_NT], n, a, b);
-}
-
-void _ZdlPv(void *p)
-{
-    delete_through(&deletes[DELETE], p, 0, 0);
-}
-
-void _ZdaPv(void *p)
-{
-    delete_through(&deletes[DELETE_ARRAY], p, 0, 0);
-}
-
-void _ZdlPvm(void *p, uintptr_t a)
-{
-    delete_through(&deletes[DELETE_SIZED], p, a, 0);
-}
-
-void _ZdaPvm(void *p, uintptr_t a)
-{
-    delete_through(&deletes[DELETE_ARRAY_SIZED], p, a, 0);
-}
-
-void _ZdlPvRKSt9nothrow_t(void *p, uintptr_t a)
-{
-    delete_through(&deletes[DELETE_NT], p, a, 0);
-}
-
-void _ZdaPvRKSt9nothrow_t(void *p, uintptr_t a)
-{
-    delete_through(&deletes[DELETE_ARRAY_NT], p, a, 0);
-}
-
-void _ZdlPvSt11align_val_t(void *p, uintptr_t a)
-{
-    delete_through(&deletes[DELETE_AL], p, a, 0);
-}
-
-void _ZdaPvSt11align_val_t(void *p, uintptr_t a)
-{
-    delete_through(&deletes[DELETE_ARRAY_AL], p, a, 0);
-}
-
-void _ZdlPvmSt11align_val_t(void *p, uintptr_t a, uintptr_t b)
-{
-    delete_through(&deletes[DELETE_SIZED_AL], p, a, b);
-}
-
-void _ZdaPvmSt11align_val_t(void *p, uintptr_t a, uintptr_t b)
-{
-    delete_through(&deletes[DELETE_ARRAY_SIZED_AL], p, a, b);
-}
-
-void _ZdlPvSt11align_val_tRKSt9nothrow_t(void *p, uintptr_t a, uintptr_t b)
-{
-    delete_through(&deletes[DELETE_AL_NT], p, a, b);
-}
-
-void _ZdaPvSt11align_val_tRKSt9nothrow_t(void *p, uintptr_t a, uintptr_t b)
-{
-    delete_through(&deletes[DELETE_ARRAY_AL_NT], p, a, b);
-}
+#define DELETE0(symbol)                                                                            \
+    EXPORT void symbol(void *p);                                                                   \
+    void symbol(void *p)                                                                           \
+    {                                                                                              \
+        delete_through(&deletes[AT_##symbol], p, 0, 0);                                            \
+    }
+#define DELETE1(symbol)                                                                            \
+    EXPORT void symbol(void *p, uintptr_t a);                                                      \
+    void symbol(void *p, uintptr_t a)                                                              \
+    {                                                                                              \
+        delete_through(&deletes[AT_##symbol], p, a, 0);                                            \
+    }
+#define DELETE2(symbol)                                                                            \
+    EXPORT void symbol(void *p, uintptr_t a, uintptr_t b);                                         \
+    void symbol(void *p, uintptr_t a, uintptr_t b)                                                 \
+    {                                                                                              \
+        delete_through(&deletes[AT_##symbol], p, a, b);                                            \
+    }
+INTERPOSED_DELETE(DELETE0, DELETE1, DELETE2)

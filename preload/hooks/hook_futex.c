@@ -11,7 +11,7 @@
 #include "collectors/base/arch/stubs.h"
 #include "collectors/base/sys.h"
 #include "collectors/waits/contention.h"
-#include "preload/hooks/real_lock.h"
+#include "preload/hooks/real.h"
 
 #include <errno.h>
 #include <linux/futex.h>

@@ -16,7 +16,7 @@
 #include "collectors/waits/contention.h"
 #include "collectors/waits/waiters.h"
 #include "preload/hooks/hook_wait.h"
-#include "preload/hooks/real_lock.h"
+#include "preload/hooks/real.h"
 
 #include <errno.h>
 
@@ -29,49 +29,49 @@ static int rwlock_unlock_slow(pthread_rwlock_t *l);
 EXPORT HOT int pthread_mutex_lock(pthread_mutex_t *m)
 {
     if (LIKELY(waiters_never(m) && libc_mutex_is_free(m))) {
-        return real_lock.mutex_lock(m);
+        return real_waits.mutex_lock(m);
     }
     return mutex_lock_tried(m);
 }
 
 EXPORT HOT int pthread_mutex_unlock(pthread_mutex_t *m)
 {
-    return LIKELY(!hook_mutex_may_be_waited_for(m)) ? real_lock.mutex_unlock(m)
+    return LIKELY(!hook_mutex_may_be_waited_for(m)) ? real_waits.mutex_unlock(m)
                                                     : mutex_unlock_slow(m);
 }
 
 EXPORT HOT int pthread_rwlock_rdlock(pthread_rwlock_t *l)
 {
-    int err = real_lock.rwlock_tryrdlock(l);
+    int err = real_waits.rwlock_tryrdlock(l);
     return LIKELY(err != EBUSY) ? err : rwlock_rdlock_slow(l);
 }
 
 EXPORT HOT int pthread_rwlock_wrlock(pthread_rwlock_t *l)
 {
-    int err = real_lock.rwlock_trywrlock(l);
+    int err = real_waits.rwlock_trywrlock(l);
     return LIKELY(err != EBUSY) ? err : rwlock_wrlock_slow(l);
 }
 
 EXPORT HOT int pthread_rwlock_unlock(pthread_rwlock_t *l)
 {
-    return LIKELY(!waiters_maybe(l)) ? real_lock.rwlock_unlock(l) : rwlock_unlock_slow(l);
+    return LIKELY(!waiters_maybe(l)) ? real_waits.rwlock_unlock(l) : rwlock_unlock_slow(l);
 }
 
 /* ---- what nobody waits in is passed on: all calls of one kind then find one version ---- */
 
 EXPORT int pthread_mutex_trylock(pthread_mutex_t *m)
 {
-    return real_lock.mutex_trylock(m);
+    return real_waits.mutex_trylock(m);
 }
 
 EXPORT int pthread_rwlock_tryrdlock(pthread_rwlock_t *l)
 {
-    return real_lock.rwlock_tryrdlock(l);
+    return real_waits.rwlock_tryrdlock(l);
 }
 
 EXPORT int pthread_rwlock_trywrlock(pthread_rwlock_t *l)
 {
-    return real_lock.rwlock_trywrlock(l);
+    return real_waits.rwlock_trywrlock(l);
 }
 
 /* ---- mutexes ---- */
@@ -86,14 +86,14 @@ static WAIT_PATH __attribute__((noinline)) int mutex_lock_slow(pthread_mutex_t *
 {
     struct contention_wait w;
     contention_wait_begins(&w, m);
-    int err = real_lock.mutex_lock(m);
+    int err = real_waits.mutex_lock(m);
     contention_wait_ends(&w, has_waited(err));
     return err;
 }
 
 static HOT __attribute__((noinline)) int mutex_lock_tried(pthread_mutex_t *m)
 {
-    int err = libc_mutex_is_busy(m) ? EBUSY : real_lock.mutex_trylock(m);
+    int err = libc_mutex_is_busy(m) ? EBUSY : real_waits.mutex_trylock(m);
     return LIKELY(err != EBUSY) ? err : mutex_lock_slow(m);
 }
 
@@ -110,11 +110,11 @@ WAIT_PATH bool hook_mutex_is_waited_for(const pthread_mutex_t *m)
 static WAIT_PATH __attribute__((noinline)) int mutex_unlock_slow(pthread_mutex_t *m)
 {
     if (!hook_mutex_is_waited_for(m)) {
-        return real_lock.mutex_unlock(m);
+        return real_waits.mutex_unlock(m);
     }
     struct contention_hold h;
     contention_release_begins(&h, m, NULL);
-    int err = real_lock.mutex_unlock(m);
+    int err = real_waits.mutex_unlock(m);
     contention_release_ends(&h, m, err == 0);
     return err;
 }
@@ -122,15 +122,15 @@ static WAIT_PATH __attribute__((noinline)) int mutex_unlock_slow(pthread_mutex_t
 EXPORT int pthread_mutex_timedlock(pthread_mutex_t *m, const struct timespec *until)
 {
     if (!hook_wait_is_valid(CLOCK_REALTIME, until)) {
-        return real_lock.mutex_timedlock(m, until);
+        return real_waits.mutex_timedlock(m, until);
     }
-    int err = real_lock.mutex_trylock(m);
+    int err = real_waits.mutex_trylock(m);
     if (err != EBUSY) {
         return err;
     }
     struct contention_wait w;
     contention_wait_begins(&w, m);
-    err = real_lock.mutex_timedlock(m, until);
+    err = real_waits.mutex_timedlock(m, until);
     contention_wait_ends(&w, has_waited(err));
     return err;
 }
@@ -139,15 +139,15 @@ EXPORT int pthread_mutex_clocklock(pthread_mutex_t *m, clockid_t clock,
                                    const struct timespec *until)
 {
     if (!hook_wait_is_valid(clock, until)) {
-        return real_lock.mutex_clocklock(m, clock, until);
+        return real_waits.mutex_clocklock(m, clock, until);
     }
-    int err = real_lock.mutex_trylock(m);
+    int err = real_waits.mutex_trylock(m);
     if (err != EBUSY) {
         return err;
     }
     struct contention_wait w;
     contention_wait_begins(&w, m);
-    err = real_lock.mutex_clocklock(m, clock, until);
+    err = real_waits.mutex_clocklock(m, clock, until);
     contention_wait_ends(&w, has_waited(err));
     return err;
 }
@@ -164,7 +164,7 @@ static COLD int rwlock_rdlock_slow(pthread_rwlock_t *l)
 {
     struct contention_wait w;
     contention_wait_begins(&w, l);
-    int err = real_lock.rwlock_rdlock(l);
+    int err = real_waits.rwlock_rdlock(l);
     contention_wait_ends(&w, has_waited(err));
     return err;
 }
@@ -173,7 +173,7 @@ static COLD int rwlock_wrlock_slow(pthread_rwlock_t *l)
 {
     struct contention_wait w;
     contention_wait_begins(&w, l);
-    int err = real_lock.rwlock_wrlock(l);
+    int err = real_waits.rwlock_wrlock(l);
     contention_wait_ends(&w, has_waited(err));
     return err;
 }
@@ -182,7 +182,7 @@ static COLD int rwlock_unlock_slow(pthread_rwlock_t *l)
 {
     struct contention_hold h;
     contention_release_begins(&h, l, rwlock_holders);
-    int err = real_lock.rwlock_unlock(l);
+    int err = real_waits.rwlock_unlock(l);
     contention_release_ends(&h, l, err == 0);
     return err;
 }
@@ -190,15 +190,15 @@ static COLD int rwlock_unlock_slow(pthread_rwlock_t *l)
 EXPORT int pthread_rwlock_timedrdlock(pthread_rwlock_t *l, const struct timespec *until)
 {
     if (!hook_wait_is_valid(CLOCK_REALTIME, until)) {
-        return real_lock.rwlock_timedrdlock(l, until);
+        return real_waits.rwlock_timedrdlock(l, until);
     }
-    int err = real_lock.rwlock_tryrdlock(l);
+    int err = real_waits.rwlock_tryrdlock(l);
     if (err != EBUSY) {
         return err;
     }
     struct contention_wait w;
     contention_wait_begins(&w, l);
-    err = real_lock.rwlock_timedrdlock(l, until);
+    err = real_waits.rwlock_timedrdlock(l, until);
     contention_wait_ends(&w, has_waited(err));
     return err;
 }
@@ -206,15 +206,15 @@ EXPORT int pthread_rwlock_timedrdlock(pthread_rwlock_t *l, const struct timespec
 EXPORT int pthread_rwlock_timedwrlock(pthread_rwlock_t *l, const struct timespec *until)
 {
     if (!hook_wait_is_valid(CLOCK_REALTIME, until)) {
-        return real_lock.rwlock_timedwrlock(l, until);
+        return real_waits.rwlock_timedwrlock(l, until);
     }
-    int err = real_lock.rwlock_trywrlock(l);
+    int err = real_waits.rwlock_trywrlock(l);
     if (err != EBUSY) {
         return err;
     }
     struct contention_wait w;
     contention_wait_begins(&w, l);
-    err = real_lock.rwlock_timedwrlock(l, until);
+    err = real_waits.rwlock_timedwrlock(l, until);
     contention_wait_ends(&w, has_waited(err));
     return err;
 }
@@ -223,15 +223,15 @@ EXPORT int pthread_rwlock_clockrdlock(pthread_rwlock_t *l, clockid_t clock,
                                       const struct timespec *until)
 {
     if (!hook_wait_is_valid(clock, until)) {
-        return real_lock.rwlock_clockrdlock(l, clock, until);
+        return real_waits.rwlock_clockrdlock(l, clock, until);
     }
-    int err = real_lock.rwlock_tryrdlock(l);
+    int err = real_waits.rwlock_tryrdlock(l);
     if (err != EBUSY) {
         return err;
     }
     struct contention_wait w;
     contention_wait_begins(&w, l);
-    err = real_lock.rwlock_clockrdlock(l, clock, until);
+    err = real_waits.rwlock_clockrdlock(l, clock, until);
     contention_wait_ends(&w, has_waited(err));
     return err;
 }
@@ -240,15 +240,15 @@ EXPORT int pthread_rwlock_clockwrlock(pthread_rwlock_t *l, clockid_t clock,
                                       const struct timespec *until)
 {
     if (!hook_wait_is_valid(clock, until)) {
-        return real_lock.rwlock_clockwrlock(l, clock, until);
+        return real_waits.rwlock_clockwrlock(l, clock, until);
     }
-    int err = real_lock.rwlock_trywrlock(l);
+    int err = real_waits.rwlock_trywrlock(l);
     if (err != EBUSY) {
         return err;
     }
     struct contention_wait w;
     contention_wait_begins(&w, l);
-    err = real_lock.rwlock_clockwrlock(l, clock, until);
+    err = real_waits.rwlock_clockwrlock(l, clock, until);
     contention_wait_ends(&w, has_waited(err));
     return err;
 }

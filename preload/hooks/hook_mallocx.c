@@ -14,16 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct mallocx_family {
-    void *(*mallocx)(size_t, int);
-    void *(*rallocx)(void *, size_t, int);
-    size_t (*xallocx)(void *, size_t, size_t, int);
-    size_t (*sallocx)(const void *, int);
-    void (*dallocx)(void *, int);
-    void (*sdallocx)(void *, size_t, int);
-    size_t (*nallocx)(size_t, int);
-};
-
 EXPORT void *mallocx(size_t n, int flags);
 EXPORT void *rallocx(void *p, size_t n, int flags);
 EXPORT size_t xallocx(void *p, size_t n, size_t extra, int flags);
@@ -31,6 +21,11 @@ EXPORT size_t sallocx(const void *p, int flags);
 EXPORT void dallocx(void *p, int flags);
 EXPORT void sdallocx(void *p, size_t n, int flags);
 EXPORT size_t nallocx(size_t n, int flags);
+
+#define FIELD(symbol) __typeof__(symbol) *symbol;
+struct mallocx_family {
+    INTERPOSED_MALLOCX(FIELD)
+};
 
 /* ---- without jemalloc: flags hold lg(alignment) in the low six bits, MALLOCX_ZERO = 64 ---- */
 
@@ -85,20 +80,18 @@ static size_t plain_nallocx(size_t n, int flags)
     return (n + align - 1) & ~(align - 1);
 }
 
+#define PLAIN(symbol) .symbol = plain_##symbol,
+#define NAME(symbol) #symbol,
 static const struct mallocx_family *next_family(void)
 {
     static struct mallocx_family jemallocs;
-    static const struct mallocx_family plain = {
-        plain_mallocx, plain_rallocx,  plain_xallocx, plain_sallocx,
-        plain_dallocx, plain_sdallocx, plain_nallocx,
-    };
+    static const struct mallocx_family plain = {INTERPOSED_MALLOCX(PLAIN)};
     static const struct mallocx_family *chosen;
     const struct mallocx_family *family = LOAD_ACQUIRE(&chosen);
     if (LIKELY(family != NULL)) {
         return family;
     }
-    static const char *const names[] = {"mallocx", "rallocx",  "xallocx", "sallocx",
-                                        "dallocx", "sdallocx", "nallocx"};
+    static const char *const names[] = {INTERPOSED_MALLOCX(NAME)};
     void *found[ARRAY_LEN(names)];
     _Static_assert(sizeof found == sizeof jemallocs, "a name for each pointer");
     family = &jemallocs;

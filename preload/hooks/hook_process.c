@@ -14,7 +14,6 @@
 #include "collectors/stacks/unloaded.h"
 #include "collectors/tables/recorded.h"
 #include "collectors/threads/labels_pool.h"
-#include "preload/api/api.h"
 #include "preload/hooks/hooks.h"
 #include "preload/hooks/real.h"
 #include "preload/output/control.h"
@@ -22,6 +21,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+static void (*api_fork_child)(void); /* given by hook_process_start() */
 static uint64_t forks; /* of this process, and its ancestors before they forked it */
 
 /* Several threads may fork at once, and the handlers that other libraries registered run inside
@@ -53,13 +53,14 @@ static void fork_child(void)
     unloaded_fork_child();
     labels_pool_fork_child();
     kinds_fork_child(LOAD(&forks));
-    api_cpu_fork_child();
+    api_fork_child();
     hook_sigmask_fork_child();
     fork_done();
 }
 
-void hook_process_start(void)
+void hook_process_start(void (*in_child)(void))
 {
+    api_fork_child = in_child;
     pthread_atfork(fork_prepare, fork_done, fork_child);
     (void)at_quick_exit(control_end); /* registered first, runs last */
 }

@@ -9,7 +9,6 @@
 #include "preload/config.h"
 #include "preload/hooks/hooks.h"
 #include "preload/hooks/real.h"
-#include "preload/hooks/real_lock.h"
 #include "preload/init.h"
 #include "preload/output/control.h"
 #include "preload/output/seccomp.h"

@@ -285,8 +285,7 @@ EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *old
     return 0;
 }
 
-EXPORT int __sigaction(int sig, const struct sigaction *act, struct sigaction *old);
-int __sigaction(int sig, const struct sigaction *act, struct sigaction *old)
+EXPORT int __sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 {
     return sigaction(sig, act, old);
 }
@@ -318,14 +317,12 @@ EXPORT sighandler_t ssignal(int sig, sighandler_t handler)
     return signal(sig, handler);
 }
 
-EXPORT sighandler_t bsd_signal(int sig, sighandler_t handler);
-sighandler_t bsd_signal(int sig, sighandler_t handler)
+EXPORT sighandler_t bsd_signal(int sig, sighandler_t handler)
 {
     return signal(sig, handler);
 }
 
-EXPORT sighandler_t __sysv_signal(int sig, sighandler_t handler);
-sighandler_t __sysv_signal(int sig, sighandler_t handler)
+EXPORT sighandler_t __sysv_signal(int sig, sighandler_t handler)
 {
     if (!owned_find(sig) || handler == SIG_ERR) {
         return real_other.sysv_signal(sig, handler);

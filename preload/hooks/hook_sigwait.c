@@ -76,8 +76,6 @@ EXPORT BELOW_PROGRAM int ppoll(struct pollfd *fds, nfds_t n, const struct timesp
 }
 
 /* What fortified programs call; the check is libc's. */
-int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *set,
-                size_t size);
 EXPORT BELOW_PROGRAM int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
                                      const sigset_t *set, size_t size)
 {

@@ -18,7 +18,6 @@
 #include "collectors/waits/contention.h"
 #include "preload/hooks/hooks.h"
 #include "preload/hooks/real.h"
-#include "preload/hooks/real_lock.h"
 
 #include <sched.h>
 #include <stdarg.h>
@@ -115,7 +114,7 @@ static uintptr_t stack_size(const pthread_attr_t *attr)
 
 static struct thread *thread_announce(const pthread_attr_t *attr, const struct stack *created)
 {
-    real_lock_start();
+    real_waits_start();
     struct thread *t = LOAD(&active) ? threads_take() : NULL;
     if (t) {
         t->stack_lo = stack_size(attr);
@@ -195,7 +194,7 @@ EXPORT int clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
     void *tls = va_arg(more, void *);
     void *child_tid = va_arg(more, void *);
     va_end(more);
-    real_lock_start();
+    real_waits_start();
     int tid = real_other.clone(fn, stack, flags, arg, parent_tid, tls, child_tid);
     if (tid > 0 && (flags & CLONE_THREAD) && LOAD(&active)) {
         threadcreate_made(creator());

@@ -19,7 +19,7 @@
 #include "collectors/waits/contention.h"
 #include "collectors/waits/sleepers.h"
 #include "collectors/waits/waiters.h"
-#include "preload/hooks/real_lock.h"
+#include "preload/hooks/real.h"
 
 #include <errno.h>
 
@@ -31,19 +31,19 @@ static int sem_wait_tried(sem_t *s);
 EXPORT HOT int sem_wait(sem_t *s)
 {
     if (LIKELY(waiters_never(s) && libc_sem_is_free(s))) {
-        return real_lock.sem_wait(s);
+        return real_waits.sem_wait(s);
     }
     return sem_wait_tried(s);
 }
 
 EXPORT int sem_trywait(sem_t *s)
 {
-    return real_lock.sem_trywait(s);
+    return real_waits.sem_trywait(s);
 }
 
 EXPORT HOT int sem_post(sem_t *s)
 {
-    return real_lock.sem_post(s);
+    return real_waits.sem_post(s);
 }
 
 /* ---- semaphores ---- */
@@ -59,8 +59,8 @@ static __attribute__((noinline)) int sem_wait_tried(sem_t *s)
         self.errno_at = at = &errno;
     }
     int program = *at;
-    real_lock.testcancel();
-    if (LIKELY(real_lock.sem_trywait(s) == 0)) {
+    real_waits.testcancel();
+    if (LIKELY(real_waits.sem_trywait(s) == 0)) {
         return 0;
     }
     *at = program;
@@ -80,7 +80,7 @@ static COLD int sem_wait_slow(sem_t *s)
         waiters_note(s);
     }
     contention_wait_begins(&w, NULL);
-    int result = real_lock.sem_wait(s);
+    int result = real_waits.sem_wait(s);
     contention_wait_ends(&w, sem_has_waited(result));
     return result;
 }
@@ -89,7 +89,7 @@ static COLD int sem_wait_slow(sem_t *s)
 static bool sem_taken(sem_t *s)
 {
     int program = errno;
-    if (real_lock.sem_trywait(s) == 0) {
+    if (real_waits.sem_trywait(s) == 0) {
         return true;
     }
     errno = program;
@@ -99,15 +99,15 @@ static bool sem_taken(sem_t *s)
 EXPORT int sem_timedwait(sem_t *s, const struct timespec *until)
 {
     if (!hook_wait_is_valid(CLOCK_REALTIME, until)) {
-        return real_lock.sem_timedwait(s, until);
+        return real_waits.sem_timedwait(s, until);
     }
-    real_lock.testcancel();
+    real_waits.testcancel();
     if (sem_taken(s)) {
         return 0;
     }
     struct contention_wait w;
     contention_wait_begins(&w, NULL);
-    int result = real_lock.sem_timedwait(s, until);
+    int result = real_waits.sem_timedwait(s, until);
     contention_wait_ends(&w, sem_has_waited(result));
     return result;
 }
@@ -116,14 +116,14 @@ EXPORT int sem_timedwait(sem_t *s, const struct timespec *until)
 EXPORT int sem_clockwait(sem_t *s, clockid_t clock, const struct timespec *until)
 {
     if (!hook_wait_is_valid(clock, until)) {
-        return real_lock.sem_clockwait(s, clock, until);
+        return real_waits.sem_clockwait(s, clock, until);
     }
     if (sem_taken(s)) {
         return 0;
     }
     struct contention_wait w;
     contention_wait_begins(&w, NULL);
-    int result = real_lock.sem_clockwait(s, clock, until);
+    int result = real_waits.sem_clockwait(s, clock, until);
     contention_wait_ends(&w, sem_has_waited(result));
     return result;
 }
@@ -164,7 +164,7 @@ EXPORT WAIT_PATH int pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *m)
 {
     struct contention_wait w;
     condition_begins(&w, c, m);
-    int err = real_lock.cond_wait(c, m);
+    int err = real_waits.cond_wait(c, m);
     contention_condition_ends(&w, LIKELY(err == 0) || err == EOWNERDEAD, false);
     return err;
 }
@@ -173,11 +173,11 @@ EXPORT WAIT_PATH int pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *
                                             const struct timespec *until)
 {
     if (!hook_wait_is_valid(CLOCK_REALTIME, until)) {
-        return real_lock.cond_timedwait(c, m, until);
+        return real_waits.cond_timedwait(c, m, until);
     }
     struct contention_wait w;
     hook_condition_begins(&w, c, m);
-    int err = real_lock.cond_timedwait(c, m, until);
+    int err = real_waits.cond_timedwait(c, m, until);
     contention_condition_ends(&w, has_waited(err), err == ETIMEDOUT);
     return err;
 }
@@ -186,11 +186,11 @@ EXPORT int pthread_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clockid
                                   const struct timespec *until)
 {
     if (!hook_wait_is_valid(clock, until)) {
-        return real_lock.cond_clockwait(c, m, clock, until);
+        return real_waits.cond_clockwait(c, m, clock, until);
     }
     struct contention_wait w;
     hook_condition_begins(&w, c, m);
-    int err = real_lock.cond_clockwait(c, m, clock, until);
+    int err = real_waits.cond_clockwait(c, m, clock, until);
     contention_condition_ends(&w, has_waited(err), err == ETIMEDOUT);
     return err;
 }
@@ -200,7 +200,7 @@ EXPORT WAIT_PATH int pthread_cond_signal(pthread_cond_t *c)
     if (UNLIKELY(sleepers_maybe(c))) {
         hook_condition_wakes(c, 1);
     }
-    return real_lock.cond_signal(c);
+    return real_waits.cond_signal(c);
 }
 
 EXPORT WAIT_PATH int pthread_cond_broadcast(pthread_cond_t *c)
@@ -208,17 +208,17 @@ EXPORT WAIT_PATH int pthread_cond_broadcast(pthread_cond_t *c)
     if (UNLIKELY(sleepers_maybe(c))) {
         hook_condition_wakes(c, UINT32_MAX);
     }
-    return real_lock.cond_broadcast(c);
+    return real_waits.cond_broadcast(c);
 }
 
 EXPORT int pthread_cond_init(pthread_cond_t *c, const pthread_condattr_t *attributes)
 {
-    return real_lock.cond_init(c, attributes);
+    return real_waits.cond_init(c, attributes);
 }
 
 EXPORT int pthread_cond_destroy(pthread_cond_t *c)
 {
-    return real_lock.cond_destroy(c);
+    return real_waits.cond_destroy(c);
 }
 
 /* ---- barriers ---- */
@@ -228,7 +228,7 @@ EXPORT int pthread_barrier_wait(pthread_barrier_t *b)
 {
     struct contention_wait w;
     contention_wait_begins(&w, NULL);
-    int result = real_lock.barrier_wait(b);
+    int result = real_waits.barrier_wait(b);
     contention_wait_ends(&w, result == 0);
     return result;
 }
@@ -237,13 +237,13 @@ EXPORT int pthread_barrier_wait(pthread_barrier_t *b)
 
 EXPORT int pthread_join(pthread_t thread, void **result)
 {
-    int err = real_lock.tryjoin(thread, result);
+    int err = real_waits.tryjoin(thread, result);
     if (err != EBUSY) {
         return err;
     }
     struct contention_wait w;
     contention_wait_begins(&w, NULL);
-    err = real_lock.join(thread, result);
+    err = real_waits.join(thread, result);
     contention_wait_ends(&w, err == 0);
     return err;
 }
@@ -251,15 +251,15 @@ EXPORT int pthread_join(pthread_t thread, void **result)
 EXPORT int pthread_timedjoin_np(pthread_t thread, void **result, const struct timespec *until)
 {
     if (until && !hook_wait_is_valid(CLOCK_REALTIME, until)) {
-        return real_lock.timedjoin(thread, result, until);
+        return real_waits.timedjoin(thread, result, until);
     }
-    int err = real_lock.tryjoin(thread, result);
+    int err = real_waits.tryjoin(thread, result);
     if (err != EBUSY) {
         return err;
     }
     struct contention_wait w;
     contention_wait_begins(&w, NULL);
-    err = real_lock.timedjoin(thread, result, until);
+    err = real_waits.timedjoin(thread, result, until);
     contention_wait_ends(&w, has_waited(err));
     return err;
 }
@@ -268,15 +268,15 @@ EXPORT int pthread_clockjoin_np(pthread_t thread, void **result, clockid_t clock
                                 const struct timespec *until)
 {
     if (!hook_wait_is_valid(clock, until)) {
-        return real_lock.clockjoin(thread, result, clock, until);
+        return real_waits.clockjoin(thread, result, clock, until);
     }
-    int err = real_lock.tryjoin(thread, result);
+    int err = real_waits.tryjoin(thread, result);
     if (err != EBUSY) {
         return err;
     }
     struct contention_wait w;
     contention_wait_begins(&w, NULL);
-    err = real_lock.clockjoin(thread, result, clock, until);
+    err = real_waits.clockjoin(thread, result, clock, until);
     contention_wait_ends(&w, has_waited(err));
     return err;
 }
@@ -295,13 +295,13 @@ BELOW_PROGRAM void hook_once_routine(void)
 EXPORT BELOW_PROGRAM int pthread_once(pthread_once_t *control, void (*routine)(void))
 {
     if (LIKELY(libc_once_is_done(control))) {
-        return real_lock.once(control, routine);
+        return real_waits.once(control, routine);
     }
     struct contention_wait w;
     struct hook_once once = {routine, false, self.once};
     self.once = &once;
     contention_wait_begins(&w, NULL);
-    int err = real_lock.once(control, hook_once_routine);
+    int err = real_waits.once(control, hook_once_routine);
     self.once = once.outer;
     contention_wait_ends(&w, !once.ran);
     return err;

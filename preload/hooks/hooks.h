@@ -66,7 +66,8 @@ bool hook_sigmask_is_awaited(void);
  * it believed before, to be put back. */
 bool hook_sigmask_meanwhile(const sigset_t *set);
 
-/* hook_process.c: fork handlers. */
-void hook_process_start(void);
+/* hook_process.c: fork handlers. in_child() is called in a forked child that is profiled: what the
+ * API has to forget there, for hooks do not know the API. */
+void hook_process_start(void (*in_child)(void));
 
 #endif

@@ -1,95 +1,63 @@
 /* SPDX-License-Identifier: MIT
  *
- * The functions that we stand in front of: for each interposed name the next definition in the
- * look-up order. Hooks call through these pointers without asking whether they are ready: until
- * real_start() has run, each one points at a stub that looks all of them up.
+ * The functions that we stand in front of, as they are without us: for each row of interposed.h the
+ * next definition in the order of look-ups. Hooks call through these pointers without asking
+ * whether they are ready: until they are, each one points at a stub that looks all of its group up.
  *
- * Allocation and the rest are apart: malloc is called by the dynamic loader itself before any
- * constructor, and the pointers of its hot path fill one cache line.
+ * The groups are apart because they are looked up at different times: malloc is called by the
+ * dynamic loader itself before any constructor, and what waits is not looked up at all in most
+ * short processes.
  */
 #ifndef PRELOAD_REAL_H
 #define PRELOAD_REAL_H
 
 #include "collectors/base/abi.h"
+#include "preload/hooks/interposed.h"
 
-#include <link.h>
-#include <poll.h>
-#include <pthread.h>
-#include <signal.h>
-#include <spawn.h>
-#include <stdio.h>
-#include <sys/epoll.h>
-#include <sys/select.h>
-#include <sys/time.h>
-#include <threads.h>
+#define REAL_FIELD(field, symbol, version) __typeof__(symbol) *field;
 
+/* The pointers of the hot paths: one cache line. */
 struct real_alloc {
-    void *(*malloc)(size_t);
-    void (*free)(void *);
-    void *(*calloc)(size_t, size_t);
-    void *(*realloc)(void *, size_t);
-    int (*posix_memalign)(void **, size_t, size_t);
-    void *(*aligned_alloc)(size_t, size_t);
-    void *(*memalign)(size_t, size_t);
-    size_t (*malloc_usable_size)(void *);
+    INTERPOSED_ALLOC(REAL_FIELD)
 };
 extern HIDDEN struct real_alloc real_alloc;
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations" /* siginterrupt() */
 struct real_other {
-    int (*pthread_create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
-    int (*thrd_create)(thrd_t *, thrd_start_t, void *);
-    int (*pthread_key_create)(pthread_key_t *, void (*)(void *));
-    int (*tss_create)(tss_t *, tss_dtor_t);
-    int (*clone)(int (*)(void *), void *, int, void *, ...);
-    int (*sigaction)(int, const struct sigaction *, struct sigaction *);
-    sighandler_t (*signal)(int, sighandler_t);
-    sighandler_t (*sysv_signal)(int, sighandler_t);
-    int (*sigaltstack)(const stack_t *, stack_t *);
-    int (*pthread_sigmask)(int, const sigset_t *, sigset_t *);
-    int (*sigprocmask)(int, const sigset_t *, sigset_t *);
-    int (*sigsuspend)(const sigset_t *);
-    int (*sigwait)(const sigset_t *set, int *sig);
-    int (*sigwaitinfo)(const sigset_t *set, siginfo_t *info);
-    int (*sigtimedwait)(const sigset_t *set, siginfo_t *info, const struct timespec *timeout);
-    int (*signalfd)(int fd, const sigset_t *set, int flags);
-    int (*ppoll)(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *set);
-    int (*ppoll_chk)(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
-                     const sigset_t *set, size_t size);
-    int (*pselect)(int n, fd_set *r, fd_set *w, fd_set *e, const struct timespec *timeout,
-                   const sigset_t *set);
-    int (*epoll_pwait)(int fd, struct epoll_event *events, int most, int timeout,
-                       const sigset_t *set);
-    int (*epoll_pwait2)(int fd, struct epoll_event *events, int most,
-                        const struct timespec *timeout, const sigset_t *set);
-    int (*setitimer)(__itimer_which_t which, const struct itimerval *value, struct itimerval *old);
-    int (*getitimer)(__itimer_which_t which, struct itimerval *value);
-    int (*siginterrupt)(int sig, int interrupt);
-    int (*posix_spawn)(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
-                       const posix_spawnattr_t *attributes, char *const argv[], char *const env[]);
-    int (*posix_spawnp)(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
-                        const posix_spawnattr_t *attributes, char *const argv[], char *const env[]);
-    int (*system)(const char *command);
-    FILE *(*popen)(const char *command, const char *mode);
-    int (*prctl)(int option, ...);
-    int (*dlclose)(void *);
-    int (*dl_iterate_phdr)(int (*f)(struct dl_phdr_info *, size_t, void *), void *arg);
-    int (*execve)(const char *, char *const[], char *const[]);
-    int (*execvpe)(const char *, char *const[], char *const[]);
-    int (*fexecve)(int, char *const[], char *const[]);
-    int (*execveat)(int, const char *, char *const[], char *const[], int);
-    void (*exit_now)(int); /* _exit; does not return */
+    INTERPOSED_OTHER(REAL_FIELD, REAL_FIELD)
 };
+#pragma GCC diagnostic pop
 extern HIDDEN struct real_other real_other;
 
-/* Looks everything up. Called by the constructor, or by the first call of any hook before it. */
+struct real_waits {
+    INTERPOSED_WAITS(REAL_FIELD, REAL_FIELD)
+};
+extern HIDDEN struct real_waits real_waits;
+
+/* libc's syscall(), which is called from the assembly of hook_futex.c and with its arguments as
+ * they came; looked up with real_waits. */
+extern HIDDEN void (*real_syscall)(void);
+
+/* Looks real_alloc and real_other up, once. By the constructor, or by the first call of any of
+ * their functions before it. */
 void real_start(void);
 
-/* Memory for the instants in which the next malloc is being looked up and the look-up itself
- * allocates: never freed, recognised by real_is_bootstrap(). */
+/* Looks real_waits and real_syscall up, once. By the constructor, by the first call of any of their
+ * functions, and in any case before there is a second thread: the look-up takes the dynamic
+ * linker's lock, and the thread that holds it may be waiting for a lock that this thread holds. */
+void real_waits_start(void);
+
+/* ---- real_alloc.c: allocations that the look-up itself makes ---- */
+
+/* This thread is inside real_start(): what it allocates comes from memory of ours. */
+extern HIDDEN THREAD_LOCAL bool real_resolving;
+
+/* Whether a block is of that memory, which is never freed, and how large it is. */
 bool real_is_bootstrap(const void *p);
 size_t real_bootstrap_size(const void *p);
 
-/* [*lo, *hi) of the object that the real malloc is in, all of it; false: libc, or unknown. */
+/* [*lo, *hi) of the object that the real malloc is in; false: that is libc, or unknown. */
 bool real_allocator_extent(uintptr_t *lo, uintptr_t *hi);
 
 #endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Functions that the C library defines, or will, and its headers do not declare: entry points of
+ * fortified or older programs, and what is newer than the headers. For the hooks, which stand in
+ * front of them.
+ */
+#ifndef BASE_LIBC_FUNCTIONS_H
+#define BASE_LIBC_FUNCTIONS_H
+
+#include <poll.h>
+#include <signal.h>
+
+/* C23, in glibc from 2.43. */
+void free_sized(void *p, size_t n);
+void free_aligned_sized(void *p, size_t align, size_t n);
+
+/* What ppoll() becomes with _FORTIFY_SOURCE: size is that of *fds, as far as the compiler knows. */
+int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *set,
+                size_t size);
+
+/* Other names of sigaction() and, to programs of X/Open, of signal(). */
+int __sigaction(int sig, const struct sigaction *act, struct sigaction *old);
+sighandler_t bsd_signal(int sig, sighandler_t handler);
+
+#endif
