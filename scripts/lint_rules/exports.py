@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""What the program can see of the library: one list, three times."""
+"""What the program can see of the library: one list, four times."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from .tree import LIBRARY, Tree
 
 MAP = "preload/exports.map"
+HOOKS = "preload/hooks"
+LIST = f"{HOOKS}/interposed.h"
+ROW = re.compile(r"\b(?:HOOK|NEW\d|DELETE\d)\((?:\w+,\s*)?(\w+)(?:,[^()]*)?\)")
 # A definition behind EXPORT: a function's name before its parameters, or a variable's.
 EXPORT = re.compile(r"\bEXPORT\b(?:[^;{}()=#]|__attribute__\(\([^;]*?\)\))*?\b(?!__attribute__)(\w+)\s*[(=;\[]")
+MACRO = re.compile(r"#define (\w+)\((\w+)\)((?:[^\n]*\\\n)*[^\n]*)")
 SYMBOL = re.compile(r"^[0-9a-f]+ [A-TV-Z] ([\w.]+)(?:@.*)?$", re.M)  # defined, in any section
 
 
@@ -20,16 +24,26 @@ def mapped(tree: Tree) -> set[str]:
     return set(re.findall(r"[\w.]+", text))
 
 
-def marked(tree: Tree) -> set[str]:
-    """The names that the source marks."""
+def marked(tree: Tree, under: Iterable[str] = LIBRARY) -> set[str]:
+    """The names that the source marks, also by a macro that defines the function it is given."""
     found: set[str] = set()
-    for path in tree.files(".c", ".h", under=LIBRARY):
-        found |= {m[1] for m in EXPORT.finditer(tree.code(path))}
+    for path in tree.files(".c", ".h", under=under):
+        code = tree.code(path)
+        found |= {m[1] for m in EXPORT.finditer(MACRO.sub("", code))}
+        for name, parameter, body in MACRO.findall(code):
+            if parameter in {m[1] for m in EXPORT.finditer(body)}:
+                found |= set(re.findall(rf"\b{name}\((\w+)\)", tree.code(LIST)))
     return found
 
 
+def listed(tree: Tree) -> set[str]:
+    """The names that the hooks' list has."""
+    return {m[1] for m in ROW.finditer(tree.code(LIST))}
+
+
 def exports(tree: Tree) -> Iterator[str]:
-    """exports.map, the library's dynamic symbols and what the source marks EXPORT are the same."""
+    """exports.map, the library's dynamic symbols and what the source marks EXPORT are the same, and
+    so is the list of what is interposed, but for what preload/hooks has no part in."""
     allowed = mapped(tree)
     done = tree.run("nm", "-D", "--defined-only", str(tree.library))
     seen = set(SYMBOL.findall(done.stdout))
@@ -42,3 +56,7 @@ def exports(tree: Tree) -> Iterator[str]:
         yield f"{MAP} lets {name} out, which no EXPORT marks"
     for name in sorted(source - allowed):
         yield f"EXPORT marks {name}, which {MAP} does not name"
+    for name in sorted(listed(tree) - allowed):
+        yield f"{LIST} lists {name}, which {MAP} does not name"
+    for name in sorted(marked(tree, under=(HOOKS,)) - listed(tree)):
+        yield f"{LIST} does not list {name}"

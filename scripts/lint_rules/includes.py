@@ -29,8 +29,8 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "encoder": GROUND,
     "encoder/symbolize": (),
     "preload/output": ALL,
-    "preload/api": (*ALL, "preload/output", "preload/hooks"),
-    "preload/hooks": (*ALL, "preload/output", "preload/api"),
+    "preload/api": (*ALL, "preload/output"),
+    "preload/hooks": (*ALL, "preload/output"),
     "preload": (*ALL, "preload/hooks", "preload/output", "preload/api"),
 }
 

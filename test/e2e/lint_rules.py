@@ -103,6 +103,10 @@ judge(
         {"collectors/cpu/cpu.c": '#include "collectors/heap/heap.h"\n'},
         "collectors/cpu/cpu.c includes collectors/heap/heap.h",
     ),
+    a_hook_that_knows_the_api=(
+        {"preload/hooks/hook.c": '#include "preload/api/api.h"\n'},
+        "preload/hooks/hook.c includes preload/api/api.h",
+    ),
     a_spaced_include=({"encoder/a.c": '#  include "preload/init.h"\n'}, "encoder/a.c includes"),
 )
 judge(
@@ -226,6 +230,7 @@ EXPORT HOT void *malloc(size_t n) { return n > 1000 ? malloc_slow(n) : NULL; }
 """
 SLOW = "#include <stddef.h>\nvoid *malloc_slow(size_t n);\n%s void *malloc_slow(size_t n) { %s return NULL; }\n"
 CALL = '__asm__ volatile("syscall");'
+ROWS = '#define INTERPOSED(HOOK, NEW0) HOOK(malloc, malloc, "") %s\n'
 judge(
     partial(reach.hot, ends={}, allowed={}),
     {**ABI, "preload/hooks/a.c": HOT, "preload/hooks/b.c": SLOW % ("COLD", CALL)},
@@ -236,9 +241,16 @@ judge(
 )
 judge(
     exports.exports,
-    {**ABI, "preload/hooks/a.c": HOT, "preload/hooks/b.c": SLOW % ("", "")},
+    {**ABI, exports.LIST: ROWS % "", "preload/hooks/a.c": HOT, "preload/hooks/b.c": SLOW % ("", "")},
     a_name_that_is_not_defined=({MAP: "{ global: malloc; free; local: *; };\n"}, ["which the library does not define", "which no EXPORT marks"]),
-    a_name_that_is_not_marked=({"preload/hooks/c.c": "int c;\nEXPORT int d(void) { return 0; }\n"}, "EXPORT marks d"),
+    a_name_that_is_not_marked=({"preload/hooks/c.c": "int c;\nEXPORT int d(void) { return 0; }\n"}, ["EXPORT marks d", "does not list d"]),
+    a_name_that_is_not_listed=({exports.LIST: "\n"}, "does not list malloc"),
+    a_row_that_is_not_exported=({exports.LIST: ROWS % 'HOOK(g, get, "")'}, "lists get, which"),
+    a_name_that_a_macro_defines=(
+        {"preload/hooks/c.c": "#define NEW0(name) \\\n    EXPORT int name(void) { return 0; }\nNEW0(d)\n",
+         exports.LIST: ROWS % "NEW0(d)"},
+        ["EXPORT marks d", "lists d, which"],
+    ),
 )
 
 # --------------------------------------------------------------------------------- the other programs
