@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
- * The C allocation functions, as the program calls them. An unsampled allocation is a countdown and
- * a tail call; an unsampled free is a look at one bit and a tail call. Neither asks whether the
- * library is ready: an unseeded thread and an unresolved pointer both lead to the slow path by
- * themselves. Slow paths record around the real call: nothing of ours runs between a free and its
- * record's removal, and what the real function does to errno is what the program sees.
+ * The C allocation functions, as the program calls them. An unsampled allocation subtracts its size
+ * from the thread's countdown and jumps to the real malloc; an unsampled free tests one bit of
+ * live.h's filter and jumps to the real free. Neither asks whether the library is ready: the
+ * countdown of a new thread is 0, which leads to the slow path, and a pointer of real_alloc that is
+ * not looked up yet leads to a stub (real_alloc.c).
  *
- * Runs in any thread at any time, before our constructor and after our destructor; no locks of its
- * own.
+ * The slow paths record around the real call: an object's record is taken out before the real free,
+ * because another thread may be given the address as soon as the real free has it. errno is left as
+ * the real function set it.
+ *
+ * Runs in any thread at any time, also before our constructor and after our destructor, and inside
+ * the program's signal handlers. Takes no lock of its own.
  */
 #include "collectors/base/sys.h"
 #include "collectors/heap/heap.h"
@@ -87,7 +91,7 @@ EXPORT HOT void *calloc(size_t count, size_t size)
 {
     size_t n;
     if (__builtin_mul_overflow(count, size, &n)) {
-        return real_alloc.calloc(count, size); /* its error */
+        return real_alloc.calloc(count, size); /* which fails, and sets errno */
     }
     if (heap_countdown(n)) {
         return calloc_slow(count, size, n);
@@ -105,8 +109,8 @@ static COLD void *realloc_bootstrap(void *p, size_t n)
     return fresh;
 }
 
-/* realloc is a free and an allocation; when it fails, the old object was never freed. counted: the
- * countdown has run out. */
+/* realloc is a free and an allocation; when it fails, the old object was not freed. counted: the
+ * countdown has run out, so that the new object may be sampled. */
 static COLD void *realloc_slow(void *p, size_t n, bool counted)
 {
     struct live_object object;
@@ -120,7 +124,7 @@ static COLD void *realloc_slow(void *p, size_t n, bool counted)
     heap_leave();
     if (fresh && wanted) {
         heap_allocated(fresh, n);
-    } else if (!fresh && was_sampled && n != 0) { /* realloc(p, 0) = NULL has freed p */
+    } else if (!fresh && was_sampled && n != 0) { /* where n is 0, NULL means that p was freed */
         heap_unfreed(&object);
     }
     return fresh;
@@ -177,8 +181,8 @@ EXPORT void *memalign(size_t align, size_t n)
     return real_alloc.memalign(align, n);
 }
 
-/* valloc and pvalloc by memalign: allocators that lack them (jemalloc has no pvalloc) would leave
- * the program with libc's, whose blocks their free does not know. */
+/* valloc and pvalloc are made of memalign: with an allocator that lacks them (jemalloc has no
+ * pvalloc) the next definition is libc's, whose blocks the allocator's free does not know. */
 EXPORT void *valloc(size_t n)
 {
     return memalign(PAGE_BYTES, n);
@@ -226,7 +230,8 @@ EXPORT size_t malloc_usable_size(void *p)
     return real_alloc.malloc_usable_size(p);
 }
 
-/* C23: the size is a hint, which older allocators do not know. */
+/* C23. The size only helps the allocator, and older allocators lack the function: free() does as
+ * well with any of them. */
 EXPORT void free_sized(void *p, size_t n)
 {
     (void)n;

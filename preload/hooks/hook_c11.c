@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * The waits of C11 threads, which glibc does not lead through their pthread names. They are the
- * same objects behind other types (mtx_t and pthread_mutex_t, cnd_t and pthread_cond_t, thrd_t and
- * pthread_t, once_flag and pthread_once_t), and are counted as hook_lock.c and hook_wait.c count
- * those.
+ * The waits of C11 threads. glibc's mtx_lock() does not call pthread_mutex_lock() by that name, so
+ * the hooks of hook_lock.c and hook_wait.c do not see these waits. The objects are the same behind
+ * other types (mtx_t and pthread_mutex_t, cnd_t and pthread_cond_t, thrd_t and pthread_t, once_flag
+ * and pthread_once_t), and their waits are counted as those two files count theirs.
+ *
+ * Any thread at any time, also before our constructor.
  */
 #include "collectors/base/libc/libc.h"
 #include "collectors/base/self.h"

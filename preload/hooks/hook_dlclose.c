@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * dlclose, the one call after which an address can mean other code: what the unwinder knows of
- * addresses is void then, and what the kept stacks mean by them is remembered. dlopen is not
- * interposed: its caller decides which RUNPATH is searched.
+ * dlclose is the one call after which an address can mean other code. So the unwinder's rules,
+ * which are kept by address, are forgotten, and unloaded.c notes which modules have left, so that
+ * stacks taken before still name them. dlopen is not interposed: the object that calls it decides
+ * which RUNPATH is searched, and that would be this library.
  *
- * The dynamic linker's lock, under which it tells its modules, is one that dlclose itself takes.
+ * Any thread. dl_iterate_phdr() takes the dynamic linker's lock, which dlclose itself takes too, so
+ * a thread that may call dlclose may wait for that lock.
  */
 #include "collectors/stacks/rules.h"
 #include "collectors/stacks/stack.h"

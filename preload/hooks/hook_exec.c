@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * exec: the end of a program, if it succeeds. What was recorded is written before; a timer's signal
- * must not reach the next program, which would die of it; and a signal that this program ignores is
- * ignored by the next one too, though the kernel has our handler for it. If the exec fails, all
- * goes on as before.
+ * exec ends the program, if it succeeds. Before it, the last dump is written; the calling thread's
+ * timer is paused, because a SIGPROF that is pending when the next program begins would kill it;
+ * and where the program ignores a signal for which the kernel has our handler, the kernel is told
+ * to ignore it, because the next program inherits that. If the exec fails, all of that is undone.
  *
- * Called in any thread, in forked children and in vfork children, which share our memory but not
- * our process: these only pass on what is ignored. The functions of the family are all built on two
- * of them, as in libc; no malloc, no stdio.
+ * Called in any thread, in forked children and in vfork children. A vfork child shares our memory
+ * but is another process: there only the ignored signals are passed on. As in libc, the functions
+ * with other kinds of arguments call execve() or execvpe(). No malloc, no stdio.
  */
 #include "collectors/base/sys.h"
 #include "collectors/cpu/cpu.h"
@@ -27,8 +27,8 @@ static bool is_executable(const char *path)
     return sys_call4(SYS_faccessat, AT_FDCWD, path, X_OK, 0) == 0;
 }
 
-/* Whether execvp would find the file: a program that tries one name after the other is not to leave
- * a dump for each. Names that are too long are taken to be there. */
+/* Would execvp() find the file? A program that tries one name after the other must not write a dump
+ * for each that is not there. Paths that are too long for the buffer count as found. */
 static bool found_in_path(const char *file)
 {
     const char *dirs = getenv("PATH");
@@ -55,7 +55,8 @@ static bool found_in_path(const char *file)
     }
 }
 
-/* True: see hook_sigmask_is_awaited(). */
+/* dump: the file is there, so that the exec is expected to succeed. The result is for failed():
+ * what hook_sigmask_is_awaited() returned. */
 static bool before(bool dump)
 {
     if (sys_getpid() == control_pid()) {
@@ -117,7 +118,7 @@ EXPORT int execvp(const char *file, char *const argv[])
     return execvpe(file, argv, environ);
 }
 
-/* How many arguments come behind the first one, with the NULL that ends them. */
+/* The number of arguments behind the first one, with the NULL that ends them. */
 static size_t count_arguments(va_list *list)
 {
     size_t n = 1;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * ITIMER_PROF, of which a process has one, where the library had to take it (collectors/
- * cpu_itimer.h): the program sees none until it sets its own, and then it has it. Any thread.
+ * A process has one ITIMER_PROF. Where threads cannot have timers of their own, the library uses it
+ * (collectors/cpu/cpu_itimer.h). Until the program sets it, the program reads it as not set; when
+ * the program sets it, the library gives it up. Any thread.
  */
 #include "collectors/cpu/cpu_itimer.h"
 #include "preload/hooks/real.h"

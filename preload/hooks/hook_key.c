@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Keys of thread-specific data: a process has PTHREAD_KEYS_MAX, and one of them is ours, by which a
- * thread's end is noticed (hook_thread.c). A program that asks for the last one gets ours: from
- * then on only ends by a return are noticed at once, others by the next scan. Any thread, no lock.
+ * Keys of thread-specific data. A process has PTHREAD_KEYS_MAX of them; one is ours, and its
+ * destructor notices the end of a thread (hook_thread.c). When the program asks for one more than
+ * are left, our key is deleted and the program gets its number. From then on a thread's end is
+ * noticed at once only if its start routine returns; threads that end by pthread_exit() or by
+ * cancellation are noticed by the next scan of the process's threads. Any thread, no lock.
  */
 #include "collectors/base/libc/libc.h"
 #include "collectors/base/sys.h"
@@ -13,15 +15,16 @@
 #include <sched.h>
 
 enum {
-    PATIENCE = 1000, /* yields; a user needs a dozen instructions */
+    PATIENCE = 1000, /* yields; a thread leaves hook_key_set() after some dozen instructions */
 };
 
 static pthread_key_t end_key;
 static uint32_t have_key;
-static uint32_t users; /* threads between the look at have_key and the end of their call */
+static uint32_t users; /* threads inside hook_key_set(), which may be about to use end_key */
 
-/* The last of those that need no allocation, so that the program's own first ones have the numbers
- * they have without us; some programs ask what a key does that they never made. */
+/* Takes the highest number below LIBC_KEYS_NEAR, so that the program's own first keys get the
+ * numbers that they get without us: some programs ask for the value of a key that they never made.
+ * Setting it must not allocate, so the number is not higher. */
 void hook_key_start(void (*at_end)(void *value))
 {
     pthread_key_t made[LIBC_KEYS_NEAR];
@@ -49,7 +52,8 @@ bool hook_key_set(void *value)
     return set;
 }
 
-/* The number may be the program's next: nobody of us may be about to use it. */
+/* Deletes end_key, if no thread is about to set a value for it: the next key that the program makes
+ * may have the same number, and must not get that value. */
 static COLD bool give_back(void)
 {
     uint32_t seen = 1;
@@ -59,7 +63,7 @@ static COLD bool give_back(void)
     }
     for (int i = 0; __atomic_load_n(&users, __ATOMIC_SEQ_CST) != 0; i++) {
         if (i == PATIENCE) {
-            return false; /* interrupted right there; the key is lost to both */
+            return false; /* a thread was interrupted in hook_key_set(): the key stays unused */
         }
         sched_yield();
     }

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * Locks, as the program takes and releases them: mutexes and read-write locks. A lock that is free
- * is taken by the real trylock, and only EBUSY leads to the slow path, which times the real lock; a
- * release looks at one counter.
+ * Mutexes and read-write locks, as the program takes and releases them. A lock that is free is
+ * taken by the real trylock; only EBUSY leads to the slow path, which times the real lock. A
+ * release reads one counter, that of the lock's waiters (collectors/waits/waiters.h).
  *
- * A mutex that nobody has ever been seen to wait for costs less: one look at its word, and if that
- * says free, straight to the real lock, which in a process of one thread uses no atomic
- * instruction. Should another thread be faster in the few ns in between, that wait is not seen;
- * from the first one that is, trylock leaves no such gap.
+ * A mutex for which no wait was ever seen costs less: if its first word says that it is free, the
+ * real lock is called at once, which in a process of one thread uses no atomic instruction. Should
+ * another thread take the mutex in the few ns in between, that wait is not seen. After the first
+ * wait that is seen, the mutex is taken by trylock, which misses none.
  *
- * Contexts: any thread at any time, also before our constructor. What the real functions answer is
- * what the program gets. They never come back to us: glibc calls its own by other names.
+ * Contexts: any thread at any time, also before our constructor. The program gets what the real
+ * functions return. They do not call our hooks: glibc calls its own functions by internal names.
  */
 #include "collectors/base/libc/libc.h"
 #include "collectors/waits/contention.h"
@@ -57,7 +57,8 @@ EXPORT HOT int pthread_rwlock_unlock(pthread_rwlock_t *l)
     return LIKELY(!waiters_maybe(l)) ? real_waits.rwlock_unlock(l) : rwlock_unlock_slow(l);
 }
 
-/* ---- what nobody waits in is passed on: all calls of one kind then find one version ---- */
+/* ---- calls that never wait: interposed only so that all of one family come from one library ----
+ */
 
 EXPORT int pthread_mutex_trylock(pthread_mutex_t *m)
 {
@@ -76,7 +77,8 @@ EXPORT int pthread_rwlock_trywrlock(pthread_rwlock_t *l)
 
 /* ---- mutexes ---- */
 
-/* Taken, or the time was up: an error is no wait. A robust mutex whose owner died is taken. */
+/* Whether the call waited: the lock was taken, or the time was up. Other errors came at once. A
+ * robust mutex whose owner died (EOWNERDEAD) is taken. */
 static bool has_waited(int err)
 {
     return err == 0 || err == EOWNERDEAD || err == ETIMEDOUT;
@@ -97,8 +99,8 @@ static HOT __attribute__((noinline)) int mutex_lock_tried(pthread_mutex_t *m)
     return LIKELY(err != EBUSY) ? err : mutex_lock_slow(m);
 }
 
-/* Threads that a condition has woken, where they are all that is known to want the mutex, may not
- * have come to it yet: then no thread sleeps for it. */
+/* Threads that a condition has woken count as known before they have come to the mutex. Where they
+ * are all that is known, the mutex's own word tells whether one of them has come. */
 WAIT_PATH bool hook_mutex_is_waited_for(const pthread_mutex_t *m)
 {
     if (!waiters_maybe(m) && !libc_mutex_is_slept_for(m)) {

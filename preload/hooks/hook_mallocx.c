@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * jemalloc's extended interface. A program that calls it has linked jemalloc, whose definitions
- * come next; if none do (a weak reference, found to be defined only because we are here), the calls
- * are served from the plain allocator, flags for size and zeroing honoured.
+ * jemalloc's extended interface. A program that calls it has linked jemalloc as a rule, and
+ * jemalloc's definitions come after ours. If there are none (a program may have a weak reference,
+ * and find it defined only because we define it), the calls are served by malloc and its kin, with
+ * the flags for alignment and zeroing.
  *
- * The pointers are looked up at the first call: unlike malloc's they are rarely wanted.
+ * The pointers are looked up at the first call, because few programs call any. Any thread; a thread
+ * may hold any lock of the program's.
  */
 #include "collectors/base/libc/libc.h"
 #include "collectors/heap/heap.h"
@@ -27,7 +29,8 @@ struct mallocx_family {
     INTERPOSED_MALLOCX(FIELD)
 };
 
-/* ---- without jemalloc: flags hold lg(alignment) in the low six bits, MALLOCX_ZERO = 64 ---- */
+/* ---- without jemalloc; flags: log2 of the alignment in the low six bits, MALLOCX_ZERO = 64 ----
+ */
 
 enum { LG_ALIGN_MASK = 63, ZERO = 64 };
 
@@ -52,7 +55,7 @@ static void *plain_rallocx(void *p, size_t n, int flags)
 static size_t plain_xallocx(void *p, size_t n, size_t extra, int flags)
 {
     (void)n, (void)extra, (void)flags;
-    return real_alloc.malloc_usable_size(p); /* it cannot grow in place */
+    return real_alloc.malloc_usable_size(p); /* unchanged: malloc cannot grow a block in place */
 }
 
 static size_t plain_sallocx(const void *p, int flags)
@@ -142,8 +145,8 @@ void *rallocx(void *p, size_t n, int flags)
     return fresh;
 }
 
-/* Resizes in place, to between n and n + extra bytes: the same object, of another size, if the
- * result says so. */
+/* Resizes a block in place, to between n and n + extra bytes, and returns its size then. If that
+ * has changed, it counts as a free and an allocation. */
 size_t xallocx(void *p, size_t n, size_t extra, int flags)
 {
     const struct mallocx_family *next = next_family();
@@ -153,7 +156,7 @@ size_t xallocx(void *p, size_t n, size_t extra, int flags)
     bool was_sampled = live_maybe(p) && heap_freed(p, &object);
     bool wanted = counted && heap_wants(n);
     size_t after = next->xallocx(p, n, extra, flags);
-    if (after == before) { /* nothing happened */
+    if (after == before) { /* it was not resized */
         if (was_sampled) {
             heap_unfreed(&object);
         }

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * The forks and ends of the process, but for exit() and a return from main, which reach us through
- * the library's destructor (init.c). Our signals are blocked over the fork: they would restart the
- * copying of a large process for ever. None of our locks is held over it; the child mends what they
- * guard.
+ * Forks of the process, and its ends by _exit(), _Exit() and quick_exit(). An end by exit() or by a
+ * return from main reaches us through the library's destructor (init.c).
+ *
+ * Our signals are blocked during a fork: the kernel starts it anew after each signal, and copying a
+ * large process takes longer than a timer's period. None of our locks is held during a fork: libc
+ * takes its stdio locks between our handlers, and a thread that holds one of those may be inside
+ * malloc, waiting for ours. So the child mends what a lock guarded that another thread held.
  */
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
@@ -22,10 +25,10 @@
 #include <unistd.h>
 
 static void (*api_fork_child)(void); /* given by hook_process_start() */
-static uint64_t forks; /* of this process, and its ancestors before they forked it */
+static uint64_t forks; /* made by this process, and by its ancestors before they made it */
 
-/* Several threads may fork at once, and the handlers that other libraries registered run inside
- * ours: what must be kept from one to the other is the thread's own. */
+/* Several threads may fork at once, and fork handlers of other libraries run between this one and
+ * fork_done(). So the mask that fork_done() restores is kept in the thread's own block. */
 static void fork_prepare(void)
 {
     uint64_t ours = hook_signal_mask();
@@ -40,7 +43,8 @@ static void fork_done(void)
 
 static void fork_child(void)
 {
-    if (!control_is_profiled()) { /* nor is the child, and the kernel may be out of bounds */
+    if (!control_is_profiled()) { /* the child is not either, and a filter may forbid system calls
+                                   */
         live_fork_child();
         fork_done();
         return;

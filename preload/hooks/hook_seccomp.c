@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * The program is about to put itself behind a filter on system calls. If that would kill it for
- * what the library does, or keep the library from writing, the library makes its last dump and is
- * silent from then on: no timer, no sample, no call to the kernel. If not, all goes on. It may
- * forbid itself the time stamp counter too, which then the library does not read any more.
+ * The program is about to install a seccomp filter on its system calls. If the filter would kill
+ * the program for a system call of the library, or keep the library from writing profiles, the
+ * library makes its last dump and stops: no timer, no sample, no system call. Otherwise profiling
+ * goes on. The program may also forbid itself to read the time stamp counter (PR_SET_TSC): then the
+ * library reads the clock instead (ticks.h).
+ *
+ * Any thread, and forked and vfork children.
  */
 #include "collectors/base/ticks.h"
 #include "preload/config.h"
@@ -20,7 +23,8 @@
 
 static void hook_seccomp_ahead(unsigned long mode, const void *filter)
 {
-    /* Not in a vfork child, which is about to start another program: that one asks at its start. */
+    /* Not in a vfork child, which is about to start another program: the library asks about the
+     * filters in force when it starts there. */
     if (!control_is_profiled() || !control_is_here() || (mode == SECCOMP_MODE_FILTER && !filter)) {
         return;
     }
@@ -30,7 +34,7 @@ static void hook_seccomp_ahead(unsigned long mode, const void *filter)
     }
 }
 
-/* What a program may forbid itself by prctl. */
+/* Before a call of prctl() with these first three arguments. */
 static void hook_prctl_ahead(int option, unsigned long a, unsigned long b)
 {
     if (option == PR_SET_SECCOMP) {
@@ -40,7 +44,7 @@ static void hook_prctl_ahead(int option, unsigned long a, unsigned long b)
     }
 }
 
-/* The same through libc's syscall(), as libseccomp does it. */
+/* Instead of libc's syscall() for the numbers of prctl and seccomp: libseccomp calls it. */
 long hook_seccomp_call(long nr, long a, long b, long c, long d, long e, long f);
 long hook_seccomp_call(long nr, long a, long b, long c, long d, long e, long f)
 {
@@ -60,7 +64,9 @@ EXPORT int prctl(int option, ...)
     va_list list;
     unsigned long more[4];
     va_start(list, option);
-    for (int i = 0; i < 4; i++) { /* there or not: as libc's own, it passes on what lies there */
+    /* Which arguments there are depends on the option. As in libc's own prctl(), four are passed
+     * on, and those that the caller did not give are whatever lies in their places. */
+    for (int i = 0; i < 4; i++) {
         more[i] = va_arg(list, unsigned long);
     }
     va_end(list);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * The program's signal masks, without SIGPROF. Blocking it would stop the sampling of a thread, so
- * the kernel's mask does not hold it; whether the program believes that it does is a bit of struct
- * self. Only when a SIGPROF of the program's own comes to a thread that believes so, or the thread
- * is about to wait for one, the kernel is told after all: the thread's timer rests, and the signal
- * waits where sigwait, signalfd and all others look for it. All other signals, the dump signal
- * among them, are the program's to block.
+ * The program's signal masks, without SIGPROF. A thread that blocked SIGPROF would not be sampled,
+ * so the kernel's mask does not hold it when the program blocks it; self.prof_blocked says that the
+ * program believes it is blocked. The kernel is told after all (self.prof_real) when a SIGPROF that
+ * the program sent comes to such a thread, or when the thread is about to wait for one: then the
+ * thread's timer is paused, and the signal stays pending, where sigwait, signalfd and the like find
+ * it. All other signals, the dump signal among them, are blocked as the program says.
  *
  * Any thread, also in the program's signal handlers.
  */
@@ -27,7 +27,8 @@ static bool active;
 
 static bool is_active(void)
 {
-    return LOAD(&active) && control_is_here(); /* a vfork child has masks of its own */
+    return LOAD(&active) &&
+           control_is_here(); /* a vfork child has a mask, but no bits, of its own */
 }
 
 void hook_sigmask_start(void)
@@ -43,9 +44,9 @@ void hook_sigmask_thread_begin(void)
 {
     uint64_t prof = PROF_BIT;
     uint64_t inherited = 0;
-    if (LOAD(&active)) { /* the creator's attributes may have asked for any mask */
+    if (LOAD(&active)) { /* pthread_attr_setsigmask_np() may have asked for any mask */
         sys_call4(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &inherited, sizeof inherited);
-        self.prof_blocked |= (inherited & PROF_BIT) != 0; /* before what waits for it comes */
+        self.prof_blocked |= (inherited & PROF_BIT) != 0; /* before a pending one is delivered */
         sys_call4(SYS_rt_sigprocmask, SIG_UNBLOCK, &prof, NULL, sizeof prof);
     }
 }
@@ -68,9 +69,10 @@ void hook_sigmask_create_ends(bool begun)
     }
 }
 
-/* ---- blocked after all ---- */
+/* ---- SIGPROF blocked in the kernel, too ---- */
 
-/* Puts a signal back where it came from, to be found by whoever waits for it. */
+/* Sends a signal once more to where it was sent, the thread or the process, so that it is pending
+ * there. */
 static void send_again(const siginfo_t *info)
 {
     int pid = sys_getpid();
@@ -78,11 +80,13 @@ static void send_again(const siginfo_t *info)
     if (info->si_code == SI_TKILL) {
         sys_call4(SYS_rt_tgsigqueueinfo, pid, tid, SIGPROF, info);
     } else if (tid != pid || sys_call3(SYS_rt_sigqueueinfo, pid, SIGPROF, info) != 0) {
-        sys_call2(SYS_kill, pid, SIGPROF); /* the kernel lets the first thread alone forge */
+        sys_call2(SYS_kill, pid,
+                  SIGPROF); /* only the first thread may send with another's siginfo */
     }
 }
 
-/* With SIGPROF blocked: this thread's timer rests, and what it sent is taken away. */
+/* Pauses this thread's timer, takes the timer's pending signal away, and leaves the program's own
+ * pending. SIGPROF is blocked. */
 static void rest_timer(void)
 {
     uint64_t prof = PROF_BIT;
@@ -152,7 +156,8 @@ bool hook_sigmask_is_awaited(void)
         block_really();
         return true;
     }
-    sys_call4(SYS_rt_sigprocmask, SIG_BLOCK, &prof, NULL, sizeof prof); /* a vfork child's own */
+    /* In a vfork child: its kernel mask is its own, and ends with it. */
+    sys_call4(SYS_rt_sigprocmask, SIG_BLOCK, &prof, NULL, sizeof prof);
     return false;
 }
 
@@ -168,11 +173,11 @@ bool hook_sigmask_meanwhile(const sigset_t *set)
 void hook_sigmask_fork_child(void)
 {
     if (self.prof_real) {
-        cpu_pause_thread(); /* it has a new one */
+        cpu_pause_thread(); /* the child's thread has a new timer, which runs */
     }
 }
 
-/* ---- setting ---- */
+/* ---- the program's calls ---- */
 
 static BELOW_PROGRAM int mask_with(int (*real)(int, const sigset_t *, sigset_t *), int how,
                                    const sigset_t *set, sigset_t *old)
@@ -216,7 +221,7 @@ EXPORT BELOW_PROGRAM int sigprocmask(int how, const sigset_t *set, sigset_t *old
     return mask_with(real_other.sigprocmask, how, set, old);
 }
 
-/* ---- the older calls, in terms of the above: libc's own would go past us ---- */
+/* ---- the older calls, made of the above: libc's own do not call the hooks ---- */
 
 static sigset_t set_of(int mask)
 {
@@ -278,7 +283,8 @@ EXPORT int sigrelse(int sig)
     return one_signal(SIG_UNBLOCK, sig);
 }
 
-/* X/Open's: installs a handler and unblocks, or (SIG_HOLD) blocks; tells what was before. */
+/* X/Open's: installs a handler and unblocks the signal, or blocks it where the handler is SIG_HOLD.
+ * The result is the handler before, or SIG_HOLD if the signal was blocked. */
 EXPORT sighandler_t sigset(int sig, sighandler_t handler)
 {
     struct sigaction act;

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
- * Two signals have two masters: SIGPROF and the dump signal are handled by us and belong to the
- * program. The program reads back what it set, its handlers run for what is its own, and the kernel
- * only ever sees our handler. TERM, INT and HUP are ours only while the program leaves them at
- * their default, to dump before they end it. What is whose: a timer's signal carries the address of
- * a row of our registry; everything else is the program's, except that the dump signal asks for a
- * dump unless the program sent it to itself for a handler of its own.
+ * SIGPROF and the dump signal are used by the library and by the program. The kernel always has the
+ * library's handlers for both; the program reads back what it set, and its own handler is called
+ * for the signals that are its own. SIGTERM, SIGINT and SIGHUP have the library's handler only
+ * while the program leaves them at their default action, so that a dump is made before they end the
+ * process.
  *
- * Contexts: the hooks run in any thread; the handler at any instruction, also in threads without a
- * thread block. A vfork child shares our memory but not our dispositions: there (the pid differs)
- * the hooks stand aside.
+ * Which signals are the program's: a timer's signal carries the address of a row of our registry of
+ * threads, and other signals of the library's can be told likewise. All others are the program's,
+ * except that the dump signal asks for a dump, unless the process sent it to itself and has a
+ * handler for it.
+ *
+ * Contexts: the hooks run in any thread; the handlers at any instruction, also in threads without a
+ * thread block. A vfork child shares our memory, but its kernel dispositions are its own: there
+ * (the pid differs) the hooks only call the real functions.
  */
 #include "collectors/base/lock.h"
 #include "collectors/base/self.h"
@@ -24,11 +28,11 @@
 #include <errno.h>
 #include <string.h>
 
-/* What the program believes is installed. Handlers read it at any instruction: the copy in force is
- * program[version % 2], and a writer fills the other one before it counts up, so that a reader, or
- * a child forked meanwhile, never finds half of one. */
+/* What the program believes is installed for a signal. Handlers read it at any instruction: the
+ * copy in force is program[version % 2], and a writer fills the other copy before it counts the
+ * version up. So a reader, or a child that is forked meanwhile, never finds a copy half written. */
 struct disposition {
-    int signal; /* 0 = not taken over */
+    int signal; /* 0 = this one is not taken over */
     struct lock writers;
     uint32_t version;
     struct sigaction program[2];
@@ -36,9 +40,9 @@ struct disposition {
 
 enum { PROF, DUMP, FATAL, OWNED = FATAL + 3 };
 static struct disposition owned[OWNED];
-static uint32_t dying;        /* a fatal signal has come: the next one kills at once */
-static uint64_t interrupting; /* signals for which signal() is not to ask for SA_RESTART */
-static uint64_t masks_prof;   /* signals whose handlers the program wants to run without SIGPROF */
+static uint32_t dying; /* 1 = on_fatal() makes its dump: the next such signal kills at once */
+static uint64_t interrupting; /* bits: signals for which siginterrupt() has turned SA_RESTART off */
+static uint64_t masks_prof; /* bits: signals whose handlers the program wants SIGPROF blocked in */
 
 static struct disposition *owned_find(int sig)
 {
@@ -90,7 +94,8 @@ void hook_signal_fork_child(void)
     dying = 0;
     for (int i = 0; i < OWNED; i++) {
         lock_drop(&owned[i].writers);
-        if (i >= FATAL && owned[i].signal && control_pid() == 1) { /* of a new pid namespace */
+        /* A process 1, of a new pid namespace, ignores signals that are at their default. */
+        if (i >= FATAL && owned[i].signal && control_pid() == 1) {
             restore_default(owned[i].signal);
             owned[i].signal = 0;
         }
@@ -102,9 +107,9 @@ static bool is_function(const struct sigaction *act)
     return act->sa_handler != SIG_DFL && act->sa_handler != SIG_IGN;
 }
 
-/* ---- the handler ---- */
+/* ---- the handlers ---- */
 
-/* The default action of a signal that nobody handles, now that the kernel thinks we do. */
+/* Has the kernel take the default action of a signal that has come. */
 static void act_by_default(int sig)
 {
     restore_default(sig);
@@ -113,7 +118,8 @@ static void act_by_default(int sig)
     sys_call4(SYS_rt_sigprocmask, SIG_UNBLOCK, &bit, NULL, sizeof bit);
 }
 
-/* Runs the program's handler as the kernel would have: with the mask that it asked for. */
+/* Calls the program's handler as the kernel would have: with the signals blocked that the program
+ * asked for, and not those that our handler runs with. */
 static BELOW_PROGRAM void call_program(struct disposition *d, int sig, siginfo_t *info,
                                        void *context)
 {
@@ -144,9 +150,9 @@ static BELOW_PROGRAM void call_program(struct disposition *d, int sig, siginfo_t
     }
 }
 
-/* Where a user's signals that wait are limited (RLIMIT_SIGPENDING), the kernel delivers without
- * what was sent along, as from nobody: it may be one that asks a thread where it is. Nobody is to
- * die of that; one that root has sent from outside of the pid namespace looks the same. */
+/* With RLIMIT_SIGPENDING exhausted the kernel delivers a signal without its siginfo (pid 0, uid 0).
+ * Such a SIGPROF may be one of our own, so its default action, which ends the process, is not
+ * taken. A SIGPROF that root has sent from outside of the pid namespace looks the same. */
 static bool came_without_word(const siginfo_t *info)
 {
     return info->si_code == SI_USER && info->si_pid == 0 && info->si_uid == 0;
@@ -187,15 +193,15 @@ static BELOW_PROGRAM void on_dump(int sig, siginfo_t *info, void *context)
     call_program(&owned[DUMP], sig, info, context);
 }
 
-/* The end by TERM, INT or HUP, which are not blocked meanwhile: a second one does not wait. */
+/* SIGTERM, SIGINT or SIGHUP, at its default action: dumps, and ends the process. None of the three
+ * is blocked meanwhile, so that a second one ends the process at once. */
 static BELOW_PROGRAM void on_fatal(int sig, siginfo_t *info, void *context)
 {
-    struct disposition *d =
-        owned_find(sig); /* NULL in a vfork child, which is not to be profiled */
+    struct disposition *d = owned_find(sig); /* NULL in a vfork child, which makes no dump */
     struct sigaction act;
     if (d) {
         act = disposition_read(d);
-        if (!is_default(&act)) { /* set since the signal came */
+        if (!is_default(&act)) { /* the program has set a handler since the signal came */
             call_program(d, sig, info, context);
             return;
         }
@@ -206,10 +212,10 @@ static BELOW_PROGRAM void on_fatal(int sig, siginfo_t *info, void *context)
     act_by_default(sig);
 }
 
-/* Puts our handler under the program's disposition: of its flags those that the kernel acts on. */
+/* Installs our handler for a signal, with those of the program's flags that the kernel acts on. */
 static int others_sigaction(int sig, const struct sigaction *act, struct sigaction *old);
 static const int fatal_signals[OWNED - FATAL] = {SIGTERM, SIGINT, SIGHUP};
-static bool small_stacks; /* the program has set an alternate stack that is too small for us */
+static bool small_stacks; /* an alternate stack of the program is smaller than STACK_NEEDED */
 
 static int install(struct disposition *d)
 {
@@ -224,7 +230,7 @@ static int install(struct disposition *d)
     ours.sa_flags = SA_SIGINFO;
     ours.sa_flags |= is_function(&program) ? program.sa_flags & (SA_RESTART | SA_ONSTACK)
                                            : SA_RESTART | (small_stacks ? 0 : SA_ONSTACK);
-    sigfillset(&ours.sa_mask); /* nothing of the program's runs in the middle of us, but faults */
+    sigfillset(&ours.sa_mask); /* of the program's handlers only those of faults interrupt ours */
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
     for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
         sigdelset(&ours.sa_mask, faults[i]);
@@ -238,8 +244,9 @@ static int install(struct disposition *d)
 
 /* ---- the program's calls ---- */
 
-/* Another signal's handler that asks for SIGPROF to be blocked would stop the thread's clock while
- * it runs: the kernel is not told, the program reads back that it was. */
+/* For signals that are not taken over. While a handler ran with SIGPROF blocked, its thread would
+ * not be sampled: the kernel is given sa_mask without SIGPROF, and the program reads it back with.
+ */
 static int others_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 {
     struct sigaction without;
@@ -330,7 +337,8 @@ EXPORT sighandler_t __sysv_signal(int sig, sighandler_t handler)
     return signal_with(sig, handler, (int)(SA_RESETHAND | SA_NODEFER));
 }
 
-/* libc's own would change what it finds, which is our handler. */
+/* libc's own would read the kernel's disposition, which has our handler, and install that with
+ * other flags. */
 EXPORT int siginterrupt(int sig, int interrupt)
 {
     struct disposition *d = owned_find(sig);
@@ -361,9 +369,9 @@ EXPORT sighandler_t sysv_signal(int sig, sighandler_t handler)
     return __sysv_signal(sig, handler);
 }
 
-/* What our handlers need of a stack: the kernel's frame, and 2 KiB. A
- * program whose alternate stacks are smaller never handles a signal there; our signals then come on
- * the stack they interrupt. */
+/* What our handlers need of a stack: the kernel's frame, and 2 KiB. If the
+ * program has set a smaller alternate stack, for any thread, our handlers are installed without
+ * SA_ONSTACK, unless the program's own for that signal asks for it. */
 enum { STACK_NEEDED = ARCH_SIGNAL_FRAME + (2 << 10) };
 
 EXPORT int sigaltstack(const stack_t *stack, stack_t *old)
@@ -403,11 +411,11 @@ void hook_signal_start(int dump_signal, bool dump_at_end)
     if (dump_signal) {
         take_over(&owned[DUMP], dump_signal);
     }
-    take_over(&owned[PROF], SIGPROF); /* also where no timer runs yet: threads are asked by it */
+    take_over(&owned[PROF], SIGPROF); /* also with the cpu profile off: allthreads.c sends it */
     hook_sigmask_start();
 }
 
-/* Of PROF and DUMP, whose kernel dispositions are ours always. */
+/* Does the program ignore this signal? Of PROF and DUMP, for which the kernel always has ours. */
 static bool is_ignored(const struct disposition *d)
 {
     struct sigaction act = disposition_read(d);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Waiting for signals: of those that wait for SIGPROF, none is to take one of our timers' for the
- * program's. While a thread sleeps it uses no CPU, so the kernel may have the program's own mask
- * (see hook_sigmask.c) without a loss.
+ * Calls that wait for signals. One that waits for SIGPROF must not return a signal of one of our
+ * timers. While a thread waits it uses no CPU, so nothing is lost if the kernel has the program's
+ * own mask meanwhile, in which SIGPROF may be blocked (hook_sigmask.c).
  *
  * Any thread, also in the program's signal handlers.
  */
@@ -13,7 +13,7 @@
 
 #include <sys/signalfd.h>
 
-/* ---- with a set of signals to take ---- */
+/* ---- calls that take a pending signal out of a set ---- */
 
 #define TAKING(set, call)                                                                          \
     ({                                                                                             \
@@ -39,8 +39,10 @@ EXPORT BELOW_PROGRAM int sigtimedwait(const sigset_t *set, siginfo_t *info,
     return TAKING(set, real_other.sigtimedwait(set, info, timeout));
 }
 
-/* Who names few signals, SIGPROF among them, is waiting for it; who names nearly all of them wants
- * to hear of what comes, and goes on being sampled. */
+/* A program that asks for few signals, SIGPROF among them, waits for SIGPROF: if it has blocked
+ * SIGPROF, the kernel has it blocked, too, from here on, and this thread is not sampled any more. A
+ * program that asks for nearly all signals does not wait for SIGPROF, and its thread goes on being
+ * sampled. */
 EXPORT int signalfd(int fd, const sigset_t *set, int flags)
 {
     enum { FEW = 24 };
@@ -54,7 +56,7 @@ EXPORT int signalfd(int fd, const sigset_t *set, int flags)
     return real_other.signalfd(fd, set, flags);
 }
 
-/* ---- with a mask meanwhile ---- */
+/* ---- calls that wait with another mask than the thread's ---- */
 
 #define MASKED(set, call)                                                                          \
     ({                                                                                             \
@@ -75,7 +77,7 @@ EXPORT BELOW_PROGRAM int ppoll(struct pollfd *fds, nfds_t n, const struct timesp
     return MASKED(set, real_other.ppoll(fds, n, timeout, set));
 }
 
-/* What fortified programs call; the check is libc's. */
+/* What ppoll() becomes in programs that are built with _FORTIFY_SOURCE. */
 EXPORT BELOW_PROGRAM int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
                                      const sigset_t *set, size_t size)
 {

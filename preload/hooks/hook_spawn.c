@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Programs that are started without a fork of the program's: posix_spawn, and libc's system and
- * popen, which start a shell by it. The child inherits what the kernel knows of signals, not what
- * the program believes: for the time of the call the kernel ignores what the program ignores, and
- * blocks what it believes to be blocked.
+ * posix_spawn, and libc's system and popen, which start a shell in the same way. The new program
+ * inherits from the kernel which signals are ignored and blocked. So during the call the kernel
+ * ignores what the program believes to be ignored, and blocks what it believes to be blocked.
  *
  * Any thread; no malloc of ours.
  */
@@ -22,7 +21,7 @@
         result_;                                                                                   \
     })
 
-static uint32_t under_way; /* calls: the last one to end puts the dispositions back */
+static uint32_t under_way; /* calls in progress; the last one to end restores the dispositions */
 
 static bool spawn_begins(void)
 {

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * Threads, as the program makes them: the creator takes a row of the registry and passes it to a
- * start routine of ours, which learns the thread's stack, starts its timer and calls the program's.
- * The end is noticed in a destructor of thread-specific data (hook_key.c), which runs after a
- * return, after pthread_exit and after cancellation alike; it puts itself off to a late round, so
- * that what the program's own destructors burn is still counted.
+ * Threads that the program makes. The creator takes a row of the registry (threads.h) and passes it
+ * to a start routine of ours, which notes where the thread's stack is, starts the thread's timer
+ * and calls the program's start routine. The end of the thread is noticed in a destructor of
+ * thread-specific data (hook_key.c), which runs after a return, after pthread_exit() and after
+ * cancellation alike. The destructor puts itself off to a late round, so that the CPU time of the
+ * program's own destructors is still counted.
  *
- * No allocation: a row is there or the thread runs unregistered (the next scan finds it).
+ * Any thread. Nothing is allocated: if no row is free, the thread runs unregistered, and the next
+ * scan of the process's threads finds it.
  */
 #include "collectors/base/libc/libc.h"
 #include "collectors/base/self.h"
@@ -29,13 +31,14 @@ static bool active;
 
 /* ---- the thread's side ---- */
 
-/* Whether its end will be noticed. */
+/* The first steps of a new thread. True: thread_end() will be called when the thread ends. */
 static bool thread_begin(struct thread *t)
 {
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
     uintptr_t top = libc_thread_stack_top();
     if (t->stack_lo && here < top && here > top - t->stack_lo) {
-        self.stack_lo = top - t->stack_lo; /* the creator left the size here */
+        self.stack_lo =
+            top - t->stack_lo; /* until now t->stack_lo is the size: thread_announce() */
         self.stack_hi = top;
     }
     t->stack_lo = self.stack_lo;
@@ -51,7 +54,7 @@ static bool thread_begin(struct thread *t)
 static void thread_over(struct thread *t)
 {
     contention_thread_end();
-    if (self.thread == t) { /* else: a fork happened meanwhile, and the row is gone */
+    if (self.thread == t) { /* else this is a forked child, which has dropped the row */
         self.thread = NULL;
         cpu_thread_end(t);
         labels_drop();
@@ -91,8 +94,9 @@ static BELOW_PROGRAM int thread_main_c11(void *row)
 
 /* ---- the creator's side ---- */
 
-/* Bytes of the new thread's stack below its thread block that are certainly its own; 0 = unknown.
- * The guard lies at the other end. */
+/* Bytes below a new thread's thread block that are certainly its stack; 0 = unknown. The guard,
+ * which counts as part of the size, lies at the lower end, and the block itself takes less than a
+ * page. */
 static uintptr_t stack_size(const pthread_attr_t *attr)
 {
     size_t size = 0;
@@ -125,7 +129,7 @@ static struct thread *thread_announce(const pthread_attr_t *attr, const struct s
     return t;
 }
 
-/* It could not be made. */
+/* The thread could not be made. */
 static void thread_revoke(struct thread *t)
 {
     const struct labels *labels = t->labels;
@@ -134,7 +138,8 @@ static void thread_revoke(struct thread *t)
     threads_give_back(t);
 }
 
-/* NULL before the start, and where nobody asks. */
+/* The stack of the thread that makes another; NULL before the start, and where no profile needs it.
+ */
 static const struct stack *creator(void)
 {
     return LOAD(&active) ? threadcreate_stack() : NULL;
@@ -183,9 +188,10 @@ EXPORT int thrd_create(thrd_t *thread, thrd_start_t start, void *arg)
     return err;
 }
 
-/* libc's raw clone: a thread that nobody can wrap, timed from here. It may share its creator's
- * thread block, or have none. The last three arguments are there or not, as flags say; passing on
- * what lies in their places is what libc itself does. */
+/* libc's clone(). Its new thread may share its creator's thread block, or have none, so its start
+ * routine is not replaced; the creator starts its timer. Which of the last three arguments there
+ * are depends on flags; as in libc's own clone(), all three are passed on, and those that the
+ * caller did not give are whatever lies in their places. */
 EXPORT int clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
 {
     va_list more;
@@ -208,14 +214,14 @@ EXPORT int clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
 void hook_thread_main_stack(char *const *argv)
 {
     struct rlimit limit;
-    enum { MOST = 128 << 20 }; /* the kernel maps nothing else within that distance of the top */
+    enum { MOST = 128 << 20 }; /* the kernel maps nothing else that near to the top of the stack */
     uintptr_t size = 8 << 20;
     if (sys_call2(SYS_getrlimit, RLIMIT_STACK, &limit) == 0) {
         size = limit.rlim_cur > MOST ? MOST : limit.rlim_cur;
     }
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
     uintptr_t top = ((uintptr_t)argv | (PAGE_BYTES - 1)) + 1;
-    if (here < top && here > top - size) { /* the constructor of a dlopen may run elsewhere */
+    if (here < top && here > top - size) { /* else dlopen() has loaded us, in another thread */
         self.stack_lo = top - size;
         self.stack_hi = top;
     }

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
  * Waits for something that no thread holds: condition variables, semaphores, barriers, the end of
- * a thread, a pthread_once that another thread is at. Where there is a call that tries without
- * waiting, it comes first, and only what has to wait is timed. A condition wait releases its mutex,
- * which is charged as any other release. That it takes the mutex again at its end is part of the
- * wait, from which glibc does not tell it apart; whoever holds it then is charged from the signal
- * on (collectors/waits/sleepers.h), or not at all if the wait ended by its time.
+ * a thread, a pthread_once() whose routine another thread is running. Where there is a call that
+ * tries without waiting, it comes first, and only a wait that follows is timed. A condition wait
+ * releases its mutex, and that is counted as any other release. The wait ends when the mutex is
+ * taken again, because libc does both in one call; the thread that holds the mutex then is charged
+ * from the signal on (collectors/waits/sleepers.h), or not at all if the wait ended by its time.
  *
- * Most of these are cancellation points: nothing is registered or held while the real function
- * runs, so an unwinding thread leaves nothing behind but, at most, its name among the sleepers,
- * which it takes out at its next wait, its next release of what is waited for, or its end. sem_post
- * stays fit for signal handlers.
+ * Most of these calls are cancellation points, so no lock is held while the real function runs, and
+ * nothing but the thread's entry among the sleepers is registered. A cancelled thread takes that
+ * entry out at its next wait, at its next release of what is waited for, or at its end.
+ *
+ * Any thread at any time, also before our constructor. sem_post() may be called in signal handlers.
  */
 #include "preload/hooks/hook_wait.h"
 
@@ -25,9 +26,10 @@
 
 static int sem_wait_tried(sem_t *s);
 
-/* As for a mutex (hook_lock.c): a semaphore that nobody has been seen to wait for costs one look,
- * and the real function does as it does, also with a cancellation that is pending. That one cannot
- * be asked for here at less: who cancels may be bound to libc past us. */
+/* As for a mutex (hook_lock.c): a semaphore for which no wait was ever seen costs one look at its
+ * count, and then the real function is called, which also acts upon a pending cancellation. Whether
+ * one is pending cannot be known here at less cost: the thread that cancels may call libc's
+ * pthread_cancel() past any hook of ours. */
 EXPORT HOT int sem_wait(sem_t *s)
 {
     if (LIKELY(waiters_never(s) && libc_sem_is_free(s))) {
@@ -50,8 +52,8 @@ EXPORT HOT int sem_post(sem_t *s)
 
 static COLD int sem_wait_slow(sem_t *s);
 
-/* The real one acts upon a cancellation that is pending even where it need not wait, and leaves
- * errno alone, which a try that fails does not. */
+/* The real sem_wait() acts upon a pending cancellation even where it need not wait, and does not
+ * change errno where it succeeds; sem_trywait() does neither. */
 static __attribute__((noinline)) int sem_wait_tried(sem_t *s)
 {
     int *at = self.errno_at;
@@ -67,7 +69,8 @@ static __attribute__((noinline)) int sem_wait_tried(sem_t *s)
     return sem_wait_slow(s);
 }
 
-/* The count was taken, or the wait ended otherwise; an error is no wait. */
+/* Whether the call waited: the count was taken, or the wait ended by a signal or by its time. Other
+ * errors came at once. */
 static bool sem_has_waited(int result)
 {
     return result == 0 || errno == EINTR || errno == ETIMEDOUT;
@@ -85,7 +88,7 @@ static COLD int sem_wait_slow(sem_t *s)
     return result;
 }
 
-/* False, with errno as it was: the semaphore cannot be had without a wait. */
+/* Takes the semaphore if that needs no wait. False: not taken, and errno is unchanged. */
 static bool sem_taken(sem_t *s)
 {
     int program = errno;
@@ -112,7 +115,7 @@ EXPORT int sem_timedwait(sem_t *s, const struct timespec *until)
     return result;
 }
 
-/* The real one is no cancellation point where it need not wait. */
+/* The real sem_clockwait() is no cancellation point where it need not wait. */
 EXPORT int sem_clockwait(sem_t *s, clockid_t clock, const struct timespec *until)
 {
     if (!hook_wait_is_valid(clock, until)) {
@@ -130,7 +133,8 @@ EXPORT int sem_clockwait(sem_t *s, clockid_t clock, const struct timespec *until
 
 /* ---- condition variables ---- */
 
-/* Now: the wait may be long, or be cancelled. */
+/* The release of the mutex by a condition wait, counted before it: the wait may last for long, or
+ * be cancelled. */
 static WAIT_PATH __attribute__((noinline)) void condition_releases(const pthread_mutex_t *m)
 {
     if (hook_mutex_is_waited_for(m)) {
@@ -223,7 +227,7 @@ EXPORT int pthread_cond_destroy(pthread_cond_t *c)
 
 /* ---- barriers ---- */
 
-/* The one that is told to be the serial thread is the last to come, and has not waited. */
+/* The last thread to come, which is told PTHREAD_BARRIER_SERIAL_THREAD, has not waited. */
 EXPORT int pthread_barrier_wait(pthread_barrier_t *b)
 {
     struct contention_wait w;
@@ -283,8 +287,8 @@ EXPORT int pthread_clockjoin_np(pthread_t thread, void **result, clockid_t clock
 
 /* ---- once ---- */
 
-/* A call that runs the routine itself does not wait. Which one does is told by a routine of ours
- * around the program's: it takes no argument, so the call in progress is noted in the thread. */
+/* A call of pthread_once() that runs the routine itself has not waited: once->ran tells. The
+ * routine takes no argument, so the call in progress is found in self.once. */
 BELOW_PROGRAM void hook_once_routine(void)
 {
     struct hook_once *once = self.once;

@@ -12,27 +12,30 @@
 #include <pthread.h>
 #include <time.h>
 
-/* Would the real timed function look at its object at all? Several refuse a clock or a time that
- * is not valid even where they would not have to wait; those calls are passed on as they are. */
+/* Are the arguments of a timed wait valid? Several of the real functions refuse another clock or
+ * time even where they would not have to wait, so calls with such arguments are passed on untimed.
+ */
 static inline bool hook_wait_is_valid(clockid_t clock, const struct timespec *until)
 {
     return (clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC) && until &&
            (unsigned long)until->tv_nsec < 1000000000UL;
 }
 
-/* Only the caller's own locked mutex. False: unlocking it now would release it to nobody that is
- * known: no other waits, and none of those that come out of a condition has got as far, by the word
- * of a plain mutex. */
+/* Of a mutex that the calling thread holds. False: no thread is known to wait for it. Threads that
+ * a condition has woken count only if a thread may have gone to sleep for the mutex since it was
+ * locked, which the mutex's own word says. */
 static inline bool hook_mutex_may_be_waited_for(const pthread_mutex_t *m)
 {
     uint32_t known = waiters_known_for(m);
     return known >= WAITERS_CONDITIONS &&
            (known >= WAITER || (libc_mutex_may_be_slept_for(m) && waiters_maybe_woken(m)));
 }
-/* hook_lock.c: where that is true, is it so? */
+/* hook_lock.c: the exact answer, where the one above is true. Also false where an unlock would not
+ * release the mutex. */
 bool hook_mutex_is_waited_for(const pthread_mutex_t *m);
 
-/* hook_wait.c: a wait for c that releases m begins. */
+/* hook_wait.c: to be called before a wait for c, which releases m. Fills in w, for
+ * contention_condition_ends(). */
 void hook_condition_begins(struct contention_wait *w, const pthread_cond_t *c,
                            const pthread_mutex_t *m);
 
@@ -45,7 +48,8 @@ static inline void hook_condition_wakes(const pthread_cond_t *c, uint32_t most)
     }
 }
 
-/* A pthread_once or call_once of the calling thread, and the routine that we give to libc. */
+/* A pthread_once() or call_once() in progress in the calling thread; self.once is the innermost.
+ * hook_once_routine() is given to libc instead of the program's routine, and calls it. */
 struct hook_once {
     void (*routine)(void); /* the program's */
     bool ran;              /* it was called by this thread */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What preload/init.c starts of the hooks; each function is described where it is defined. All of
- * them run in the constructor, except where said otherwise.
+ * What preload/init.c starts of the hooks, and what they ask each other. All of these run in the
+ * constructor, except where said otherwise.
  */
 #ifndef PRELOAD_HOOKS_H
 #define PRELOAD_HOOKS_H
@@ -10,60 +10,65 @@
 
 #include <signal.h>
 
-/* hook_cxx.c: looks the C++ operators up. */
+/* hook_cxx.c: looks the C++ operators up, if a C++ runtime is loaded. */
 void hook_cxx_start(void);
-/* After a dlclose. */
+/* After a dlclose: operators that were found later than by hook_cxx_start() are looked up again. */
 void hook_cxx_forget(void);
 
-/* hook_thread.c: from now on threads are registered; the calling thread is. */
+/* hook_thread.c: threads that are made from now on are registered. */
 void hook_thread_start(void);
-/* Threads that are made from now on are none of ours. */
+/* Threads that are made from now on are not registered. Any thread. */
 void hook_thread_stop(void);
-/* Where the main thread's stack lies: argv is at its upper end. */
+/* Notes where the main thread's stack is; argv lies at its upper end. */
 void hook_thread_main_stack(char *const *argv);
 
-/* hook_key.c: the key whose destructor is called at the end of a thread that it was set in. */
+/* hook_key.c: makes a key of thread-specific data, whose destructor is at_end. */
 void hook_key_start(void (*at_end)(void *value));
-/* Sets it in this thread. False: there is none; the program needed them all. */
+/* Sets the key in this thread, so that at_end(value) is called at the thread's end. False: there is
+ * no key, because the program needed them all. Any thread. */
 bool hook_key_set(void *value);
 
-/* hook_signal.c: takes SIGPROF and the dump signal (0 = none) over from the program, and TERM, INT
- * and HUP while they are at their default. */
+/* hook_signal.c: installs our handlers for SIGPROF and the dump signal (0 = none), and, if
+ * dump_at_end, for SIGTERM, SIGINT and SIGHUP where they are at their default action. */
 void hook_signal_start(int dump_signal, bool dump_at_end);
-/* In a forked child: no other thread is in the middle of a change any more. */
+/* In a forked child: frees the locks that other threads of the parent held. */
 void hook_signal_fork_child(void);
-/* Before an exec: the kernel ignores what the program ignores. After one that failed: as before.
- * Also in a vfork child, whose dispositions are its own. */
+/* Before an exec or a spawn: of the signals that we handle, the kernel ignores those that the
+ * program believes to be ignored, until hook_signal_exec_failed(). Any thread, also in a vfork
+ * child, whose kernel dispositions are its own. */
 void hook_signal_before_exec(void);
 void hook_signal_exec_failed(void);
-/* TERM, INT and HUP are the program's alone again. SIGPROF and the dump signal stay ours, for one
- * of them may be on its way. */
+/* Gives SIGTERM, SIGINT and SIGHUP back to the program. Our handlers of SIGPROF and the dump signal
+ * stay, because such a signal may be on its way. Any thread. */
 void hook_signal_stop(void);
-/* The timers' and the dump signal, as a kernel mask. */
+/* SIGPROF and the dump signal as a kernel's mask: bit n - 1 for signal n. SIGNAL_SAFE. */
 uint64_t hook_signal_mask(void);
 
-/* hook_sigmask.c: from now on the kernel's masks do not hold SIGPROF. */
+/* hook_sigmask.c: from now on SIGPROF is not blocked in the kernel where the program blocks it. */
 void hook_sigmask_start(void);
-/* In a new thread. */
+/* In a new thread, before the program's start routine. */
 void hook_sigmask_thread_begin(void);
-/* Around the creation of a thread: where the creator believes that it blocks SIGPROF, the new one
- * is born with it blocked, for it does not know yet what to believe. */
+/* Around the creation of a thread. Where the program believes that the creator blocks SIGPROF, the
+ * new thread begins with SIGPROF blocked: until hook_sigmask_thread_begin() its own belief, which
+ * decides what a SIGPROF does, is not set. */
 bool hook_sigmask_create_begins(void);
 void hook_sigmask_create_ends(bool begun);
-/* In a forked child, whose thread has a new timer. */
+/* In a forked child, after its thread's new timer was started. */
 void hook_sigmask_fork_child(void);
-/* In the handler, which a SIGPROF of the program's own has reached in a thread that believes it
- * blocks it: from the handler's return on it does, and the signal waits. */
+/* In the handler of a SIGPROF that the program sent, in a thread that the program believes to block
+ * SIGPROF: makes it blocked from the handler's return on (context), and the signal pending. */
 SIGNAL_SAFE void hook_sigmask_defer(const siginfo_t *info, void *context);
-/* Around a wait that takes signals: true if the second is to undo what the first did. */
+/* Around a call that takes pending signals out of a set: if SIGPROF is in the set, it is blocked in
+ * the kernel meanwhile. The result is for hook_sigmask_wait_ends(). Any thread. */
 bool hook_sigmask_wait_begins(const sigset_t *set);
 void hook_sigmask_wait_ends(bool begun);
-/* A thread that believes it blocks SIGPROF is to do so, for others wait for it to be pending, or a
- * new program inherits the mask. Undone when the program unblocks it, or where this is true, by
- * hook_sigmask_wait_ends(). */
+/* If the program believes that this thread blocks SIGPROF, it is blocked in the kernel from here
+ * on, because a signalfd waits for it to be pending, or because a new program inherits the mask.
+ * That ends when the program unblocks SIGPROF or, if this returns true, by
+ * hook_sigmask_wait_ends(true). Any thread. */
 bool hook_sigmask_is_awaited(void);
-/* While a call waits with this mask (NULL: with its own), the thread believes in it. Returns what
- * it believed before, to be put back. */
+/* For the time of a call that waits with this mask (NULL: with the thread's own), self.prof_blocked
+ * says whether the mask holds SIGPROF. Returns its value before, to be put back. Any thread. */
 bool hook_sigmask_meanwhile(const sigset_t *set);
 
 /* hook_process.c: fork handlers. in_child() is called in a forked child that is profiled: what the
