@@ -153,7 +153,7 @@ static BELOW_PROGRAM void call_program(struct disposition *d, int sig, siginfo_t
 /* With RLIMIT_SIGPENDING exhausted the kernel delivers a signal without its siginfo (pid 0, uid 0).
  * Such a SIGPROF may be one of our own, so its default action, which ends the process, is not
  * taken. A SIGPROF that root has sent from outside of the pid namespace looks the same. */
-static bool came_without_word(const siginfo_t *info)
+static bool came_without_siginfo(const siginfo_t *info)
 {
     return info->si_code == SI_USER && info->si_pid == 0 && info->si_uid == 0;
 }
@@ -178,7 +178,7 @@ static BELOW_PROGRAM void on_prof(int sig, siginfo_t *info, void *context)
         return;
     }
     struct sigaction act = disposition_read(&owned[PROF]);
-    if (is_function(&act) || !came_without_word(info)) {
+    if (is_function(&act) || !came_without_siginfo(info)) {
         call_program(&owned[PROF], sig, info, context);
     }
 }
