@@ -12,8 +12,9 @@ MAP = "preload/exports.map"
 HOOKS = "preload/hooks"
 LIST = f"{HOOKS}/interposed.h"
 ROW = re.compile(r"\b(?:HOOK|NEW\d|DELETE\d)\((?:\w+,\s*)?(\w+)(?:,[^()]*)?\)")
-# A definition behind EXPORT: a function's name before its parameters, or a variable's.
-EXPORT = re.compile(r"\bEXPORT\b(?:[^;{}()=#]|__attribute__\(\([^;]*?\)\))*?\b(?!__attribute__)(\w+)\s*[(=;\[]")
+# A definition behind EXPORT: a function's name before its parameters, or a variable's, or the first
+# argument of a macro of arch/stubs.h.
+EXPORT = re.compile(r"\bEXPORT\b(?:[^;{}()=#]|__attribute__\(\([^;]*?\)\))*?\b(?!__attribute__)(?:ARCH_\w+\()?(\w+)\s*[(=;,\[]")
 MACRO = re.compile(r"#define (\w+)\((\w+)\)((?:[^\n]*\\\n)*[^\n]*)")
 SYMBOL = re.compile(r"^[0-9a-f]+ [A-TV-Z] ([\w.]+)(?:@.*)?$", re.M)  # defined, in any section
 
