@@ -7,7 +7,6 @@
 #include "preload/hooks/real.h"
 
 #include "collectors/base/arch/stubs.h"
-#include "collectors/base/sys.h"
 
 #include <string.h>
 
