@@ -86,13 +86,14 @@ $(BUILD)/test/unit/%: test/unit/%.c $(UNIT_LIB)
 	$(Q)mkdir -p $(@D) && $(CC) $(BASE_CFLAGS) $(WARN) -pthread -o $@ $< $(UNIT_LIB) -lcmocka -lm $(LIB_LIBS)
 
 # The stack walk against the truth: its objects alone, to be preloaded.
+WALK_HEADERS := $(wildcard collectors/*.h collectors/*/*.h collectors/base/*/*.h)
 TRUTH_OBJ := $(filter $(BUILD)/lib/collectors/base/% $(BUILD)/lib/collectors/stacks/rules% $(BUILD)/lib/collectors/stacks/unwind%,$(LIB_OBJ))
 TRUTH_BIN := $(BUILD)/test/unwind/truth.so $(BUILD)/test/unwind/truth_cxx \
     $(if $(shell command -v rustc),$(BUILD)/test/unwind/truth_rust)
 
 test-programs: $(TRUTH_BIN)
 
-$(BUILD)/test/unwind/truth.so: test/unwind/truth.c test/unwind/truth_books.c test/unwind/truth_books.h $(TRUTH_OBJ)
+$(BUILD)/test/unwind/truth.so: test/unwind/truth.c test/unwind/truth_books.c test/unwind/truth_books.h $(WALK_HEADERS) $(TRUTH_OBJ)
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(filter-out -MMD -MP,$(LIB_CFLAGS)) $(WARN) -shared -Wl,-z,now,-z,defs,-z,noseparate-code -Wl,--as-needed -o $@ $(filter %.c %.o,$^)
 
@@ -108,11 +109,11 @@ $(BUILD)/test/unwind/truth_rust: test/unwind/truth_rust.rs
 FUZZ_SECONDS ?= 60
 FUZZ_SRC := test/unwind/fuzz.c $(filter-out %/rules_module.c,$(TRUTH_OBJ:$(BUILD)/lib/%.o=%.c))
 FUZZ_FLAGS = $(filter-out -MMD -MP,$(BASE_CFLAGS)) $(WARN) -Wl,--wrap=sys_readable
-FUZZ_DEPS := test/unwind/fuzz.h $(wildcard collectors/*.h collectors/*/*.h collectors/*/*/*.h)
+FUZZ_DEPS := test/unwind/fuzz.h $(WALK_HEADERS)
 
 test-programs: $(BUILD)/test/unwind/stepped $(BUILD)/test/unwind/fuzz_driver $(BUILD)/test/unwind/fuzz_accept
 
-$(BUILD)/test/unwind/step.o: test/unwind/step.c test/unwind/step.h
+$(BUILD)/test/unwind/step.o: test/unwind/step.c test/unwind/step.h $(WALK_HEADERS)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(BASE_CFLAGS) $(WARN) -fno-stack-protector -c -o $@ $<
 
@@ -123,7 +124,7 @@ $(BUILD)/test/unwind/stepped: test/unwind/stepped.cc test/unwind/step_frames.S $
 
 test-programs: $(BUILD)/test/unwind/storm $(BUILD)/test/unwind/storm_plugin.so
 
-$(BUILD)/test/unwind/storm_walk.o: test/unwind/storm_walk.c test/unwind/storm.h
+$(BUILD)/test/unwind/storm_walk.o: test/unwind/storm_walk.c test/unwind/storm.h $(WALK_HEADERS)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(BASE_CFLAGS) $(WARN) -fno-stack-protector -c -o $@ $<
 

@@ -7,7 +7,7 @@
 #ifndef COLLECTORS_SNAPSHOT_H
 #define COLLECTORS_SNAPSHOT_H
 
-#include "collectors/base/abi.h"
+#include "collectors/base/arch/arch.h"
 
 /* A call stack, leaf first. pc[i] is a return address, or an interrupted instruction plus one: the
  * file holds pc_address(pc[i]) − 1. Values below PSEUDO_PC_LIMIT are enum pseudo_pc. */
@@ -19,17 +19,17 @@ struct stack {
 };
 
 /* Above the address of a stored pc: which of the modules that have been there (unloaded.h). */
-enum { PC_MODULE_SHIFT = 48, PC_NO_MODULE = 0x7fff };
+enum { PC_MODULE_SHIFT = ARCH_ADDRESS_BITS, PC_NO_MODULE = 0x7fff };
 
 static inline uint32_t pc_module(uintptr_t pc)
 {
     uintptr_t n = pc >> PC_MODULE_SHIFT;
-    return n <= PC_NO_MODULE ? (uint32_t)n : 0; /* 0xffff: the vsyscall page */
+    return n <= PC_NO_MODULE ? (uint32_t)n : 0; /* larger: an address of the kernel's */
 }
 
 static inline uintptr_t pc_address(uintptr_t pc)
 {
-    return pc_module(pc) ? pc & (((uintptr_t)1 << PC_MODULE_SHIFT) - 1) : pc;
+    return pc_module(pc) ? pc & ARCH_ADDRESS_MASK : pc;
 }
 
 /* A code segment of a module that has been unloaded: [start, limit), mapped from that offset. */

@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <sys/uio.h>
 
-enum { ERRNO_MAX = 4095 }; /* larger results of mmap are addresses */
+enum { ERRNO_MAX = (1 << 12) - 1 }; /* larger results of mmap are addresses */
 
 #ifdef __SANITIZE_THREAD__
 /* ThreadSanitizer has to see that memory is new. */

@@ -63,14 +63,14 @@ void ticks_start(void)
 /* Does the kernel trust the counter: is it constant, and the same on all processors? */
 static bool counter_is_trusted(void)
 {
-    char name[8] = "";
+    char name[32] = "";
     int fd =
         sys_open("/sys/devices/system/clocksource/clocksource0/current_clocksource", O_RDONLY, 0);
     if (fd >= 0) {
         sys_read(fd, name, sizeof name - 1);
         sys_close(fd);
     }
-    return strcmp(name, "tsc\n") == 0;
+    return strcmp(name, ARCH_COUNTER_SOURCE "\n") == 0;
 }
 
 /* Notes the rate since the base, and when to look again: when the span has doubled, or in a second.

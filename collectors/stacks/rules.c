@@ -25,11 +25,9 @@
 
 #include <errno.h>
 #include <string.h>
-#include <ucontext.h>
 
 static struct lock rules_lock;
 static bool ready;
-READ_OFTEN uint32_t rules_generation_now = 1;
 
 /* A step holds the lock for 1 to 3 µs, but its holder may lose its processor for some time slices:
  * a stack given up for that would be missing from an exact profile. So many tries, most of them
@@ -40,8 +38,9 @@ static bool waited_in_vain;
 
 /* ---- On the private stack ---- */
 
-/* Addresses that are not canonical. Pointers of the two runs differ in every alignment above that
- * of a word; a window reaches 2 GiB to either side, as far as a rule's offset. */
+/* Addresses that no process has mapped; they are named and compared, never read. Pointers of the
+ * two runs differ in every alignment above that of a word; a window reaches 2 GiB to either side,
+ * as far as a rule's offset. */
 static const uintptr_t made_up[2][2] = {
     {0x5a10400000000000, 0x5a20800000004000},
     {0x5a10400000012348, 0x5a20800000056798},
@@ -58,7 +57,7 @@ static bool names_load(void *arg, uintptr_t addr, uintptr_t *word)
 {
     const struct query *q = arg;
     *word = addr ^ NAME_BITS;
-    return in_window(addr, q->reg[UNW_X86_64_RSP]) || in_window(addr, q->reg[UNW_X86_64_RBP]);
+    return in_window(addr, q->reg[ARCH_UNW_SP]) || in_window(addr, q->reg[ARCH_UNW_BP]);
 }
 
 /* Why a step failed decides whether real registers and memory could help. */
@@ -70,12 +69,12 @@ static struct rule failed(const struct query *q)
 static struct rule rule_of(const struct query *q)
 {
     static const struct rule slow = {.kind = RULE_SLOW};
-    uintptr_t sp = q->reg[UNW_X86_64_RSP];
-    uintptr_t bp = q->reg[UNW_X86_64_RBP];
-    uintptr_t cfa = q->out[UNW_X86_64_RSP];
-    uintptr_t caller_bp = q->out[UNW_X86_64_RBP];
+    uintptr_t sp = q->reg[ARCH_UNW_SP];
+    uintptr_t bp = q->reg[ARCH_UNW_BP];
+    uintptr_t cfa = q->out[ARCH_UNW_SP];
+    uintptr_t caller_bp = q->out[ARCH_UNW_BP];
     if (q->signal_frame || q->out_known != q->wanted ||
-        q->out[UNW_X86_64_RIP] != ((cfa - 8) ^ NAME_BITS)) {
+        q->out[ARCH_UNW_PC] != ((cfa - ARCH_RETURN_BELOW_CFA) ^ NAME_BITS)) {
         return slow;
     }
     struct rule r = {.kind = RULE_NONE};
@@ -117,17 +116,17 @@ static void find_on_stack(void *arg)
     struct query q;
     q.info_kept = false;
     q.expressions = false;
-    q.known = q.wanted = 1U << UNW_X86_64_RIP | 1U << UNW_X86_64_RSP | 1U << UNW_X86_64_RBP;
-    q.mem = (struct rules_memory){names_load, &q};
+    q.known = q.wanted = 1ULL << ARCH_UNW_PC | 1ULL << ARCH_UNW_SP | 1ULL << ARCH_UNW_BP;
+    q.mem = (struct stack_memory){names_load, &q};
     f->rule = (struct rule){.kind = RULE_NOWHERE};
     if (!module_find(&q.module, f->pc)) {
         return;
     }
     struct rule first = {.kind = RULE_NONE};
     for (int run = 0; run < 2; run++) {
-        q.reg[UNW_X86_64_RIP] = f->pc;
-        q.reg[UNW_X86_64_RSP] = made_up[run][0];
-        q.reg[UNW_X86_64_RBP] = made_up[run][1];
+        q.reg[ARCH_UNW_PC] = f->pc;
+        q.reg[ARCH_UNW_SP] = made_up[run][0];
+        q.reg[ARCH_UNW_BP] = made_up[run][1];
         int ret = query_step(&q);
         struct rule r = ret > 0    ? rule_of(&q)
                         : ret == 0 ? (struct rule){.kind = RULE_END}
@@ -151,39 +150,43 @@ static void find_on_stack(void *arg)
 struct step {
     const struct regs *in;
     struct regs *out;
-    const struct rules_memory *mem;
+    const struct stack_memory *mem;
     bool signal_frame;
     int ret;
 };
 
-/* struct regs and libunwind's numbers. */
-static const struct {
-    uint8_t number;
-    uint8_t lost;
-    uint8_t offset;
-} saved_regs[] = {
-    {UNW_X86_64_RBP, LOST_BP, offsetof(struct regs, bp)},
-    {UNW_X86_64_RBX, LOST_BX, offsetof(struct regs, bx)},
-    {UNW_X86_64_R12, LOST_R12, offsetof(struct regs, r12)},
-    {UNW_X86_64_R13, LOST_R13, offsetof(struct regs, r13)},
-    {UNW_X86_64_R14, LOST_R14, offsetof(struct regs, r14)},
-    {UNW_X86_64_R15, LOST_R15, offsetof(struct regs, r15)},
-};
+/* The registers that a callee saves, numbered from 0 as the bits of enum regs_lost are: bp, then
+ * those of saved[]. */
+enum { CALLEE_SAVED = 1 + ARCH_SAVED };
 
-/* Registers of interrupted code that no call preserves. */
-static void take_scratch_regs(struct query *q, const ucontext_t *uc)
+static int number_of(int i)
 {
-    static const struct {
-        uint8_t number;
-        uint8_t context;
-    } scratch[] = {
-        {UNW_X86_64_RAX, REG_RAX}, {UNW_X86_64_RDX, REG_RDX}, {UNW_X86_64_RCX, REG_RCX},
-        {UNW_X86_64_RSI, REG_RSI}, {UNW_X86_64_RDI, REG_RDI}, {UNW_X86_64_R8, REG_R8},
-        {UNW_X86_64_R9, REG_R9},   {UNW_X86_64_R10, REG_R10}, {UNW_X86_64_R11, REG_R11},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(scratch); i++) {
-        q->known |= 1U << scratch[i].number;
-        q->reg[scratch[i].number] = (uintptr_t)uc->uc_mcontext.gregs[scratch[i].context];
+    return i == 0 ? ARCH_UNW_BP : arch_saved_numbers[i - 1];
+}
+
+static uintptr_t value_of(const struct regs *r, int i)
+{
+    return i == 0 ? r->bp : r->saved[i - 1];
+}
+
+static void set_value(struct regs *r, int i, uintptr_t value)
+{
+    *(i == 0 ? &r->bp : &r->saved[i - 1]) = value;
+}
+
+static void know(struct query *q, int number, uintptr_t value)
+{
+    q->known |= 1ULL << number;
+    q->reg[number] = value;
+}
+
+/* All other registers of interrupted code: those that no call preserves. */
+static void know_scratch_regs(struct query *q, const void *context)
+{
+    for (int number = 0; number < ARCH_UNW_REGS; number++) {
+        if (!(q->wanted & 1ULL << number)) {
+            know(q, number, arch_context_reg(context, number));
+        }
     }
 }
 
@@ -193,21 +196,19 @@ static void step_on_stack(void *arg)
     struct query q;
     q.info_kept = false;
     q.expressions = false;
-    q.known = 1U << UNW_X86_64_RIP | 1U << UNW_X86_64_RSP;
-    q.wanted = q.known;
+    q.known = 0;
     q.mem = *s->mem;
-    q.reg[UNW_X86_64_RIP] = s->in->pc - 1;
-    q.reg[UNW_X86_64_RSP] = s->in->sp;
-    for (size_t i = 0; i < ARRAY_LEN(saved_regs); i++) {
-        q.wanted |= 1U << saved_regs[i].number;
-        if (!(s->in->lost & saved_regs[i].lost)) {
-            q.known |= 1U << saved_regs[i].number;
-            memcpy(&q.reg[saved_regs[i].number], (const char *)s->in + saved_regs[i].offset,
-                   sizeof(uintptr_t));
+    know(&q, ARCH_UNW_PC, s->in->pc - 1);
+    know(&q, ARCH_UNW_SP, s->in->sp);
+    q.wanted = q.known;
+    for (int i = 0; i < CALLEE_SAVED; i++) {
+        q.wanted |= 1ULL << number_of(i);
+        if (!(s->in->lost & 1U << i)) {
+            know(&q, number_of(i), value_of(s->in, i));
         }
     }
     if (s->in->context) {
-        take_scratch_regs(&q, s->in->context);
+        know_scratch_regs(&q, s->in->context);
     }
     if (!module_find(&q.module, s->in->pc - 1)) {
         s->ret = -ENOENT;
@@ -223,14 +224,13 @@ static void step_on_stack(void *arg)
     struct regs *out = s->out;
     memset(out, 0, sizeof *out);
     s->signal_frame = q.signal_frame;
-    out->pc = q.out[UNW_X86_64_RIP] + q.signal_frame;
-    out->sp = q.out[UNW_X86_64_RSP];
-    for (size_t i = 0; i < ARRAY_LEN(saved_regs); i++) {
-        if (q.out_known & 1U << saved_regs[i].number) {
-            memcpy((char *)out + saved_regs[i].offset, &q.out[saved_regs[i].number],
-                   sizeof(uintptr_t));
+    out->pc = q.out[ARCH_UNW_PC] + q.signal_frame;
+    out->sp = q.out[ARCH_UNW_SP];
+    for (int i = 0; i < CALLEE_SAVED; i++) {
+        if (q.out_known & 1ULL << number_of(i)) {
+            set_value(out, i, q.out[number_of(i)]);
         } else {
-            out->lost |= saved_regs[i].lost;
+            out->lost |= 1U << i;
         }
     }
 }
@@ -333,7 +333,7 @@ struct rule rules_find(uintptr_t pc, bool foreign)
     return f.rule;
 }
 
-int rules_step(const struct regs *in, struct regs *out, const struct rules_memory *mem,
+int rules_step(const struct regs *in, struct regs *out, const struct stack_memory *mem,
                bool foreign, bool *signal_frame)
 {
     struct step s = {.in = in, .out = out, .mem = mem, .ret = -EBUSY};
@@ -365,9 +365,4 @@ void rules_fork_child(void)
         libunwind_forget();
         lock_drop(&rules_lock);
     }
-}
-
-void rules_forget(void)
-{
-    __atomic_fetch_add(&rules_generation_now, 1, __ATOMIC_RELEASE);
 }

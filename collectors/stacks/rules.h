@@ -8,9 +8,11 @@
 #ifndef COLLECTORS_RULES_H
 #define COLLECTORS_RULES_H
 
-#include "collectors/stacks/unwind.h"
+#include "collectors/stacks/regs.h"
+#include "collectors/stacks/rules_generation.h"
 
-/* How to get from a frame to its caller. The return address lies at CFA − 8 and the caller's sp is
+/* How to get from a frame to its caller. The return address lies
+ * ARCH_RETURN_BELOW_CFA under the CFA, and the caller's sp is
  * the CFA: rules for which that is not so are RULE_SLOW. */
 enum rule_kind {
     RULE_NONE, /* no call frame information here: the walk cannot go on */
@@ -32,7 +34,7 @@ struct rule {
 };
 
 /* What the rule table can hold of |bp_offset|; |cfa_offset| may be anything of its type. Compilers
- * save rbp within some words of the CFA. */
+ * save bp within some words of the CFA. */
 #define RULE_BP_OFFSET_MAX (2047 * 8)
 
 /* Finds libunwind, and maps it: at_once, or when the first rule is asked for (which a process that
@@ -51,25 +53,12 @@ SIGNAL_SAFE struct rule rules_find(uintptr_t pc, bool foreign);
  * frame, -ENODATA = the step depends on a register that is lost, other -errno = cannot.
  * *signal_frame says that `in` was the frame of a signal trampoline, so that out->pc is an
  * interrupted instruction (already stored as pc + 1). SIGNAL_SAFE. */
-struct rules_memory {
-    bool (*load)(void *arg, uintptr_t addr, uintptr_t *word);
-    void *arg;
-};
-SIGNAL_SAFE int rules_step(const struct regs *in, struct regs *out, const struct rules_memory *mem,
+SIGNAL_SAFE int rules_step(const struct regs *in, struct regs *out, const struct stack_memory *mem,
                            bool foreign, bool *signal_frame);
 
 /* In a forked child. If another thread was inside libunwind while the address space was copied, the
  * child maps it anew. (Not held over the fork: a thread that holds what fork waits for, malloc's
  * arenas say, could not get on, because its samples would wait for us.) */
 void rules_fork_child(void);
-
-/* Changes whenever code may have left the address space; rules of an older generation are void. To
- * be called after a dlclose that has unloaded something. */
-extern HIDDEN uint32_t rules_generation_now; /* private to rules_generation() */
-SIGNAL_SAFE static inline uint32_t rules_generation(void)
-{
-    return LOAD_ACQUIRE(&rules_generation_now);
-}
-void rules_forget(void);
 
 #endif

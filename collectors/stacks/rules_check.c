@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * See rules_check.h. Written against DWARF 4, chapter 6.4, the Linux Standard Base on .eh_frame,
- * and what libunwind makes of them: it must accept whatever compilers, assemblers and linkers for
- * x86-64 write, and the walker loses nothing with what libunwind would refuse anyway. Not accepted
+ * and what libunwind makes of them: it must accept whatever compilers, assemblers and linkers
+ * write, and the walker loses nothing with what libunwind would refuse anyway. Not accepted
  * though legal, because nobody writes them and libunwind does not bound them: DW_CFA_set_loc,
  * 64-bit lengths, and in expressions division, branches, and whatever needs more than registers and
  * memory.
@@ -16,9 +16,9 @@
 #include <string.h>
 
 enum {
-    COLUMNS = 17,              /* registers that libunwind knows: rax to r15, return address */
-    REMEMBERED_MAX = 16,       /* compilers nest two deep; libunwind keeps 200 bytes for each */
-    ENTRY_BYTES_MAX = 1 << 16, /* a function of some 10,000 call sites that push arguments */
+    COLUMNS = ARCH_DWARF_COLUMNS, /* registers that libunwind knows */
+    REMEMBERED_MAX = 16,          /* compilers nest two deep; libunwind keeps 200 bytes for each */
+    ENTRY_BYTES_MAX = 1 << 16,    /* a function of some 10,000 call sites that push arguments */
 };
 
 /* A run of bytes known to be readable. Reading past its end makes it bad, and gives zeros. */
@@ -79,7 +79,7 @@ static bool readable(const struct check *c, uintptr_t at, size_t n)
         return false;
     }
     uintptr_t last = at + n - 1;
-    for (uintptr_t page = at & ~(PAGE_BYTES - 1); page <= last; page += PAGE_BYTES) {
+    for (uintptr_t page = at & ~(ARCH_PAGE_LEAST - 1); page <= last; page += ARCH_PAGE_LEAST) {
         if (!c->readable(page)) {
             return false;
         }

@@ -43,7 +43,7 @@ static int headers_read(struct headers *h, int fd)
     h->file_bytes = (size_t)st.st_size;
     if (sys_call4(SYS_pread64, fd, &h->ehdr, sizeof h->ehdr, 0) != sizeof h->ehdr ||
         memcmp(h->ehdr.e_ident, ELFMAG "\2\1\1", SELFMAG + 3) != 0 ||
-        h->ehdr.e_machine != EM_X86_64 || h->ehdr.e_type != ET_DYN ||
+        h->ehdr.e_machine != ARCH_ELF_MACHINE || h->ehdr.e_type != ET_DYN ||
         h->ehdr.e_phentsize != sizeof h->phdr[0] || h->ehdr.e_phnum > PHDRS_MAX) {
         return -ENOEXEC;
     }
@@ -201,17 +201,14 @@ static int relocate(const struct image *image, const ElfW(Rela) * r, size_t n,
 {
     for (const ElfW(Rela) *end = r + n; r < end; r++) {
         uintptr_t value;
-        switch (ELF64_R_TYPE(r->r_info)) {
-        case R_X86_64_RELATIVE:
+        switch (arch_reloc_of(ELF64_R_TYPE(r->r_info))) {
+        case ARCH_RELOC_BASE:
             value = (uintptr_t)image->base + (uintptr_t)r->r_addend;
             break;
-        case R_X86_64_64:
-        case R_X86_64_GLOB_DAT:
-        case R_X86_64_JUMP_SLOT:
+        case ARCH_RELOC_SYMBOL:
             value = symbol_value(image, ELF64_R_SYM(r->r_info), b) + (uintptr_t)r->r_addend;
             break;
-        case R_X86_64_DTPMOD64: /* thread-local variables: the __tls_get_addr import serves them */
-        case R_X86_64_DTPOFF64:
+        case ARCH_RELOC_TLS: /* the __tls_get_addr import has one block for all of them */
             value = 0;
             break;
         default:

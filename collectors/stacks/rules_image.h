@@ -3,7 +3,7 @@
  * A shared object mapped for our own use: not through the dynamic linker, and therefore at any
  * moment, also in a signal handler under malloc, without its locks, invisible to the program's
  * symbol look-ups and its dl_iterate_phdr, and apart from a copy of the same library that the
- * program may use. Its imports are what its user gives it. For position-independent x86-64 objects
+ * program may use. Its imports are what its user gives it. For position-independent objects
  * that need no constructor run: libunwind is one.
  */
 #ifndef COLLECTORS_RULES_IMAGE_H

@@ -13,6 +13,7 @@
 
 #include "collectors/base/sys.h"
 #include "collectors/stacks/rules_check.h"
+#include "collectors/stacks/rules_generation.h"
 #include "collectors/stacks/rules_image.h"
 
 #include <errno.h>
@@ -129,9 +130,9 @@ static const struct import imports[] = {
 static bool page_readable(uintptr_t addr)
 {
     static uintptr_t seen[64];
-    uintptr_t page = addr & ~(PAGE_BYTES - 1);
-    uintptr_t *slot = &seen[addr / PAGE_BYTES % ARRAY_LEN(seen)];
-    uintptr_t mark = page | (rules_generation() & (PAGE_BYTES - 1));
+    uintptr_t page = addr & ~(ARCH_PAGE_LEAST - 1);
+    uintptr_t *slot = &seen[addr / ARCH_PAGE_LEAST % ARRAY_LEN(seen)];
+    uintptr_t mark = page | (rules_generation() & (ARCH_PAGE_LEAST - 1));
     if (LIKELY(*slot == mark)) {
         return true;
     }
@@ -176,7 +177,7 @@ static int access_reg(unw_addr_space_t as, unw_regnum_t reg, unw_word_t *val, in
 {
     (void)as;
     struct query *q = arg;
-    if (write || reg < 0 || reg >= QUERY_REGS || !(q->known & 1U << reg)) {
+    if (write || reg < 0 || reg >= ARCH_UNW_REGS || !(q->known & 1ULL << reg)) {
         q->refused = true;
         q->lost = true;
         return -UNW_EBADREG;
@@ -255,13 +256,13 @@ static bool symbols_find(const struct image *image)
         const char *name;
         void *at; /* a pointer to function, of whatever type */
     } symbols[] = {
-        {"_Ux86_64_create_addr_space", &lib.create_addr_space},
-        {"_Ux86_64_set_caching_policy", &lib.set_caching_policy},
-        {"_Ux86_64_init_remote", &lib.init_remote},
-        {"_Ux86_64_step", &lib.step},
-        {"_Ux86_64_get_reg", &lib.get_reg},
-        {"_Ux86_64_is_signal_frame", &lib.is_signal_frame},
-        {"_Ux86_64_dwarf_search_unwind_table", &lib.search_unwind_table},
+        {ARCH_LIBUNWIND("create_addr_space"), &lib.create_addr_space},
+        {ARCH_LIBUNWIND("set_caching_policy"), &lib.set_caching_policy},
+        {ARCH_LIBUNWIND("init_remote"), &lib.init_remote},
+        {ARCH_LIBUNWIND("step"), &lib.step},
+        {ARCH_LIBUNWIND("get_reg"), &lib.get_reg},
+        {ARCH_LIBUNWIND("is_signal_frame"), &lib.is_signal_frame},
+        {ARCH_LIBUNWIND("dwarf_search_unwind_table"), &lib.search_unwind_table},
     };
     for (size_t i = 0; i < ARRAY_LEN(symbols); i++) {
         void *f = image_symbol(image, symbols[i].name);
@@ -336,11 +337,11 @@ int query_step(struct query *q)
     q->signal_frame = lib.is_signal_frame(&cursor) > 0;
     bool refused = q->refused;
     bool lost = q->lost;
-    for (unsigned reg = 0; reg < QUERY_REGS; reg++) {
+    for (unsigned reg = 0; reg < ARCH_UNW_REGS; reg++) {
         unw_word_t v;
-        if (q->wanted & 1U << reg && lib.get_reg(&cursor, (int)reg, &v) == 0) {
+        if (q->wanted & 1ULL << reg && lib.get_reg(&cursor, (int)reg, &v) == 0) {
             q->out[reg] = v;
-            q->out_known |= 1U << reg;
+            q->out_known |= 1ULL << reg;
         }
     }
     q->refused = refused; /* by the step itself; a register that it leaves unknown is no failure */
@@ -350,12 +351,7 @@ int query_step(struct query *q)
 
 int libunwind_find(void)
 {
-    static const char *const paths[] = {
-        "/usr/lib/x86_64-linux-gnu/libunwind-x86_64.so.8", /* Debian and its kin */
-        "/usr/lib64/libunwind-x86_64.so.8",                /* Fedora, SUSE */
-        "/usr/lib/libunwind-x86_64.so.8",                  /* Arch */
-        "/usr/local/lib/libunwind-x86_64.so.8",
-    };
+    static const char *const paths[] = {ARCH_LIBUNWIND_PATHS};
     for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
         if (sys_call4(SYS_faccessat, AT_FDCWD, paths[i], R_OK, 0) == 0) {
             library_path = paths[i];

@@ -6,24 +6,22 @@
 #ifndef COLLECTORS_RULES_LIBUNWIND_H
 #define COLLECTORS_RULES_LIBUNWIND_H
 
-#include "collectors/stacks/rules.h"
+#include "collectors/stacks/regs.h"
 #include "collectors/stacks/rules_module.h"
 
-#include <libunwind-x86_64.h>
-
-enum { QUERY_REGS = UNW_X86_64_RIP + 1 };
+#include ARCH_LIBUNWIND_H
 
 /* One question. Lives on the private stack, under the rules lock. */
 struct query {
     /* Asked: the frame. pc is exact. Registers by libunwind's numbers, those in the mask known. */
-    uintptr_t reg[QUERY_REGS];
-    uint32_t known;
-    uint32_t wanted; /* the caller's registers to be found */
-    struct rules_memory mem;
+    uintptr_t reg[ARCH_UNW_REGS];
+    uint64_t known;
+    uint64_t wanted; /* the caller's registers to be found */
+    struct stack_memory mem;
 
     /* Answered. */
-    uintptr_t out[QUERY_REGS];
-    uint32_t out_known;
+    uintptr_t out[ARCH_UNW_REGS];
+    uint64_t out_known;
     bool found;        /* there is call frame information for this pc */
     bool signal_frame; /* the frame was a signal trampoline's */
     bool refused;      /* the step wanted a register or memory that was not to be had */

@@ -35,7 +35,7 @@ enum {
 };
 
 #define ENTRY_BUSY 1ULL /* neither empty nor the key of any pc a program can execute */
-#define KEY_PC_BITS 48
+#define KEY_PC_BITS ARCH_ADDRESS_BITS
 
 /* A rule as the table holds it. */
 struct rule_bits {

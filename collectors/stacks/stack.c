@@ -9,18 +9,18 @@
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
 #include "collectors/stacks/unloaded.h"
+#include "collectors/stacks/unwind.h"
 #include "collectors/stacks/unwind_trail.h"
-#include "collectors/tables/hashset.h"
 
 #include <string.h>
 
 /* Our own code, as the linker knows it: [own_begin, own_end); below_* is the section of
  * BELOW_PROGRAM, which a unit test need not have. */
-extern const char own_begin[] __asm__("__ehdr_start") __attribute__((visibility("hidden")));
-extern const char own_end[] __asm__("etext") __attribute__((visibility("hidden")));
-extern const char below_begin[] __asm__("__start_pprof_below")
+extern const char own_begin[] LINKED_AS("__ehdr_start") HIDDEN;
+extern const char own_end[] LINKED_AS("etext") HIDDEN;
+extern const char below_begin[] LINKED_AS("__start_pprof_below")
     __attribute__((weak, visibility("hidden")));
-extern const char below_end[] __asm__("__stop_pprof_below")
+extern const char below_end[] LINKED_AS("__stop_pprof_below")
     __attribute__((weak, visibility("hidden")));
 
 enum {
@@ -28,7 +28,6 @@ enum {
     OWN_FRAMES = 16, /* frames of ours and of operator new above the program's caller, at most */
 };
 
-static struct hashset stacks;
 static int depth_kept = 128;
 static struct {
     uintptr_t lo, hi;
@@ -70,86 +69,6 @@ void stack_hide(uintptr_t lo, uintptr_t hi)
         STORE_RELEASE(&hidden_count, n + 1);
     }
 }
-
-/* ---- keeping ---- */
-
-struct key {
-    uint64_t hash;
-    const uintptr_t *pc;
-    uint32_t depth;
-};
-
-static bool stack_equal(const void *node, const void *key)
-{
-    const struct stack *s = node;
-    const struct key *k = key;
-    return s->hash == k->hash && s->depth == k->depth &&
-           memcmp(s->pc, k->pc, k->depth * sizeof k->pc[0]) == 0;
-}
-
-static void *stack_make(const void *key)
-{
-    const struct key *k = key;
-    struct stack *s = arena_alloc(sizeof *s + k->depth * sizeof k->pc[0]);
-    if (s) {
-        s->hash = k->hash;
-        s->depth = k->depth;
-        memcpy(s->pc, k->pc, k->depth * sizeof k->pc[0]);
-    }
-    return s;
-}
-
-static inline uint64_t mix(uint64_t h, uint64_t v)
-{
-    h = (h ^ v) * 0x9e3779b97f4a7c15ULL;
-    return h ^ h >> 32;
-}
-
-/* In two lanes: a multiplication waits for the one before it, which at depth 100 took longer than
- * the walk. */
-static uint64_t hash_of(const uintptr_t *pcs, int depth)
-{
-    uint64_t even = (uint64_t)depth;
-    uint64_t odd = 0;
-    int i = 0;
-    for (; i + 1 < depth; i += 2) {
-        even = mix(even, pcs[i]);
-        odd = mix(odd, pcs[i + 1]);
-    }
-    if (i < depth) {
-        even = mix(even, pcs[i]);
-    }
-    uint64_t h = mix(even, odd) * 0xd6e8feb86659fd93ULL;
-    return h ^ h >> 32; /* the high bits are the set's tag, the low ones its index */
-}
-
-const struct stack *stack_keep(const uintptr_t *pcs, int depth)
-{
-    uint64_t h = hash_of(pcs, depth);
-    struct key key = {h, pcs, (uint32_t)depth};
-    return hashset_find_or_add(&stacks, h, &key, stack_equal, stack_make);
-}
-
-bool stack_any(void)
-{
-    return LOAD(&stacks.newest) != NULL;
-}
-
-const struct stack *stack_pseudo(enum pseudo_pc pc)
-{
-    /* A flexible array cannot be initialised in an array of structures: the same layout by hand. */
-    static struct {
-        uint64_t hash;
-        uint32_t depth, heap_sizes;
-        uintptr_t pc[1];
-    } pseudo[PSEUDO_PC_LIMIT];
-    _Static_assert(offsetof(struct stack, pc) == 16, "the layout above");
-    pseudo[pc].depth = 1;
-    pseudo[pc].pc[0] = pc;
-    return (const struct stack *)(const void *)&pseudo[pc];
-}
-
-/* ---- capturing ---- */
 
 struct stack_bounds stack_own_bounds(void)
 {

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * Capturing the program's call stack at an event, and keeping one copy of each distinct stack for
- * the life of the process. Hooks and signal handlers call it; SIGNAL_SAFE throughout.
+ * Capturing the program's call stack at an event: a walk (unwind.h), less the frames that are this
+ * library's, kept in the store (collectors/tables/stack_store.h). Hooks and signal handlers call
+ * it; SIGNAL_SAFE throughout.
  */
 #ifndef COLLECTORS_STACK_H
 #define COLLECTORS_STACK_H
 
-#include "collectors/snapshot.h"
-#include "collectors/stacks/unwind.h"
+#include "collectors/stacks/regs.h"
+#include "collectors/tables/stack_store.h"
 
 /* Frames kept of a stack (PPROF_DEPTH), at most STACK_DEPTH_MAX. Constructor only. */
 enum { STACK_DEPTH_MAX = 512 };
@@ -33,15 +34,6 @@ SIGNAL_SAFE const struct stack *stack_of_caller_at(const struct regs *regs,
  * of this library is shown, without the hook. */
 SIGNAL_SAFE const struct stack *stack_of_thread(const struct regs *regs,
                                                 const struct stack_bounds *bounds);
-
-/* The kept copy of a stack given as stored pcs; depth >= 1. */
-SIGNAL_SAFE const struct stack *stack_keep(const uintptr_t *pcs, int depth);
-
-/* Whether any has been kept. */
-bool stack_any(void);
-
-/* A stack of the one pseudo frame pc; always there, never NULL. */
-SIGNAL_SAFE const struct stack *stack_pseudo(enum pseudo_pc pc);
 
 /* Frames whose pc lies in [lo, hi) are hidden where they are the leaves of an allocation: the
  * allocation operators that forward to malloc. At most 32 ranges; rarely called. */

@@ -13,7 +13,7 @@
 #include "collectors/base/lock.h"
 #include "collectors/base/sys.h"
 #include "collectors/base/text.h"
-#include "collectors/stacks/stack.h"
+#include "collectors/tables/stack_store.h"
 
 #include <errno.h>
 #include <string.h>
@@ -101,14 +101,15 @@ static uint64_t seen[SEEN];
 
 static uint64_t *seen_slot(uintptr_t header)
 {
-    return &seen[(header >> 12) * 0x9e3779b97f4a7c15ULL >> 58];
+    return &seen[header / ARCH_PAGE_LEAST * 0x9e3779b97f4a7c15ULL >> 58];
 }
 
 static uint64_t seen_key(uintptr_t header, uint32_t unloadings)
 {
-    return (uint64_t)header << (64 - 48) | (uint64_t)(unloadings & 0xfff) << MODULE_BITS;
+    return (uint64_t)header << MODULE_BITS | (unloadings % ARCH_PAGE_LEAST) << MODULE_BITS;
 }
 _Static_assert(SEEN == 1 << (64 - 58), "the shift in seen_slot");
+_Static_assert(ARCH_ADDRESS_BITS + MODULE_BITS <= 64, "the shift in seen_key");
 
 static uint32_t unloadings; /* unlike unloaded_count, also of what had left before */
 

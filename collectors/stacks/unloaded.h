@@ -6,7 +6,8 @@
  *
  * - as it is means the first module that was ever unloaded from that place, or what is there now if
  *   nothing has been;
- * - with n above bit 48, the module of number n in this file's table, seen there later;
+ * - with n above the address (PC_MODULE_SHIFT), the module of number n in this file's table, seen
+ * there later;
  * - with PC_NO_MODULE there, code that is no loaded module's (a JIT's, say).
  *
  * So a module that comes back to its place keeps its stacks, one that replaces it has its own, and

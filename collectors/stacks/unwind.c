@@ -25,17 +25,18 @@
 
 #include "collectors/base/sys.h"
 #include "collectors/snapshot.h"
+#include "collectors/stacks/rules.h"
 #include "collectors/stacks/rules_table.h"
 #include "collectors/stacks/unwind_bare.h"
 #include "collectors/stacks/unwind_trail.h"
 
 #include <errno.h>
 #include <string.h>
-#include <ucontext.h>
 
 _Static_assert(PSEUDO_PC_LIMIT <= PC_MIN, "no code address may be taken for a pseudo frame");
 
 #define WORD sizeof(uintptr_t)
+#define RETURN ARCH_RETURN_BELOW_CFA /* from a frame's CFA down to its return address */
 enum { WALKS_PER_LESSON = 8 };
 #define BP_UNKNOWN 1UL /* no CFA made from it lies above any sp */
 
@@ -67,28 +68,11 @@ struct walk {
     struct trail_walk trail;
 };
 
-void regs_from_context(struct regs *r, const void *ucontext)
-{
-    const ucontext_t *uc = ucontext;
-    const greg_t *g = uc->uc_mcontext.gregs;
-    *r = (struct regs){
-        .pc = (uintptr_t)g[REG_RIP] + 1,
-        .sp = (uintptr_t)g[REG_RSP],
-        .bp = (uintptr_t)g[REG_RBP],
-        .bx = (uintptr_t)g[REG_RBX],
-        .r12 = (uintptr_t)g[REG_R12],
-        .r13 = (uintptr_t)g[REG_R13],
-        .r14 = (uintptr_t)g[REG_R14],
-        .r15 = (uintptr_t)g[REG_R15],
-        .context = ucontext,
-    };
-}
-
 /* ---- Memory ---- */
 
 static bool page_readable(struct walk *w, uintptr_t addr)
 {
-    uintptr_t page = addr & ~(PAGE_BYTES - 1);
+    uintptr_t page = addr & ~(ARCH_PAGE_LEAST - 1);
     for (size_t i = 0; i < ARRAY_LEN(w->page); i++) {
         if (w->page[i] == page) {
             return true;
@@ -126,7 +110,7 @@ static COLD bool load_of_other(const struct stack_bounds *s, uintptr_t addr, uin
         memcpy(word, s->copy + (addr - s->copy_lo), WORD);
         return true;
     }
-    return addr >= PAGE_BYTES && sys_read_memory(word, addr, WORD) == 0;
+    return addr >= ARCH_PAGE_LEAST && sys_read_memory(word, addr, WORD) == 0;
 }
 
 static bool load(struct walk *w, uintptr_t addr, uintptr_t *word)
@@ -152,7 +136,7 @@ static bool load_for_step(void *arg, uintptr_t addr, uintptr_t *word)
 static COLD struct rule_bits miss(const struct walk *w, uintptr_t pc)
 {
     struct rule r = {.kind = RULE_NOWHERE};
-    if (pc - 1 >= PC_MIN && pc < PC_END) {
+    if (pc - 1 >= PC_MIN && pc < ARCH_CODE_END) {
         r = rules_find(pc - 1, w->foreign);
         if (r.kind != RULE_BUSY && r.kind != RULE_NOWHERE) {
             rules_table_put(pc, w->generation, r);
@@ -192,9 +176,10 @@ static inline enum verdict verdict_of(unsigned kind)
 
 /* Walks until something else than a simple rule is met. mapped, a constant: sp is a multiple of
  * words and the return addresses lie in [floor, top); recording, another: there is a trail, and
- * they do. (A leaf's saved bp may lie below: after `pop %rbp` the rule still names the slot that
- * was popped, and the kernel leaves the 128 bytes below sp alone.) The critical path of a frame is
- * the load of its return address, of its rule, and one addition; everything else can run ahead. */
+ * they do. (A leaf's saved bp may lie below: after the instruction that restores bp the rule still
+ * names its slot, and the kernel leaves the ARCH_RED_ZONE bytes below sp alone.) The critical path
+ * of a frame is the load of its return address, of its rule, and one addition; everything else can
+ * run ahead. */
 static inline __attribute__((always_inline)) enum verdict run(struct walk *w, const bool mapped,
                                                               const bool recording)
 {
@@ -248,7 +233,7 @@ static inline __attribute__((always_inline)) enum verdict run(struct walk *w, co
                 trail_bp_used(&w->trail, bp);
             }
             cfa += bp;
-            if (UNLIKELY(cfa - WORD < sp || cfa % WORD != 0) &&
+            if (UNLIKELY(cfa - RETURN < sp || cfa % WORD != 0) &&
                 (mapped || cfa % WORD != 0 || !enters_own_stack(w, sp, cfa))) {
                 break;
             }
@@ -258,11 +243,11 @@ static inline __attribute__((always_inline)) enum verdict run(struct walk *w, co
             break;
         }
         if (mapped) {
-            if (UNLIKELY(cfa - WORD > last)) {
+            if (UNLIKELY(cfa - RETURN > last)) {
                 break;
             }
-            pc = word_at(cfa - WORD);
-        } else if (!load(w, cfa - WORD, &pc)) {
+            pc = word_at(cfa - RETURN);
+        } else if (!load(w, cfa - RETURN, &pc)) {
             break;
         }
         if (rule_bp_saved(rule)) {
@@ -277,7 +262,7 @@ static inline __attribute__((always_inline)) enum verdict run(struct walk *w, co
             }
         }
         sp = cfa;
-        if (UNLIKELY(pc - PC_MIN >= PC_END - PC_MIN)) {
+        if (UNLIKELY(pc - PC_MIN >= ARCH_CODE_END - PC_MIN)) {
             verdict = pc == 0 ? WALK_END : WALK_LOST;
             break;
         }
@@ -301,7 +286,7 @@ static bool moved_up(const struct walk *w, const struct regs *from, const struct
 }
 
 /* The full registers of the frame at (w->pc, w->sp), stepped to from the last ones known. */
-static bool registers_here(struct walk *w, const struct rules_memory *mem, struct regs *here)
+static bool registers_here(struct walk *w, const struct stack_memory *mem, struct regs *here)
 {
     *here = *w->known;
     for (int i = 0; i < w->n; i++) {
@@ -321,7 +306,7 @@ static bool registers_here(struct walk *w, const struct rules_memory *mem, struc
 
 static COLD enum verdict slow_step(struct walk *w)
 {
-    const struct rules_memory mem = {load_for_step, w};
+    const struct stack_memory mem = {load_for_step, w};
     bool bp_unknown = w->bp == BP_UNKNOWN;
     struct regs in = {
         .pc = w->pc,
@@ -346,7 +331,7 @@ static COLD enum verdict slow_step(struct walk *w)
     if (ret < 0 || !moved_up(w, &in, &out, signal_frame)) {
         return WALK_LOST;
     }
-    if (out.pc - signal_frame - PC_MIN >= PC_END - PC_MIN) {
+    if (out.pc - signal_frame - PC_MIN >= ARCH_CODE_END - PC_MIN) {
         return out.pc == 0 ? WALK_END : WALK_LOST;
     }
     w->pc = out.pc;
@@ -380,7 +365,7 @@ static COLD void record_break(struct walk *w, uintptr_t sp)
 /* The last frame of the list lies in no module, and leads nowhere. It may be code made at run time,
  * worth its place, or a word that was no return address at all. The pc that the processor was at is
  * always kept, any other if a call instruction precedes it. */
-static enum verdict end_nowhere(struct walk *w, const struct rules_memory *mem, bool executing)
+static enum verdict end_nowhere(struct walk *w, const struct stack_memory *mem, bool executing)
 {
     uintptr_t pc = w->pcs[w->n - 1];
     if (pc - 1 < PC_MIN || (!executing && !bare_after_call(mem, pc))) {
@@ -391,7 +376,7 @@ static enum verdict end_nowhere(struct walk *w, const struct rules_memory *mem, 
 
 static COLD enum verdict step_bare(struct walk *w, enum verdict why)
 {
-    const struct rules_memory mem = {load_for_step, w};
+    const struct stack_memory mem = {load_for_step, w};
     bool executing = w->n == 1 || w->exact == w->n - 1;
     struct bare_frame f = {w->pc, w->sp, w->bp, executing};
     enum bare_step step = bare_step(&f, &mem, w->foreign);
@@ -399,7 +384,7 @@ static COLD enum verdict step_bare(struct walk *w, enum verdict why)
         return WALK_END;
     }
     bool own = in_stack(w, w->sp);
-    if (step == BARE_LOST || (own && !in_stack(w, f.sp - WORD))) {
+    if (step == BARE_LOST || (own && !in_stack(w, f.sp - RETURN))) {
         return why == WALK_NOWHERE ? end_nowhere(w, &mem, executing) : WALK_LOST;
     }
     w->pc = f.pc;
@@ -423,7 +408,7 @@ int unwind(const struct regs *from, const struct stack_bounds *stack, uintptr_t 
     if (max <= 0) {
         return 0;
     }
-    if (UNLIKELY(from->pc >= PC_END)) {
+    if (UNLIKELY(from->pc >= ARCH_CODE_END)) {
         pcs[0] = PSEUDO_TRUNCATED; /* a jump to nowhere; the table's keys have no room for it */
         return 1;
     }

@@ -8,12 +8,10 @@
 #ifndef COLLECTORS_UNWIND_BARE_H
 #define COLLECTORS_UNWIND_BARE_H
 
-#include "collectors/stacks/rules.h"
+#include "collectors/stacks/regs.h"
 
 /* Nothing is ever mapped below (vm.mmap_min_addr), and pseudo frames have their names there. */
-#define PC_MIN 4096UL
-/* Stored pcs are below it: the kernel gives programs the lower half of the address space. */
-#define PC_END (1ULL << 47)
+#define PC_MIN ARCH_PAGE_LEAST
 
 struct bare_frame {
     uintptr_t pc, sp, bp; /* pc as stored */
@@ -26,10 +24,10 @@ enum bare_step {
     BARE_PROLOGUE,  /* f is the caller: it was found before the frame pointer was set, or after */
     BARE_OUTERMOST, /* f was not called: somebody made up its return address */
 };
-SIGNAL_SAFE enum bare_step bare_step(struct bare_frame *f, const struct rules_memory *mem,
+SIGNAL_SAFE enum bare_step bare_step(struct bare_frame *f, const struct stack_memory *mem,
                                      bool foreign);
 
 /* Whether a call instruction precedes a return address. */
-SIGNAL_SAFE bool bare_after_call(const struct rules_memory *mem, uintptr_t ret);
+SIGNAL_SAFE bool bare_after_call(const struct stack_memory *mem, uintptr_t ret);
 
 #endif

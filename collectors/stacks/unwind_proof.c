@@ -4,8 +4,6 @@
  */
 #include "collectors/stacks/unwind_proof.h"
 
-#include "collectors/stacks/unwind_trail.h"
-
 void proof_make(struct proof *p, const struct regs *from, const struct stack_bounds *stack)
 {
     const struct trail_frame f = {from->pc, from->sp, from->bp};

@@ -11,28 +11,25 @@
 #ifndef COLLECTORS_UNWIND_PROOF_H
 #define COLLECTORS_UNWIND_PROOF_H
 
-#include "collectors/stacks/rules.h"
-#include "collectors/stacks/unwind.h"
+#include "collectors/stacks/regs.h"
+#include "collectors/stacks/rules_generation.h"
+#include "collectors/stacks/unwind_trail.h"
 
 enum { PROOF_WORDS = 192, PROOF_STEP = 4 };
-
-/* A word of the stack and its place: so many words above the first frame's sp, in the upper bits.
- */
-#define PROOF_PLACE_SHIFT 48
 
 struct proof {
     uint32_t n;                    /* words, a multiple of PROOF_STEP; 0 = it proves nothing */
     uint32_t generation;           /* of the rules */
-    uintptr_t pc, sp, bp, bp_mask; /* the first frame's; rbp counts as far as the mask says */
+    uintptr_t pc, sp, bp, bp_mask; /* the first frame's; bp counts as far as the mask says */
     uintptr_t top;                 /* of the thread's stack */
-    uint64_t word[PROOF_WORDS];
+    uint64_t word[PROOF_WORDS];    /* as trail_words() tells them */
 } __attribute__((aligned(CACHE_LINE)));
 
 /* 0 where that word of the stack is as it was. */
 static inline __attribute__((always_inline, no_sanitize_thread)) uint64_t
 proof_differs(const volatile uintptr_t *stack, uint64_t word)
 {
-    return stack[word >> PROOF_PLACE_SHIFT] ^ (word & ((1UL << PROOF_PLACE_SHIFT) - 1));
+    return stack[word >> TRAIL_PLACE_SHIFT] ^ (word & ((1UL << TRAIL_PLACE_SHIFT) - 1));
 }
 
 /* Would a walk from there, on that thread's stack up to top, find the proven stack once more? */

@@ -4,8 +4,6 @@
  */
 #include "collectors/stacks/unwind_trail.h"
 
-#include "collectors/stacks/unwind_proof.h"
-
 #include <string.h>
 
 static struct trail trails[TRAILS];
@@ -30,7 +28,7 @@ static inline uint32_t proven(const struct trail *t, uint32_t from, uint32_t to)
             }
             sp--;
         }
-        if (UNLIKELY(word_at(sp - TRAIL_WORD) != t->pc[i + 1])) {
+        if (UNLIKELY(word_at(sp - ARCH_RETURN_BELOW_CFA) != t->pc[i + 1])) {
             break;
         }
     }
@@ -59,7 +57,7 @@ static void keep(struct trail_walk *tw, uint32_t before, bool whole)
     STORE_RELEASE(&t->taken, 0);
 }
 
-/* rbp in frame i, to which the walk has followed from the frame `from`, where it was bp. Frames
+/* bp in frame i, to which the walk has followed from the frame `from`, where it was bp. Frames
  * that it has followed are recorded. */
 static uintptr_t bp_at(struct trail_walk *tw, uint32_t from, uint32_t i, uintptr_t bp)
 {
@@ -159,8 +157,8 @@ void trail_begin(struct trail_walk *tw, uint32_t *number, uint32_t generation, u
 static bool word_put(uint64_t *word, uintptr_t sp, uintptr_t place, uintptr_t holds)
 {
     uint64_t above = (place - sp) / TRAIL_WORD; /* huge where it lies below */
-    *word = above << PROOF_PLACE_SHIFT | holds;
-    return above >> (64 - PROOF_PLACE_SHIFT) == 0 && holds >> PROOF_PLACE_SHIFT == 0;
+    *word = above << TRAIL_PLACE_SHIFT | holds;
+    return above >> (64 - TRAIL_PLACE_SHIFT) == 0 && holds >> TRAIL_PLACE_SHIFT == 0;
 }
 
 static uint32_t words_of(const struct trail *t, uintptr_t from, uint64_t *words, uint32_t max)
@@ -178,7 +176,7 @@ static uint32_t words_of(const struct trail *t, uintptr_t from, uint64_t *words,
                 return 0;
             }
         }
-        if (!word_put(&words[n++], from, sp - TRAIL_WORD, t->pc[i + 1])) {
+        if (!word_put(&words[n++], from, sp - ARCH_RETURN_BELOW_CFA, t->pc[i + 1])) {
             return 0;
         }
     }

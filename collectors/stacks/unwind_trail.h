@@ -2,13 +2,13 @@
  *
  * The trail of a thread's last walk, by which the next one is spared what both have in common. The
  * stacks of one thread mostly differ near their leaves: where a walk meets a frame of the last one
- * (same pc, same sp, same rbp), the same rules lead to the same slots, and if these still hold the
+ * (same pc, same sp, same bp), the same rules lead to the same slots, and if these still hold the
  * same words, the rest of the walk is the same. So it is not walked again: its words are compared,
  * which needs no rule and, other than walking, no word to be there before the next can be looked
  * for.
  *
- * A frame's proof is its return address, and its caller's rbp only where a frame further up makes
- * its CFA from that: code without frame pointers keeps anything in rbp.
+ * A frame's proof is its return address, and its caller's bp only where a frame further up makes
+ * its CFA from that: code without frame pointers keeps anything in bp.
  *
  * Frames lie in order, the outermost at the end. A walk puts its own frames at the beginning, into
  * the room of those that it has passed, and moves them to their place when it ends or follows.
@@ -20,7 +20,7 @@
 #ifndef COLLECTORS_UNWIND_TRAIL_H
 #define COLLECTORS_UNWIND_TRAIL_H
 
-#include "collectors/base/abi.h"
+#include "collectors/base/arch/arch.h"
 
 #define TRAIL_WORD sizeof(uintptr_t)
 #define TRAIL_STACK_MAX (1UL << 33) /* bytes of a stack whose words have a number in 30 bits */
@@ -43,8 +43,8 @@ struct trail {
      * the one before matters too. One more, the highest address, ends every search. */
     uintptr_t sp[TRAIL_FRAMES + 1];
     /* Places by their number: words below top. */
-    uint32_t bp[TRAIL_FRAMES];   /* rbp in the frame, if that matters further up; 0 = it does not */
-    uint32_t save[TRAIL_FRAMES]; /* where the caller's rbp is; 0 = still in rbp; SAVE_BREAK = the
+    uint32_t bp[TRAIL_FRAMES];   /* bp in the frame, if that matters further up; 0 = it does not */
+    uint32_t save[TRAIL_FRAMES]; /* where the caller's bp is; 0 = still in bp; SAVE_BREAK = the
                                   * caller was not found by a simple rule: follow no further */
 } __attribute__((aligned(CACHE_LINE)));
 
@@ -53,7 +53,7 @@ struct trail_walk {
     struct trail *trail; /* NULL = none */
     uint32_t fresh;      /* frames that this walk found, at [0, fresh) */
     uint32_t at;         /* the first frame of the last walk that may still be met; > fresh */
-    int32_t pending;     /* the frame that rbp was last restored by; -1 = none */
+    int32_t pending;     /* the frame that bp was last restored by; -1 = none */
     uint32_t broken;     /* 1 = and by no simple rule, or from nowhere, so that the next is odd */
 };
 
@@ -117,7 +117,7 @@ static inline void trail_record(struct trail_walk *tw, const struct trail_frame 
     tw->broken = 0;
 }
 
-/* The CFA of the last recorded frame is made from rbp. */
+/* The CFA of the last recorded frame is made from bp. */
 static inline void trail_bp_used(struct trail_walk *tw, uintptr_t bp)
 {
     struct trail *t = tw->trail;
@@ -134,7 +134,7 @@ static inline void trail_bp_used(struct trail_walk *tw, uintptr_t bp)
     }
 }
 
-/* The last recorded frame's caller has its rbp from slot, at or above the frame's sp; 0 = it was
+/* The last recorded frame's caller has its bp from slot, at or above the frame's sp; 0 = it was
  * not found by a simple rule, or not there. */
 static inline void trail_bp_restored(struct trail_walk *tw, uintptr_t slot)
 {
@@ -144,8 +144,12 @@ static inline void trail_bp_restored(struct trail_walk *tw, uintptr_t slot)
     tw->broken = slot == 0;
 }
 
+/* A word of the stack with its place, as trail_words() tells it: the value, and in the bits above
+ * an address how many words the place lies above the first frame's sp. */
+#define TRAIL_PLACE_SHIFT ARCH_ADDRESS_BITS
+
 /* The words that have led a walk of this trail from the frame f, so many, to be found at their
- * places again if a walk is to be led the same way; as in a proof (unwind_proof.h). *bp_counts: rbp
+ * places again if a walk is to be led the same way; each with its place. *bp_counts: bp
  * in f is among them. 0 where the last walk was none from there to the outermost frame, or they are
  * more than max. */
 uint32_t trail_words(uint32_t number, uint32_t generation, uintptr_t top,

@@ -11,24 +11,24 @@
 #ifndef COLLECTORS_HASHSET_H
 #define COLLECTORS_HASHSET_H
 
-#include "collectors/base/abi.h"
+#include "collectors/base/arch/arch.h"
 
 struct hashset_level {
     struct hashset_level *older;
     uint64_t mask; /* slots − 1 */
     uint64_t used;
-    uint64_t slot[]; /* 0, or a node's address with 16 bits of its hash above it */
+    uint64_t slot[]; /* 0, or a node's address with the high bits of its hash above it */
 };
 
 struct hashset {
     struct hashset_level *newest;
 };
 
-#define HASHSET_ADDRESS ((1ULL << 48) - 1)
+#define HASHSET_TAG_SHIFT ARCH_ADDRESS_BITS
 
 static inline void *hashset_node(uint64_t slot)
 {
-    return (void *)(uintptr_t)(slot & HASHSET_ADDRESS); /* NOLINT: user addresses have 47 bits */
+    return (void *)(uintptr_t)(slot & ARCH_ADDRESS_MASK); /* NOLINT: an address */
 }
 
 /* Puts a level four times the size of full (or the first one) on top, unless somebody else just
@@ -51,7 +51,8 @@ hashset_find_or_add(struct hashset *set, uint64_t hash, const void *key,
                 if (slot == 0) {
                     break;
                 }
-                if (slot >> 48 == hash >> 48 && equal(hashset_node(slot), key)) {
+                if (slot >> HASHSET_TAG_SHIFT == hash >> HASHSET_TAG_SHIFT &&
+                    equal(hashset_node(slot), key)) {
                     return hashset_node(slot);
                 }
             }
@@ -68,14 +69,15 @@ hashset_find_or_add(struct hashset *set, uint64_t hash, const void *key,
         if (!made) {
             return NULL;
         }
-        uint64_t word = (uint64_t)(uintptr_t)made | hash >> 48 << 48;
+        uint64_t word = (uint64_t)(uintptr_t)made | (hash & ~ARCH_ADDRESS_MASK);
         uint64_t seen = 0;
         for (uint64_t i = hash & top->mask;; i = (i + 1) & top->mask, seen = 0) {
             if (CAS(&top->slot[i], &seen, word)) {
                 ADD(&top->used, 1);
                 return made;
             }
-            if (seen >> 48 == hash >> 48 && equal(hashset_node(seen), key)) {
+            if (seen >> HASHSET_TAG_SHIFT == hash >> HASHSET_TAG_SHIFT &&
+                equal(hashset_node(seen), key)) {
                 return hashset_node(seen); /* lost a race against the same key; made is wasted */
             }
         }

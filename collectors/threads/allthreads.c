@@ -3,7 +3,7 @@
  * See allthreads.h. A sleeping thread: procfs names its system call with the arguments, sp and pc;
  * the kernel copies its stack, which then cannot change or vanish under the walk; and if its CPU
  * clock stands where it stood, it has slept all the while. What a
- * function may keep in rbp and other registers is not known, so a walk that needs them ends early,
+ * function may keep in bp and other registers is not known, so a walk that needs them ends early,
  * and the thread is asked.
  */
 #include "collectors/threads/allthreads.h"
@@ -22,7 +22,6 @@
 enum {
     COPY_BYTES = 256 << 10, /* of a stack */
     OWN_STACK = 64 << 10,   /* the caller may stand on an alternate one of a few KiB */
-    RED_ZONE = 128,
     TRIES = 3,
 };
 
@@ -57,22 +56,22 @@ static const char *word_for_call(long number)
     case SYS_nanosleep:
     case SYS_clock_nanosleep:
         return "sleep";
-    case SYS_poll:
+    case ARCH_SYS_POLL:
     case SYS_ppoll:
-    case SYS_select:
+    case ARCH_SYS_SELECT:
     case SYS_pselect6:
-    case SYS_epoll_wait:
+    case ARCH_SYS_EPOLL_WAIT:
     case SYS_epoll_pwait:
     case SYS_epoll_pwait2:
         return "IO wait";
     case SYS_wait4:
     case SYS_waitid:
         return "child wait";
-    case SYS_vfork:
+    case ARCH_SYS_VFORK:
         return "vfork wait";
     case SYS_rt_sigtimedwait:
     case SYS_rt_sigsuspend:
-    case SYS_pause:
+    case ARCH_SYS_PAUSE:
         return "signal wait";
     default:
         return number < 0 ? "waiting" : "system call";
@@ -124,24 +123,10 @@ static size_t copy_stack(struct taking *k, uintptr_t from, uintptr_t to)
     return got > 0 ? (size_t)got : 0;
 }
 
-/* The kernel has kept the arguments, in the registers of the system call convention; it lost rcx
- * and r11. libc's vfork has its return address in one of them. */
-static void context_of_call(ucontext_t *uc, const struct procfs_call *call)
-{
-    greg_t *g = uc->uc_mcontext.gregs;
-    static const int registers[6] = {REG_RDI, REG_RSI, REG_RDX, REG_R10, REG_R8, REG_R9};
-    for (int i = 0; i < 6; i++) {
-        g[registers[i]] = (greg_t)call->arg[i];
-    }
-    g[REG_RIP] = (greg_t)call->pc;
-    g[REG_RCX] = (greg_t)call->pc;
-    g[REG_RSP] = (greg_t)call->sp;
-}
-
 static const struct stack *walk_copy(struct taking *k, const struct procfs_call *call,
                                      uintptr_t from, size_t bytes)
 {
-    context_of_call(&k->context, call);
+    arch_context_of_call(&k->context, call->pc, call->sp, call->arg);
     struct regs regs = {.pc = call->pc + 1,
                         .sp = call->sp,
                         .lost = LOST_BP | LOST_ALL_BUT_BP,
@@ -172,7 +157,7 @@ static enum sleeper read_sleeper(struct taking *k, struct snapshot_thread *t, st
         if (call.sp == 0 && call.pc == 0) {
             return GONE; /* a worker of the kernel's */
         }
-        uintptr_t from = (call.sp - RED_ZONE) & ~(sizeof(uintptr_t) - 1);
+        uintptr_t from = (call.sp - ARCH_RED_ZONE) & ~(sizeof(uintptr_t) - 1);
         bool own = row && call.sp >= row->stack_lo && call.sp < row->stack_hi;
         size_t bytes = copy_stack(k, from, own ? row->stack_hi : from + COPY_BYTES);
         if (k->pid ? procfs_call(k->pid, t->tid, &again) != 1 || !same_call(&call, &again)

@@ -39,13 +39,4 @@ SIGNAL_SAFE void allthreads_offer(struct allthreads *a);
 /* The picture for one of `open` dumps that have been asked for; NULL = none. Scribe only. */
 struct allthreads *allthreads_claim(uint32_t open);
 
-/* At each signal that is used, in its handler: answers if this thread is asked. True: the signal
- * was sent for that alone. SIGNAL_SAFE, also in threads without a thread block. */
-SIGNAL_SAFE bool allthreads_signal(const void *siginfo, const void *ucontext);
-
-/* The calling thread is about to become another program, which a signal of ours would kill; or has
- * failed to. */
-void allthreads_leave(void);
-void allthreads_stay(void);
-
 #endif

@@ -17,7 +17,7 @@
 #include "collectors/base/lock.h"
 #include "collectors/base/self.h"
 #include "collectors/stacks/stack.h"
-#include "collectors/threads/allthreads.h"
+#include "collectors/threads/labels.h"
 #include "collectors/threads/procfs.h"
 #include "collectors/threads/threads.h"
 
@@ -82,7 +82,7 @@ static void answer(const struct stack *stack, const struct labels *labels)
     }
 }
 
-bool allthreads_signal(const void *siginfo, const void *ucontext)
+bool allthreads_ask_answer(const void *siginfo, const void *ucontext)
 {
     const siginfo_t *info = siginfo;
     bool ours = info->si_code == SI_QUEUE && info->si_value.sival_ptr == &asking;
@@ -228,7 +228,7 @@ void allthreads_ask(int pid, struct snapshot_thread *const *asked, size_t n)
 
 /* ---- exec, fork ---- */
 
-void allthreads_leave(void)
+void allthreads_ask_leave(void)
 {
     struct thread *t = self.thread;
     if (t) {
@@ -244,7 +244,7 @@ void allthreads_leave(void)
     }
 }
 
-void allthreads_stay(void)
+void allthreads_ask_stay(void)
 {
     if (self.thread) {
         STORE(&self.thread->leaving, false);

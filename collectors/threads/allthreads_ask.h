@@ -23,6 +23,15 @@ SIGNAL_SAFE void allthreads_ask(int pid, struct snapshot_thread *const *asked, s
 void allthreads_ask_start(int signal);
 int allthreads_ask_signal(void);
 
+/* At each signal that is used, in its handler: answers if this thread is asked. True: the signal
+ * was sent for that alone. SIGNAL_SAFE, also in threads without a thread block. */
+SIGNAL_SAFE bool allthreads_ask_answer(const void *siginfo, const void *ucontext);
+
+/* The calling thread is about to become another program, which a signal of ours would kill; or has
+ * failed to. */
+void allthreads_ask_leave(void);
+void allthreads_ask_stay(void);
+
 /* In a forked child: no round is being made. */
 void allthreads_ask_fork_child(void);
 

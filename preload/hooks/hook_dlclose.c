@@ -8,7 +8,7 @@
  * Any thread. dl_iterate_phdr() takes the dynamic linker's lock, which dlclose itself takes too, so
  * a thread that may call dlclose may wait for that lock.
  */
-#include "collectors/stacks/rules.h"
+#include "collectors/stacks/rules_generation.h"
 #include "collectors/stacks/stack.h"
 #include "collectors/stacks/unloaded.h"
 #include "preload/hooks/hooks.h"

@@ -11,7 +11,7 @@
  */
 #include "collectors/base/sys.h"
 #include "collectors/cpu/cpu.h"
-#include "collectors/threads/allthreads.h"
+#include "collectors/threads/allthreads_ask.h"
 #include "preload/hooks/hooks.h"
 #include "preload/hooks/real.h"
 #include "preload/output/control.h"
@@ -63,7 +63,7 @@ static bool before(bool dump)
         if (dump) {
             control_before_exec();
         }
-        allthreads_leave();
+        allthreads_ask_leave();
         cpu_pause_thread();
     }
     hook_signal_before_exec();
@@ -76,7 +76,7 @@ static int failed(int result, bool blocked)
     hook_signal_exec_failed();
     hook_sigmask_wait_ends(blocked);
     if (sys_getpid() == control_pid()) {
-        allthreads_stay();
+        allthreads_ask_stay();
         control_exec_failed();
         cpu_resume_thread();
     }

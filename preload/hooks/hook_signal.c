@@ -20,7 +20,7 @@
 #include "collectors/base/sys.h"
 #include "collectors/cpu/cpu.h"
 #include "collectors/stacks/stack.h"
-#include "collectors/threads/allthreads.h"
+#include "collectors/threads/allthreads_ask.h"
 #include "preload/hooks/hooks.h"
 #include "preload/hooks/real.h"
 #include "preload/output/control.h"
@@ -160,7 +160,7 @@ static bool came_without_siginfo(const siginfo_t *info)
 
 static BELOW_PROGRAM void on_prof(int sig, siginfo_t *info, void *context)
 {
-    bool asked = allthreads_signal(info, context);
+    bool asked = allthreads_ask_answer(info, context);
     if (cpu_signal(info, context)) {
         control_tick(context);
         control_park();

@@ -139,7 +139,7 @@ static bool load_mapped(void *arg, uintptr_t addr, uintptr_t *word)
 
 static NOINLINE int by_rules_step(void)
 {
-    static const struct rules_memory mem = {load_mapped, NULL};
+    static const struct stack_memory mem = {load_mapped, NULL};
     struct regs at, next;
     bool signal_frame;
     int n = 1;

@@ -478,7 +478,7 @@ static void *hold_rules(void *arg)
     struct regs in;
     struct regs out;
     bool signal_frame;
-    struct rules_memory memory = {load_late, NULL};
+    struct stack_memory memory = {load_late, NULL};
     regs_capture(&in);
     rules_step(&in, &out, &memory, false, &signal_frame);
     return arg;

@@ -51,7 +51,8 @@ static void test_nonsense(void **state)
             }
         }
         struct regs r = {.pc = random_address(lo, BYTES), .sp = random_address(lo, BYTES)};
-        uintptr_t *saved[] = {&r.bp, &r.bx, &r.r12, &r.r13, &r.r14, &r.r15};
+        uintptr_t *saved[] = {&r.bp,       &r.saved[0], &r.saved[1],
+                              &r.saved[2], &r.saved[3], &r.saved[4]};
         for (size_t k = 0; k < ARRAY_LEN(saved); k++) {
             *saved[k] = random_address(lo, BYTES);
         }
@@ -363,7 +364,7 @@ static void test_cost(void **state)
     regs_capture(&r);
     struct regs out;
     bool signal_frame;
-    struct rules_memory mem = {truth_load, &bounds};
+    struct stack_memory mem = {truth_load, &bounds};
     int64_t s = sys_clock_ns(CLOCK_MONOTONIC);
     for (int i = 0; i < 2000; i++) {
         rules_step(&r, &out, &mem, false, &signal_frame);

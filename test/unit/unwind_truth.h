@@ -88,7 +88,7 @@ static UNUSED void slow_walk(const struct regs *from, const struct stack_bounds 
 {
     bool own = from->sp >= b->lo && from->sp < b->hi;
     struct stack_bounds trusted = {.lo = own ? from->sp : 1, .hi = own ? b->hi : 0};
-    struct rules_memory mem = {truth_load, &trusted};
+    struct stack_memory mem = {truth_load, &trusted};
     struct regs at = *from;
     l->n = 0;
     for (;;) {

@@ -169,11 +169,7 @@ static void walk(const struct fuzz_head *h, uint32_t *trail, struct list *s)
         .pc = CODE + h->pc_at + 1,
         .sp = stack_address(h->sp_at),
         .bp = stack_address(h->bp_at),
-        .bx = other,
-        .r12 = other + 8,
-        .r13 = other ^ 64,
-        .r14 = other + 1,
-        .r15 = h->other_at,
+        .saved = {other, other + 8, other ^ 64, other + 1, h->other_at},
         .lost = h->lost & (LOST_BP | LOST_ALL_BUT_BP),
     };
     if (h->mode & FUZZ_UNKNOWN_STACK) {

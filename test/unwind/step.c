@@ -189,7 +189,7 @@ static bool load(void *arg, uintptr_t addr, uintptr_t *word)
 /* Whether libunwind, with all registers, gives the n frames. */
 static bool libunwind_gives(const struct regs *from, const uintptr_t *truth, int n)
 {
-    const struct rules_memory mem = {load, NULL};
+    const struct stack_memory mem = {load, NULL};
     struct regs at = *from;
     for (int i = 0; i < n; i++) {
         struct regs next;

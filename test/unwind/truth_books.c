@@ -75,7 +75,7 @@ static void slow_walk(const struct regs *from, const struct stack_bounds *b, str
 {
     bool own = from->sp >= b->lo && from->sp < b->hi;
     struct stack_bounds mapped = {.lo = own ? from->sp : 1, .hi = own ? b->hi : 0};
-    struct rules_memory mem = {truth_load, &mapped};
+    struct stack_memory mem = {truth_load, &mapped};
     struct regs at = *from;
     l->n = 0;
     for (;;) {

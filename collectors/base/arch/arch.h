@@ -54,7 +54,7 @@
  *   ARCH_LIBUNWIND_H       libunwind's header, for #include.
  *   ARCH_LIBUNWIND(name)   The symbol of libunwind's function unw_name, as a string.
  *   ARCH_LIBUNWIND_FILE    The name of libunwind's library.
- *   ARCH_LIBUNWIND_FOLDERS Where distributions put it: strings with a slash at the end.
+ *   ARCH_LIBUNWIND_PATHS   Where distributions put it: strings, with commas between them.
  */
 
 /* The page size of this kernel, for what mmap is asked for. */

@@ -45,11 +45,10 @@ enum {
 #define ARCH_LIBUNWIND_H <libunwind-x86_64.h>
 #define ARCH_LIBUNWIND(name) "_Ux86_64_" name
 #define ARCH_LIBUNWIND_FILE "libunwind-x86_64.so.8"
-#define ARCH_LIBUNWIND_FOLDERS                                                                     \
-    "/usr/lib/x86_64-linux-gnu/", /* Debian and its kin */                                         \
-        "/usr/lib64/",            /* Fedora, SUSE */                                               \
-        "/usr/lib/",              /* Arch */                                                       \
-        "/usr/local/lib/"
+/* Debian and its kin; Fedora, SUSE; Arch; built by hand */
+#define ARCH_LIBUNWIND_PATHS                                                                       \
+    "/usr/lib/x86_64-linux-gnu/" ARCH_LIBUNWIND_FILE, "/usr/lib64/" ARCH_LIBUNWIND_FILE,           \
+        "/usr/lib/" ARCH_LIBUNWIND_FILE, "/usr/local/lib/" ARCH_LIBUNWIND_FILE
 
 static inline size_t arch_page_bytes(void)
 {
