@@ -40,7 +40,7 @@ def judge(profile: Profile, kind: str, site: str, true: int, known: bool, distur
         ok(f"{kind}: nothing at {site}", n == 0, (n, delay) if n else "")
 
 
-def boxes(name_of: str, *args: str) -> tuple[dict, Dumps, Dumps]:
+def known_waits(name_of: str, *args: str) -> tuple[dict, Dumps, Dumps]:
     """Runs it until no case was disturbed and judges the best run of each. Of the last run: what the
     program says, its profiles, its child's."""
     argv = [program(name_of), *args]
@@ -53,19 +53,19 @@ def boxes(name_of: str, *args: str) -> tuple[dict, Dumps, Dumps]:
             return {}, {}, {}
         dump = run.dump()
         child = run.dump(pid=data["child"]) if data["child"] else {}
-        for name, box in data["cases"].items():
+        for name, wait in data["cases"].items():
             if name not in found or found[name][0]["disturbed"]:
-                found[name] = box, dump, child
-        if not any(box["disturbed"] for box, _, _ in found.values()):
+                found[name] = wait, dump, child
+        if not any(wait["disturbed"] for wait, _, _ in found.values()):
             break
-    for name, (box, mine, childs) in found.items():
+    for name, (wait, mine, childs) in found.items():
         if name == "hammered":  # no case: see rates()
             continue
-        late = bool(box["disturbed"])
-        block = childs if box["in_child"] else mine
-        judge(block["block"], "block", f"wait_{name}", box["waited"], bool(box["block"]), late)
-        judge(mine["mutex"], "mutex", f"release_{name}", box["held_up"], bool(box["mutex"]), late)
-    expected = {f"release_{name}" for name, (box, _, _) in found.items() if box["mutex"]}
+        late = bool(wait["disturbed"])
+        block = childs if wait["in_child"] else mine
+        judge(block["block"], "block", f"wait_{name}", wait["waited"], bool(wait["block"]), late)
+        judge(mine["mutex"], "mutex", f"release_{name}", wait["held_up"], bool(wait["mutex"]), late)
+    expected = {f"release_{name}" for name, (wait, _, _) in found.items() if wait["mutex"]}
     expected |= {"release_two", "release_hammered", "release_mixed"}  # the first calls one of them
     sites = dump["mutex"].cumulative("delay", elf.name)
     more = {s for s in sites if s.startswith(("release_", "later_"))} - expected
@@ -74,11 +74,11 @@ def boxes(name_of: str, *args: str) -> tuple[dict, Dumps, Dumps]:
 
 
 def protect() -> None:
-    boxes("mutex_variants", "protect")
+    known_waits("mutex_variants", "protect")
 
 
 def shared() -> None:
-    _, _, child = boxes("mutex_variants", "shared")
+    _, _, child = known_waits("mutex_variants", "shared")
     # Who waits in another process is known there alone, and who holds it up is not charged.
     ok("shared: the child, which holds nobody up, is not charged", not child["mutex"].samples)
     sites = child["block"].cumulative("delay", elf.name)
@@ -86,7 +86,7 @@ def shared() -> None:
 
 
 def rates() -> None:
-    data, dump, _ = boxes("mutex_variants", "rates")
+    data, dump, _ = known_waits("mutex_variants", "rates")
     n, charged = figures(dump["mutex"], "release_hammered")
     most = 2 * data["hammered"]["waited"]  # two of three threads wait, at most all the time
     text = f"{n} x, {charged / 1e9:.3f} of at most {most / 1e9:.3f} s"
@@ -120,7 +120,7 @@ def past_us() -> None:
     plain, run = (how(argv).stdout.splitlines()[:-1] for how in (bare, inject))
     same = plain == run and len(plain) == 6
     ok("a cancellation that is pending, made past us: as bare", same, "; ".join(run), plain)
-    _, dump, _ = boxes("unhooked_library", plugin)
+    _, dump, _ = known_waits("unhooked_library", plugin)
     # Who waits past us is not seen; who waits through us is charged once, to whoever is seen.
     waits, waited = figures(dump["block"], "wait_mixed")
     n, charged = figures(dump["mutex"], "release_mixed")

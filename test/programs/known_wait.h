@@ -6,21 +6,21 @@
 #ifndef TEST_PROGRAMS_KNOWN_WAIT_H
 #define TEST_PROGRAMS_KNOWN_WAIT_H
 
-#include "truth.h"
+#include "wait_site.h"
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
-struct box {
+struct known_wait {
     const char *name;
-    void (*hold)(struct box *);    /* before the wait begins */
-    void (*wait)(struct box *);    /* wait_<name> */
-    void (*release)(struct box *); /* release_<name>, after ms */
-    void (*halfway)(struct box *); /* while it waits; NULL: nothing */
-    bool block, mutex;             /* the profile is to know of it */
-    bool in_child;                 /* the wait is the child's */
+    void (*hold)(struct known_wait *);    /* before the wait begins */
+    void (*wait)(struct known_wait *);    /* wait_<name> */
+    void (*release)(struct known_wait *); /* release_<name>, after ms */
+    void (*halfway)(struct known_wait *); /* while it waits; NULL: nothing */
+    bool block, mutex;                    /* the profile is to know of it */
+    bool in_child;                        /* the wait is the child's */
     int ms;
     atomic_bool held, disturbed;
     atomic_llong began;
@@ -42,7 +42,7 @@ static inline void nap_until(atomic_bool *flag)
 
 static inline void *wait_side(void *arg)
 {
-    struct box *b = arg;
+    struct known_wait *b = arg;
     nap_until(&b->held);
     long before = times_preempted();
     int64_t began = clock_ns(CLOCK_MONOTONIC);
@@ -56,7 +56,7 @@ static inline void *wait_side(void *arg)
 
 static inline void *hold_side(void *arg)
 {
-    struct box *b = arg;
+    struct known_wait *b = arg;
     if (b->hold)
         b->hold(b);
     atomic_store(&b->held, true);
@@ -74,11 +74,11 @@ static inline void *hold_side(void *arg)
     return NULL;
 }
 
-static inline void print_boxes(const struct box *boxes, int n, pid_t child)
+static inline void print_known_waits(const struct known_wait *waits, int n, pid_t child)
 {
     printf("{\"child\": %d, \"cases\": {", (int)child);
     for (int i = 0; i < n; i++) {
-        const struct box *b = &boxes[i];
+        const struct known_wait *b = &waits[i];
         printf("%s\"%s\": {\"waited\": %ld, \"held_up\": %ld, \"block\": %d, \"mutex\": %d, "
                "\"in_child\": %d, \"disturbed\": %d}",
                i ? ", " : "", b->name, (long)b->waited, (long)b->held_up, b->block, b->mutex,
@@ -87,30 +87,11 @@ static inline void print_boxes(const struct box *boxes, int n, pid_t child)
     printf("}}\n");
 }
 
-/* Keeps the frame that called: no tail call. */
-static inline int stay(int result)
-{
-    __asm__ volatile("" : "+r"(result));
-    return result;
-}
-
-#define WAIT(name, call)                                                                           \
-    SITE void wait_##name(struct box *b)                                                           \
-    {                                                                                              \
-        int result = call;                                                                         \
-        must(stay(result) == 0, #name);                                                            \
-    }
-#define RELEASE(name, call)                                                                        \
-    SITE void release_##name(struct box *b)                                                        \
-    {                                                                                              \
-        int result = call;                                                                         \
-        must(stay(result) == 0, "release of " #name);                                              \
-    }
 #define RELOCK(name)                                                                               \
     WAIT(name, pthread_mutex_lock(&b->m) || pthread_mutex_unlock(&b->m))                           \
     RELEASE(name, pthread_mutex_unlock(&b->m))
 
-static inline void hold_mutex(struct box *b)
+static inline void hold_mutex(struct known_wait *b)
 {
     must(pthread_mutex_lock(&b->m) == 0, "lock");
 }

@@ -21,7 +21,7 @@ RELEASE(protect_timed, pthread_mutex_unlock(&b->m))
 
 static void protect(void)
 {
-    static struct box boxes[] = {
+    static struct known_wait waits[] = {
         {"protect", hold_mutex, wait_protect, release_protect, NULL, true, true, .ms = 200},
         {"protect_timed", hold_mutex, wait_protect_timed, release_protect_timed, NULL, true, true,
          .ms = 200},
@@ -40,17 +40,17 @@ static void protect(void)
     must(pthread_mutexattr_setprioceiling(&a, CEILING) == 0, "ceiling");
     for (int i = 0; i < 2; i++) {
         pthread_t waiter, holder;
-        must(pthread_mutex_init(&boxes[i].m, &a) == 0, "mutex");
-        int err = pthread_create(&waiter, &fifo, wait_side, &boxes[i]);
+        must(pthread_mutex_init(&waits[i].m, &a) == 0, "mutex");
+        int err = pthread_create(&waiter, &fifo, wait_side, &waits[i]);
         if (err == EPERM) {
             printf("{\"skipped\": \"no real-time policy is allowed here\"}\n");
             exit(0);
         }
-        must(err == 0 && pthread_create(&holder, &fifo, hold_side, &boxes[i]) == 0, "threads");
+        must(err == 0 && pthread_create(&holder, &fifo, hold_side, &waits[i]) == 0, "threads");
         pthread_join(waiter, NULL);
         pthread_join(holder, NULL);
     }
-    print_boxes(boxes, 2, 0);
+    print_known_waits(waits, 2, 0);
 }
 
 /* ---- between two processes: each knows of its own threads alone ---- */
@@ -62,14 +62,14 @@ WAIT(shared_sem, sem_wait(&b->s))
 RELEASE(shared_sem, sem_post(&b->s))
 WAIT(shared_barrier, pthread_barrier_wait(&b->b) > 0)
 RELEASE(shared_barrier, pthread_barrier_wait(&b->b) == 0)
-SITE void wait_shared_cond(struct box *b)
+SITE void wait_shared_cond(struct known_wait *b)
 {
     hold_mutex(b);
     while (!b->done)
         must(pthread_cond_wait(&b->c, &b->m) == 0, "cond");
     pthread_mutex_unlock(&b->m);
 }
-SITE void release_shared_cond(struct box *b)
+SITE void release_shared_cond(struct known_wait *b)
 {
     hold_mutex(b);
     b->done = true;
@@ -79,25 +79,25 @@ SITE void release_shared_cond(struct box *b)
 RELOCK(shared_by_three)
 WAIT(shared_by_child, pthread_mutex_lock(&b[-1].m) || pthread_mutex_unlock(&b[-1].m))
 
-static void hold_write(struct box *b)
+static void hold_write(struct known_wait *b)
 {
     must(pthread_rwlock_wrlock(&b->l) == 0, "wrlock");
 }
 
 /* The parent's holder, with a waiter of its own process and one of the other. */
-static void hold_for_two(struct box *b)
+static void hold_for_two(struct known_wait *b)
 {
     hold_mutex(b);
     pthread_create(&b->beside, NULL, wait_side, b);
     atomic_store(&b[1].held, true);
 }
-static void release_two(struct box *b)
+static void release_two(struct known_wait *b)
 {
     release_shared_by_three(b);
     pthread_join(b->beside, NULL);
 }
 
-static void share(struct box *b)
+static void share(struct known_wait *b)
 {
     pthread_mutexattr_t ma;
     pthread_rwlockattr_t la;
@@ -122,7 +122,7 @@ static void shared(void)
 {
 #define CHILDS(name, hold)                                                                         \
 #name, hold, wait_##name, release_##name, NULL, true, false, .in_child = true, .ms = 150
-    static const struct box all[] = {
+    static const struct known_wait all[] = {
         {CHILDS(shared_mutex, hold_mutex)},
         {CHILDS(shared_rwlock, hold_write)},
         {CHILDS(shared_sem, NULL)},
@@ -133,23 +133,23 @@ static void shared(void)
         {"shared_by_child", NULL, wait_shared_by_child, NULL, NULL, true, false, .in_child = true},
     };
     enum { ALL = sizeof all / sizeof all[0], ONES = ALL - 2 };
-    struct box *boxes =
+    struct known_wait *waits =
         mmap(NULL, sizeof all, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    memcpy(boxes, all, sizeof all);
+    memcpy(waits, all, sizeof all);
     for (int i = 0; i < ALL; i++)
-        share(&boxes[i]);
+        share(&waits[i]);
     pid_t child = fork();
     if (child == 0) {
         for (int i = 0; i < ONES; i++)
-            wait_side(&boxes[i]);
-        wait_side(&boxes[ALL - 1]);
+            wait_side(&waits[i]);
+        wait_side(&waits[ALL - 1]);
         exit(0);
     }
     int status = -1;
     for (int i = 0; i <= ONES; i++)
-        hold_side(&boxes[i]);
+        hold_side(&waits[i]);
     must(waitpid(child, &status, 0) == child && status == 0, "child");
-    print_boxes(boxes, ALL, child);
+    print_known_waits(waits, ALL, child);
 }
 
 /* ---- rates that change ---- */
@@ -159,17 +159,17 @@ static void rates(long block, long mutex)
     pprof_set_block_profile_rate(block);
     pprof_set_mutex_profile_fraction(mutex);
 }
-static void both_on(struct box *b)
+static void both_on(struct known_wait *b)
 {
     (void)b;
     rates(1, 1);
 }
-static void both_off(struct box *b)
+static void both_off(struct known_wait *b)
 {
     (void)b;
     rates(0, 0);
 }
-static void off_and_on(struct box *b)
+static void off_and_on(struct known_wait *b)
 {
     both_off(b);
     sleep_ns(20000000);
@@ -180,7 +180,7 @@ static void off_and_on(struct box *b)
  * charged. */
 #define PHASE(name)                                                                                \
     RELOCK(name)                                                                                   \
-    SITE void later_##name(struct box *b)                                                          \
+    SITE void later_##name(struct known_wait *b)                                                   \
     {                                                                                              \
         for (int i = 0; i < 100; i++)                                                              \
             must(pthread_mutex_lock(&b->m) == 0 && pthread_mutex_unlock(&b->m) == 0, "later");     \
@@ -225,9 +225,9 @@ static void change_rates(void)
             block, mutex, later_##name                                                             \
     }
     static struct phase {
-        struct box box;
+        struct known_wait wait;
         long block, mutex;
-        void (*later)(struct box *);
+        void (*later)(struct known_wait *);
     } phases[] = {
         PHASE_OF(on, 1, 1, NULL, true, true),
         PHASE_OF(off, 0, 0, NULL, false, false),
@@ -241,11 +241,11 @@ static void change_rates(void)
         PHASE_OF(off_between, 1, 1, off_and_on, true, true),
     };
     enum { PHASES = sizeof phases / sizeof phases[0] };
-    static struct box boxes[PHASES + 1];
+    static struct known_wait waits[PHASES + 1];
     for (int i = 0; i < PHASES; i++) {
-        struct box *b = &boxes[i];
+        struct known_wait *b = &waits[i];
         pthread_t waiter;
-        *b = phases[i].box;
+        *b = phases[i].wait;
         pthread_mutex_init(&b->m, NULL);
         rates(phases[i].block, phases[i].mutex);
         pthread_create(&waiter, NULL, wait_side, b);
@@ -267,11 +267,11 @@ static void change_rates(void)
     for (int i = 0; i < 3; i++)
         pthread_join(hammers[i], NULL);
     int64_t took = clock_ns(CLOCK_MONOTONIC) - began;
-    boxes[PHASES] = (struct box){.name = "hammered", .waited = took};
+    waits[PHASES] = (struct known_wait){.name = "hammered", .waited = took};
     rates(1, 1);
     sleep_ns(100000000);
     later_hammered();
-    print_boxes(boxes, PHASES + 1, 0);
+    print_known_waits(waits, PHASES + 1, 0);
 }
 
 /* ---- the first wait for a mutex ---- */

@@ -101,7 +101,7 @@ static void cancel_pending(void)
     }
 }
 
-static void hold_past_us(struct box *b)
+static void hold_past_us(struct known_wait *b)
 {
     must(plugin_lock(&b->m) == 0, "plugin_lock");
 }
@@ -113,11 +113,11 @@ RELOCK(beside_plugin)
 
 static void *wait_past_us(void *arg)
 {
-    struct box *b = arg;
+    struct known_wait *b = arg;
     must(plugin_lock(&b->m) == 0 && plugin_unlock(&b->m) == 0, "plugin beside");
     return NULL;
 }
-static void hold_beside(struct box *b)
+static void hold_beside(struct known_wait *b)
 {
     hold_mutex(b);
     pthread_create(&b->beside, NULL, wait_past_us, b);
@@ -154,7 +154,7 @@ static void *mix(void *arg)
 
 int main(int argc, char **argv)
 {
-    static struct box boxes[] = {
+    static struct known_wait waits[] = {
         {"plugin_holds", hold_past_us, wait_plugin_holds, release_plugin_holds, NULL, true, false,
          .ms = 150},
         {"plugin_waits", hold_mutex, wait_plugin_waits, release_plugin_waits, NULL, false, false,
@@ -170,11 +170,11 @@ int main(int argc, char **argv)
     cancel_pending();
     for (int i = 0; i < 3; i++) {
         pthread_t waiter;
-        pthread_create(&waiter, NULL, wait_side, &boxes[i]);
-        hold_side(&boxes[i]);
+        pthread_create(&waiter, NULL, wait_side, &waits[i]);
+        hold_side(&waits[i]);
         pthread_join(waiter, NULL);
-        if (boxes[i].beside)
-            pthread_join(boxes[i].beside, NULL);
+        if (waits[i].beside)
+            pthread_join(waits[i].beside, NULL);
     }
     pthread_t t[4];
     long turns = 0;
@@ -188,7 +188,7 @@ int main(int argc, char **argv)
         turns += (long)mine;
     }
     must(turns == turns_taken, "mutual exclusion");
-    print_boxes(boxes, 3, 0);
+    print_known_waits(waits, 3, 0);
     return 0;
 }
 
