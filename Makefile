@@ -7,7 +7,7 @@ CC ?= gcc
 CXX ?= g++
 BUILD := build
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes $(WERROR)
-BASE_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -g -I. -I$(BUILD)/encoder -MMD -MP $(if $(SAN),-fsanitize=$(SAN))
+BASE_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -g -I. -I$(BUILD)/encoder -I$(BUILD)/preload -MMD -MP $(if $(SAN),-fsanitize=$(SAN))
 # No stack protector: handlers also run in threads without the block that holds its canary. Each
 # function on lines of its own: 20 ns of a condition wait, whose thread finds none of them near.
 LIB_CFLAGS := $(BASE_CFLAGS) -fPIC -fvisibility=hidden -fno-stack-protector -fno-plt -falign-functions=64 $(CFLAGS)
@@ -28,7 +28,7 @@ LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/lib/%.o) $(BUILD)/lib/profile.pb.o
 SYM_OBJ := $(SYM_SRC:%.c=$(BUILD)/sym/%.o)
 # Unit tests link everything below the hooks, and how a request is served.
 UNIT_OBJ := $(filter-out $(BUILD)/lib/preload/%,$(LIB_OBJ)) $(BUILD)/lib/preload/config.o \
-    $(addprefix $(BUILD)/lib/preload/output/,request.o render.o)
+    $(addprefix $(BUILD)/lib/preload/output/,request.o render.o syscall_trial.o)
 UNIT_LIB := $(BUILD)/unit.a
 UNIT_BIN := $(patsubst test/unit/%.c,$(BUILD)/test/unit/%,$(wildcard test/unit/*.c))
 PROGRAM_BIN := $(patsubst test/programs/%.c,$(BUILD)/test/programs/%,$(wildcard test/programs/*.c)) \
@@ -57,6 +57,17 @@ $(BUILD)/sym/%.o: %.c | $(PROTO).h
 $(PROTO).h $(PROTO).c &: encoder/profile.proto encoder/profile.options
 	$(call say,GEN,$@)
 	$(Q)mkdir -p $(@D) && nanopb_generator.py -q --error-on-unmatched -I encoder -D $(BUILD)/encoder profile.proto
+
+# The system calls that the library makes, for the one file that tries them all; written only if it changes.
+SYSCALLS := $(BUILD)/preload/syscalls_made.h
+TRIAL := preload/output/syscall_trial.c
+
+$(SYSCALLS): $(BUILD)/preload/syscalls_made.stamp ;
+
+$(BUILD)/preload/syscalls_made.stamp: scripts/list-syscalls $(LIB_SRC) $(wildcard collectors/*.h collectors/*/*.h collectors/*/*/*.h encoder/*.h preload/*.h preload/*/*.h)
+	$(Q)mkdir -p $(@D) && python3 scripts/list-syscalls $(ARCH) $(TRIAL) $(SYSCALLS) && touch $@
+
+$(TRIAL:%.c=$(BUILD)/lib/%.o): $(SYSCALLS)
 
 # Generated: compiled, not judged.
 $(BUILD)/lib/profile.pb.o: $(PROTO).c

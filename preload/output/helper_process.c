@@ -59,7 +59,7 @@ static void drop_descriptors(const struct helper *h)
 }
 
 /* Not with a real-time program's priority, and with as many descriptors as may be. */
-static void work(struct helper *h, bool kept)
+static void do_work(struct helper *h, bool kept)
 {
     const struct sched_param none = {0};
     struct rlimit files;
@@ -80,7 +80,7 @@ static void worker_main(void *arg)
     /* It dies with its keeper, which may have been killed before this was asked for. */
     sys_call2(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
     if (sys_call0(SYS_getppid) == LOAD(&h->keeper)) {
-        work(h, true);
+        do_work(h, true);
     }
     leave(0);
 }
@@ -105,7 +105,7 @@ static void keeper_main(void *arg)
     STORE(&h->program_gone, false);
     int worker = sys_clone_child(worker_main, h, h->memory + STACK_BYTES - KEEPER_BYTES);
     if (worker <= 0) {
-        work(h, false);
+        do_work(h, false);
         leave(0);
     }
     if (h->program) {

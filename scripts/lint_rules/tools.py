@@ -17,7 +17,7 @@ from pathlib import Path
 
 from .tree import LIBRARY, Tree
 
-FLAGS = ("-std=gnu11", "-D_GNU_SOURCE", "-O2", "-I.", "-Ibuild/encoder")
+FLAGS = ("-std=gnu11", "-D_GNU_SOURCE", "-O2", "-I.", "-Ibuild/encoder", "-Ibuild/preload")
 KEPT = 2000  # verdicts; the oldest are removed beyond that
 
 
