@@ -11,6 +11,7 @@
 #include "collectors/custom.h"
 
 #include "collectors/base/arena.h"
+#include "collectors/base/hash.h"
 #include "collectors/base/lock.h"
 #include "collectors/base/text.h"
 #include "collectors/stacks/stack.h"
@@ -142,7 +143,7 @@ static struct custom *profile_of(const struct kind *k)
 
 static uint64_t hash_of(uintptr_t key)
 {
-    uint64_t h = (uint64_t)key * 0x9e3779b97f4a7c15ULL;
+    uint64_t h = hash_high(key);
     return h ^ h >> 32;
 }
 

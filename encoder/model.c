@@ -4,6 +4,7 @@
  */
 #include "encoder/model.h"
 
+#include "collectors/base/hash.h"
 #include "encoder/maps.h"
 
 #include <errno.h>
@@ -29,12 +30,11 @@ void model_close(struct model *m)
 
 /* ---- strings ---- */
 
-/* FNV-1a: offset basis and prime of its 64-bit variant. */
 static uint64_t hash_text(const char *text)
 {
-    uint64_t h = 0xcbf29ce484222325ULL;
+    uint64_t h = HASH_FNV_BEGIN;
     for (; *text; text++) {
-        h = (h ^ (unsigned char)*text) * 0x100000001b3ULL;
+        h = hash_fnv(h, (unsigned char)*text);
     }
     return h;
 }

@@ -5,7 +5,7 @@
  */
 #include "encoder/text_samples.h"
 
-#include "collectors/base/real_math.h"
+#include "collectors/base/math.h"
 #include "collectors/base/sys.h"
 #include "encoder/buffer.h"
 #include "encoder/text_out.h"
@@ -75,7 +75,7 @@ static void unscale(int64_t *count, int64_t *bytes, int64_t rate)
         *count = *bytes = 0;
     } else if (rate > 1) {
         double size = (double)*bytes / (double)*count;
-        double p = real_one_minus_exp(size / (double)rate);
+        double p = math_one_minus_exp(size / (double)rate);
         *count = (int64_t)((double)*count * p + 0.5);
         *bytes = (int64_t)((double)*count * size + 0.5);
     }

@@ -12,13 +12,12 @@
 
 struct thread;
 struct labels;
-struct hook_once;
 struct stack;
 struct proof;
 struct bucket;
 struct sleepers_entry;
 
-/* What captures in one place of the thread's have found: collectors/stack_memo.h. */
+/* What captures in one place of the thread's have found: collectors/stacks/stack_memo.h. */
 struct stack_memo {
     struct proof *proof;        /* of `proven`; NULL = none yet */
     const struct stack *proven; /* written before its proof is */
@@ -31,7 +30,6 @@ struct wait_memo {
     const struct stack *of;
     struct bucket *bucket;
 };
-struct api_call;
 
 struct self {
     /* An allocation of that many bytes or more is sampled, a smaller one is subtracted. 0 in a new
@@ -43,17 +41,17 @@ struct self {
     uint64_t random;             /* state of the thread's generator; 0 = not yet seeded */
     uint64_t probe_left;         /* heap_left as it was when probe_armed was set */
     const struct labels *labels; /* that its samples carry; NULL = none */
-    const struct labels *spare;  /* that it carried before, with the reference: labels.c */
+    const struct labels *spare;  /* that it carried before, and still has a reference to */
     uintptr_t stack_lo;          /* the thread's own stack; 0 = unknown */
 
     uintptr_t stack_hi;     /* a line on which a contended lock finds most of what it wants */
     uint32_t depth;         /* > 0 while inside the profiler: nested events are not sampled */
     uint32_t trail;         /* the number of its last walk's trail; 0 = none yet */
-    bool waits_busy;        /* inside contention*.c: what it does there is not counted again */
+    bool waits_busy;        /* inside a wait's accounting: what it does there is not counted */
     bool probe_armed;       /* "does this operator new come back through malloc?" is being asked */
     bool probe_hit;         /* it does */
     bool prof_blocked;      /* the program believes that it blocks SIGPROF in this thread */
-    bool prof_real;         /* the kernel does too: see preload/hooks/hook_sigmask.c */
+    bool prof_real;         /* the kernel blocks it in this thread, too */
     const void *waiting;    /* the lock that it is registered as waiting for, or NULL */
     uint64_t waiting_since; /* ticks */
     const void *took;       /* the lock that it took last after a wait, held still or not */
@@ -65,9 +63,9 @@ struct self {
     struct thread *thread; /* its row in the registry; NULL = not registered */
 
     struct wait_memo last_mutex;
-    struct api_call *calls; /* of pprof_do() that are under way: preload/api/api_do.c */
-    uint64_t fork_mask;     /* the signal mask before the fork handlers that are running */
-    struct hook_once *once; /* the innermost pthread_once that it is in, or NULL */
+    void *calls;        /* the innermost of the calls under way that restore its labels */
+    uint64_t fork_mask; /* the signal mask before the fork handlers that are running */
+    void *once;         /* the innermost one-time initialisation that it is in, or NULL */
 
     uint64_t alloc_began;  /* ticks, of the sampled call that it is in; 0 = not timed */
     uint64_t alloc_waited; /* ns, in the one that it was in; 0 = it did not wait */

@@ -53,7 +53,7 @@ static void bit_drop(uint64_t *bits, uint8_t *count, uint64_t i)
 
 static uint64_t address_hash(uintptr_t address)
 {
-    return (uint64_t)address * 0x9e3779b97f4a7c15ULL;
+    return hash_high(address);
 }
 
 static uint64_t shard_index(uintptr_t address)

@@ -12,7 +12,7 @@
 #ifndef COLLECTORS_LIVE_H
 #define COLLECTORS_LIVE_H
 
-#include "collectors/base/abi.h"
+#include "collectors/base/hash.h"
 
 struct bucket;
 
@@ -27,12 +27,11 @@ enum { LIVE_SHARD_BITS = 8, LIVE_NEAR_BITS = 14, LIVE_FAR_BITS = 21 };
 
 extern HIDDEN uint64_t live_near[1 << (LIVE_NEAR_BITS - 6)];
 
-/* Fibonacci hashing (Knuth 6.4): the high bits are as good as the multiplier is irrational. Half
- * the address is enough for the near map, and costs free() an instruction less. Its first bits name
- * the shard. */
+/* Half of the address is enough for the near map, and costs free() an instruction less. The first
+ * bits name the shard. */
 static inline uint32_t live_near_bit(const void *p)
 {
-    return (uint32_t)(uintptr_t)p * 0x9e3779b1U >> (32 - LIVE_NEAR_BITS);
+    return hash_bits((uint32_t)(uintptr_t)p, LIVE_NEAR_BITS);
 }
 
 /* False: p is no sampled object. True: ask live_maybe_far, then live_remove. No lock, no thread-

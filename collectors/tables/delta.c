@@ -4,16 +4,14 @@
  */
 #include "collectors/tables/delta.h"
 
+#include "collectors/base/hash.h"
 #include "collectors/base/sys.h"
 
 #include <errno.h>
 
 static uint64_t hash_of(const struct snapshot_sample *s)
 {
-    uint64_t h = (uintptr_t)s->stack * 0x9e3779b97f4a7c15ULL;
-    h = (h ^ h >> 32 ^ s->bytes_label) * 0xbf58476d1ce4e5b9ULL;
-    h = (h ^ h >> 32 ^ (uintptr_t)s->labels) * 0x94d049bb133111ebULL;
-    return h ^ h >> 32;
+    return hash_words((uintptr_t)s->stack, s->bytes_label, (uintptr_t)s->labels);
 }
 
 /* The sample's slot, or the free one where it would be; NULL in an empty delta. */

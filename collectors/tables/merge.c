@@ -4,6 +4,7 @@
  */
 #include "collectors/tables/merge.h"
 
+#include "collectors/base/hash.h"
 #include "collectors/base/sys.h"
 
 struct places {
@@ -33,10 +34,7 @@ static bool same(const struct snapshot_sample *a, const struct snapshot_sample *
 
 static uint64_t hash_of(const struct snapshot_sample *s)
 {
-    uint64_t h = (uintptr_t)s->stack * 0x9e3779b97f4a7c15ULL;
-    h = (h ^ h >> 32 ^ (uintptr_t)s->labels) * 0xbf58476d1ce4e5b9ULL;
-    h = (h ^ h >> 32 ^ s->bytes_label) * 0x94d049bb133111ebULL;
-    return h ^ h >> 32;
+    return hash_words((uintptr_t)s->stack, (uintptr_t)s->labels, s->bytes_label);
 }
 
 /* The place of the sample, or the free one where it would be. */

@@ -4,21 +4,12 @@
  */
 #include "collectors/tables/sampler.h"
 
-#include "collectors/base/real_math.h"
-
-/* The finaliser of splitmix64 (Steele, Lea, Flood 2014): neighbouring inputs give unrelated
- * outputs. */
-static uint64_t mix(uint64_t x)
-{
-    x += 0x9e3779b97f4a7c15ULL;
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ULL;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebULL;
-    return x ^ x >> 31;
-}
+#include "collectors/base/hash.h"
+#include "collectors/base/math.h"
 
 uint64_t sampler_seed(uint64_t seed, uint64_t nth)
 {
-    uint64_t s = mix(mix(seed) + nth);
+    uint64_t s = hash_mix(hash_mix(seed) + nth);
     return s ? s : 1;
 }
 
@@ -30,7 +21,7 @@ uint64_t sampler_gap(uint64_t *state, uint64_t rate)
     /* u in (0, 1], 53 bits. The floor of an exponential variable is what makes the test n > gap
      * true with probability 1 − e^(−n/rate) exactly for whole n. */
     double u = (double)((sampler_random(state) >> 11) + 1) * 0x1p-53;
-    return (uint64_t)(-real_log(u) * (double)rate);
+    return (uint64_t)(-math_log(u) * (double)rate);
 }
 
 double sampler_weight(uint64_t size, uint64_t rate)
@@ -39,5 +30,5 @@ double sampler_weight(uint64_t size, uint64_t rate)
         return 1;
     }
     size = size ? size : 1;
-    return 1 / real_one_minus_exp((double)size / (double)rate);
+    return 1 / math_one_minus_exp((double)size / (double)rate);
 }

@@ -5,6 +5,7 @@
 #include "collectors/tables/table.h"
 
 #include "collectors/base/arena.h"
+#include "collectors/base/hash.h"
 #include "collectors/base/sys.h"
 
 struct key {
@@ -39,10 +40,7 @@ static void *bucket_make_none(const void *key)
 
 static uint64_t key_hash(const struct key *k)
 {
-    uint64_t h = (uint64_t)(uintptr_t)k->stack * 0x9e3779b97f4a7c15ULL;
-    h = (h ^ h >> 32 ^ k->key[0]) * 0xbf58476d1ce4e5b9ULL;
-    h = (h ^ h >> 32 ^ k->key[1]) * 0x94d049bb133111ebULL;
-    return h ^ h >> 32;
+    return hash_words((uintptr_t)k->stack, k->key[0], k->key[1]);
 }
 
 struct bucket *table_bucket(struct table *t, const struct stack *stack, uint64_t key0,

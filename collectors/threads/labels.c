@@ -5,6 +5,7 @@
 #include "collectors/threads/labels.h"
 
 #include "collectors/base/arena.h"
+#include "collectors/base/hash.h"
 #include "collectors/base/sys.h"
 #include "collectors/base/text.h"
 #include "collectors/tables/hashset.h"
@@ -197,11 +198,11 @@ static void *labels_copy(const void *key)
     return (void *)(uintptr_t)set_of_pairs(l->label, l->count, true); /* NOLINT: a node */
 }
 
-/* FNV-1a over the texts with their ends: offset basis and prime of its 64-bit variant. */
+/* Over the text and the zero byte that ends it. */
 static uint64_t hash_text(uint64_t h, const char *text)
 {
     do {
-        h = (h ^ (unsigned char)*text) * 0x100000001b3ULL;
+        h = hash_fnv(h, (unsigned char)*text);
     } while (*text++);
     return h;
 }
@@ -216,11 +217,11 @@ const struct labels *labels_keep(const struct labels *l)
     if (found) {
         return found;
     }
-    uint64_t h = 0xcbf29ce484222325ULL;
+    uint64_t h = HASH_FNV_BEGIN;
     for (uint32_t i = 0; i < l->count; i++) {
         h = hash_text(hash_text(h, l->label[i].key), l->label[i].value);
     }
-    h *= 0x9e3779b97f4a7c15ULL; /* the set looks at the low bits and the high ones */
+    h = hash_high(h); /* the set looks at the low bits and the high ones */
     h ^= h >> 32;
     found = hashset_find_or_add(&kept, h, l, labels_equal, labels_copy);
     if (found) {

@@ -6,6 +6,7 @@
 #include "collectors/threads/labels_pool.h"
 
 #include "collectors/base/arena.h"
+#include "collectors/base/hash.h"
 #include "collectors/base/lock.h"
 
 enum {
@@ -33,7 +34,7 @@ static uint32_t class_of(size_t bytes)
 static uint32_t first_list(void)
 {
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-    return (uint32_t)((here >> 16) * 0x9e3779b1U >> 16) % LISTS;
+    return (uint32_t)((here >> 16) * HASH_GOLDEN_32 >> 16) % LISTS;
 }
 
 struct labels_block *labels_pool_take(size_t bytes)

@@ -11,14 +11,13 @@
 #include "collectors/base/sys.h"
 #include "collectors/base/ticks.h"
 #include "collectors/tables/sampler.h"
-#include "collectors/waits/contention.h"
+#include "collectors/waits/contention_count.h"
 
 #include <sys/resource.h>
 
 enum { SLEEP_NS = 1000 }; /* no thread falls asleep and is woken in less */
 
 bool allocator_timed;
-static uintptr_t seen_lo, seen_hi;
 
 /* How often it has given up the processor by itself; -1 = unknown. */
 static long sleeps_of_this_thread(void)
@@ -59,15 +58,9 @@ void allocator_count(uint64_t size, uint64_t rate)
     }
 }
 
-bool allocator_has(uintptr_t pc)
-{
-    return pc - seen_lo < seen_hi - seen_lo;
-}
-
 void allocator_start(uintptr_t lo, uintptr_t hi)
 {
-    seen_lo = lo;
-    seen_hi = hi;
+    contention_allocator_at(lo, hi);
     STORE(&allocator_timed, true);
 }
 

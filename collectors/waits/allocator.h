@@ -24,9 +24,6 @@ void allocator_start(uintptr_t lo, uintptr_t hi);
 /* No call is timed from now on, for good. */
 void allocator_stop(void);
 
-/* Does the code at pc belong to an allocator other than libc's? */
-bool allocator_has(uintptr_t pc);
-
 /* Before and after a real call that is sampled. */
 COLD void allocator_enter(void);
 COLD void allocator_leave(void);

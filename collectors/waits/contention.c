@@ -2,7 +2,7 @@
  *
  * See contention.h: waits for a lock or for what nobody holds, and the releases that end them.
  * Conditions are in contention_condition.c, what is counted is in contention_count.c. Locks: a
- * bucket's of waiters_table.h, never over a system call or the program's code.
+ * bucket's of waiters.h, never over a system call or the program's code.
  *
  * A thread's registration as a waiter is noted in its own block (self.waiting), so that one whose
  * wait ended by longjmp or asynchronous cancellation is taken out at its next wait or its end.
@@ -10,9 +10,8 @@
 #include "collectors/waits/contention.h"
 
 #include "collectors/stacks/stack_memo.h"
-#include "collectors/waits/contention_count.h"
 #include "collectors/waits/sleepers.h"
-#include "collectors/waits/waiters_table.h"
+#include "collectors/waits/waiters.h"
 
 static CONTENTION_LONG_WAY void wait_begins(struct contention_wait *w, const void *lock);
 static CONTENTION_LONG_WAY void wait_ends(struct contention_wait *w, bool waited);
@@ -105,7 +104,13 @@ static void wait_begins(struct contention_wait *w, const void *lock)
 {
     w->lock = NULL;
     w->unheld = false;
-    if (!contention_begins(w) || !lock) {
+    if (!contention_begins(w)) {
+        return;
+    }
+    if (UNLIKELY(self.asleep)) {
+        contention_condition_left();
+    }
+    if (!lock) {
         return;
     }
     if (UNLIKELY(LOAD(&contention_mutex_rate) == 0)) {

@@ -16,34 +16,13 @@
 #ifndef COLLECTORS_CONTENTION_H
 #define COLLECTORS_CONTENTION_H
 
-#include "collectors/collector.h"
-#include "collectors/snapshot.h"
+#include "collectors/waits/contention_condition.h"
+#include "collectors/waits/contention_count.h"
 
-/* Is anything of this wanted? False before the start, and while both rates are 0. */
-extern HIDDEN bool contention_on;
-
-/* Keeps block and mutex: one wait is timed once for both. */
-enum { CONTENTION_BLOCK = 1, CONTENTION_MUTEX = 2 };
+/* Keeps block and mutex. */
 extern const struct collector contention_collector;
 
-/* Changes PPROF_BLOCK_RATE (ns, 1 = all, 0 = off) or PPROF_MUTEX_FRACTION (1 = all, 0 = off) from
- * now on; a negative value only reads, and so does any where the profile is not kept. The previous
- * value. Any thread. */
-int64_t contention_set_block_rate(int64_t rate);
-int64_t contention_set_mutex_fraction(int64_t n);
-
 /* ---- the waiting thread ---- */
-
-struct sleepers_entry;
-struct contention_wait {
-    uint64_t began; /* ticks; 0 = not timed, and nothing of the rest is set */
-    union {
-        const void *lock;              /* that it is registered for, or NULL */
-        struct sleepers_entry *asleep; /* or where as asleep on a condition, or NULL */
-    };
-    bool unasked; /* block was off when it began */
-    bool unheld;  /* it could not be registered: whoever it waits for is not charged */
-};
 
 /* The calling thread is about to wait: for a lock, whose holder is to be charged, or for something
  * that nobody holds (NULL). Nothing has to follow: a wait that is cancelled or jumped out of is
@@ -51,19 +30,6 @@ struct contention_wait {
 void contention_wait_begins(struct contention_wait *w, const void *lock);
 /* It is over. waited: it was a wait indeed, and no error. */
 void contention_wait_ends(struct contention_wait *w, bool waited);
-
-/* The same for a condition, with the mutex that the wait releases and takes again, and how many
- * waits have begun before. by_time: the wait ended because its time was up. */
-void contention_condition_begins(struct contention_wait *w, const void *cond, const void *lock,
-                                 uint64_t begun);
-void contention_condition_ends(struct contention_wait *w, bool waited, bool by_time);
-/* The calling thread is about to wake waiters of a condition; see sleepers_wake(). To be called
- * where sleepers_maybe(). */
-void contention_wakes(const void *cond, uint32_t inside, uint64_t begun, uint32_t most);
-
-/* A wait inside the allocator, which stands for `weight` of its kind, found by sampling: it counts
- * under the allocator's name in both profiles. Between arch_float_enter() and _leave(). */
-COLD void contention_in_allocator(uint64_t ns, double weight);
 
 /* ---- the thread that made others wait ---- */
 
@@ -78,11 +44,7 @@ void contention_release_begins(struct contention_hold *h, const void *lock,
 /* After: charges it to the stack that called into this library, if it was released indeed. */
 void contention_release_ends(struct contention_hold *h, const void *lock, bool released);
 
-/* ---- reading ---- */
-
-/* Samples of all buckets into *out (sys_map'ed, *bytes long); how many. Runs in the scribe. */
-size_t contention_block_snapshot(struct snapshot_sample **out, size_t *bytes);
-size_t contention_mutex_snapshot(struct snapshot_sample **out, size_t *bytes);
+/* ---- threads that end ---- */
 
 /* At the end of a thread, which may have been cancelled while it waited for a lock. */
 void contention_thread_end(void);

@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * The part of contention.h that is about conditions: a wait that releases a mutex and takes it
- * again, and the signal that ends it.
- *
- * Of each the usual case comes first, at once or not at all (contention_count.h).
- *
- * Where a thread is asleep is noted in its own block (self.asleep), so that one which was cancelled
- * or jumped out is taken out at its next wait, its next release of what is waited for, or its end.
- * Lock: a bucket's of waiters_table.h, and where the pair of condition and mutex is new or moves, a
- * list's of sleepers_table.h.
+ * See contention_condition.h. Of each step the usual case comes first, at once or not at all
+ * (contention_count.h). Lock: a bucket's of waiters.h, and where the pair of condition and mutex is
+ * new or moves, a list's of sleepers.h.
  */
-#include "collectors/waits/contention_count.h"
-#include "collectors/waits/sleepers_table.h"
+#include "collectors/waits/contention_condition.h"
+
+#include "collectors/waits/sleepers.h"
 
 static CONTENTION_LONG_WAY void condition_begins(struct contention_wait *w, const void *cond,
                                                  const void *lock, uint64_t begun);
@@ -84,6 +79,9 @@ static void condition_begins(struct contention_wait *w, const void *cond, const 
     if (!contention_begins(w)) {
         return;
     }
+    if (UNLIKELY(self.asleep)) {
+        contention_condition_left();
+    }
     w->asleep = NULL;
     if (LOAD(&contention_mutex_rate) == 0 && !contention_mutex_wanted()) {
         return; /* at a rate of 0 it may be another when it wakes */
@@ -134,8 +132,6 @@ void contention_wake_up(void)
     }
 }
 
-/* It was cancelled, or jumped out. Or this is a handler of the program's, and the wait that it
- * interrupts is charged to nobody. */
 void contention_condition_left(void)
 {
     contention_busy();

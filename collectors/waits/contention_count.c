@@ -12,7 +12,6 @@
 #include "collectors/stacks/stack_memo.h"
 #include "collectors/tables/recorded.h"
 #include "collectors/tables/table.h"
-#include "collectors/waits/allocator.h"
 
 enum {
     COUNT = 0, /* value[] of a bucket: contentions × 2^FIXED */
@@ -31,7 +30,7 @@ static struct profile {
     struct table table;
     struct bucket lost; /* no memory for a bucket */
     struct bucket own;  /* contention on the library's own locks, which have no stack to tell */
-    struct bucket allocator; /* and inside the program's allocator: allocator.h */
+    struct bucket allocator; /* and inside the program's allocator */
     bool wanted;
     int64_t rate_set;
     int64_t *rate; /* in force: 0 where the profile is not wanted */
@@ -39,6 +38,7 @@ static struct profile {
 
 static uint64_t seed_given;
 static uint64_t threads_seeded;
+static uintptr_t allocator_lo, allocator_hi; /* its code; hi = 0: libc's, which is not told by it */
 
 /* ---- sampling and counting ---- */
 
@@ -46,6 +46,17 @@ void contention_seed_thread(void)
 {
     uint64_t seed = seed_given ? seed_given : (uint64_t)sys_clock_ns(CLOCK_MONOTONIC);
     self.wait_random = sampler_seed(seed, ADD(&threads_seeded, 1));
+}
+
+void contention_allocator_at(uintptr_t lo, uintptr_t hi)
+{
+    allocator_lo = lo;
+    allocator_hi = hi;
+}
+
+static bool is_in_allocator(uintptr_t pc)
+{
+    return pc - allocator_lo < allocator_hi - allocator_lo;
 }
 
 static inline __attribute__((always_inline)) struct bucket *
@@ -62,7 +73,7 @@ bucket_of(struct profile *p, struct wait_memo *last, bool condition)
     struct bucket *b = NULL;
     if (stack) {
         /* An allocator's own threads sleep on conditions, and keep nobody waiting. */
-        bool allocator = !condition && allocator_has(stack->pc[0]);
+        bool allocator = !condition && is_in_allocator(stack->pc[0]);
         b = allocator ? &p->allocator : table_bucket(&p->table, stack, 0, 0);
     }
     if (!b) {

@@ -8,8 +8,46 @@
 
 #include "collectors/base/self.h"
 #include "collectors/base/ticks.h"
+#include "collectors/collector.h"
+#include "collectors/snapshot.h"
 #include "collectors/tables/sampler.h"
-#include "collectors/waits/contention.h"
+
+/* Keeps block and mutex: one wait is timed once for both. */
+enum { CONTENTION_BLOCK = 1, CONTENTION_MUTEX = 2 };
+
+/* Is anything of this wanted? False before the start, and while both rates are 0. */
+extern HIDDEN bool contention_on;
+
+/* Changes PPROF_BLOCK_RATE (ns, 1 = all, 0 = off) or PPROF_MUTEX_FRACTION (1 = all, 0 = off) from
+ * now on; a negative value only reads, and so does any where the profile is not kept. The previous
+ * value. Any thread. */
+int64_t contention_set_block_rate(int64_t rate);
+int64_t contention_set_mutex_fraction(int64_t n);
+
+/* The code of an allocator of the program's own, [lo, hi): waits for locks in it count under the
+ * allocator's name. hi = 0: there is none. Constructor only. */
+void contention_allocator_at(uintptr_t lo, uintptr_t hi);
+
+/* A wait inside the allocator, which stands for `weight` of its kind, found by sampling: it counts
+ * under the allocator's name in both profiles. Between arch_float_enter() and _leave(). */
+COLD void contention_in_allocator(uint64_t ns, double weight);
+
+/* Samples of all buckets into *out (sys_map'ed, *bytes long); how many. Runs in the scribe. */
+size_t contention_block_snapshot(struct snapshot_sample **out, size_t *bytes);
+size_t contention_mutex_snapshot(struct snapshot_sample **out, size_t *bytes);
+
+/* ---- a wait under way ---- */
+
+struct sleepers_entry;
+struct contention_wait {
+    uint64_t began; /* ticks; 0 = not timed, and nothing of the rest is set */
+    union {
+        const void *lock;              /* that it is registered for, or NULL */
+        struct sleepers_entry *asleep; /* or where as asleep on a condition, or NULL */
+    };
+    bool unasked; /* block was off when it began */
+    bool unheld;  /* it could not be registered: whoever it waits for is not charged */
+};
 
 /* The kernel may be out of bounds: not even the time is asked for. */
 extern HIDDEN bool contention_stopped;
@@ -69,11 +107,6 @@ void contention_count_start(const struct collector_settings *s, uint32_t parts);
 void contention_count_stop(void);
 void contention_count_fork_child(uint64_t nth);
 
-/* The thread is still taken for asleep on a condition, and is not: see contention_condition.c. The
- * second while busy. */
-COLD void contention_condition_left(void);
-COLD void contention_wake_up(void);
-
 /* A wait begins, before it is busy. False: this one is not to be seen. */
 static inline __attribute__((always_inline)) bool contention_begins(struct contention_wait *w)
 {
@@ -83,9 +116,6 @@ static inline __attribute__((always_inline)) bool contention_begins(struct conte
     }
     w->unasked = LOAD(&contention_block_rate) == 0; /* as in Go, turned on meanwhile is too late */
     w->began = ticks_now();
-    if (UNLIKELY(self.asleep)) {
-        contention_condition_left();
-    }
     return true;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * See sleepers.h and sleepers_table.h: what happens rarely.
+ * See sleepers.h: what happens rarely.
  */
-#include "collectors/waits/sleepers_table.h"
+#include "collectors/waits/sleepers.h"
 
 #include "collectors/base/arena.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * See waiters.h and waiters_table.h: what happens rarely.
+ * See waiters.h: what happens rarely.
  */
-#include "collectors/waits/waiters_table.h"
+#include "collectors/waits/waiters.h"
 
 #include "collectors/base/arena.h"
 

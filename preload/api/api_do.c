@@ -11,6 +11,7 @@
 #include "preload/api/api_do.h"
 
 #include "collectors/base/arch/stubs.h"
+#include "collectors/base/hash.h"
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
 #include "collectors/stacks/stack.h"
@@ -24,10 +25,8 @@ struct api_call {
 
 static uint64_t seal_of(const struct api_call *c)
 {
-    uint64_t h = (uintptr_t)c * 0x9e3779b97f4a7c15ULL;
-    h = (h ^ h >> 32 ^ (uintptr_t)c->outer) * 0xbf58476d1ce4e5b9ULL;
-    h = (h ^ h >> 32 ^ (uintptr_t)c->before) * 0x94d049bb133111ebULL;
-    return (h ^ h >> 32) + (uintptr_t)c->merged;
+    uint64_t h = hash_words((uintptr_t)c, (uintptr_t)c->outer, (uintptr_t)c->before);
+    return h + (uintptr_t)c->merged;
 }
 
 /* Is it an entry still? Asked of those alone that may be none: its stack may even be gone. */
@@ -43,7 +42,8 @@ static void forget_left(const char *here)
     bool own = (uintptr_t)here - self.stack_lo < self.stack_hi - self.stack_lo;
     while (self.calls && own && (const char *)self.calls < here &&
            (uintptr_t)self.calls - self.stack_lo < self.stack_hi - self.stack_lo) {
-        self.calls = is_whole(self.calls) ? self.calls->outer : NULL;
+        const struct api_call *left = self.calls;
+        self.calls = is_whole(left) ? left->outer : NULL;
     }
 }
 

@@ -5,6 +5,7 @@
 #include "preload/output/folder.h"
 
 #include "collectors/base/arena.h"
+#include "collectors/base/hash.h"
 #include "collectors/base/log.h"
 #include "collectors/base/sys.h"
 #include "collectors/base/text.h"
@@ -35,13 +36,13 @@ static void add_profile(struct text *t, const char *name)
 {
     enum { BEHIND = 2 + 17 + 11 }; /* an escape's rest, the hash, the longest ending */
     static const char hex[] = "0123456789ABCDEF";
-    uint64_t hash = 0xcbf29ce484222325ULL;
+    uint64_t hash = HASH_FNV_BEGIN;
     for (const char *p = name; *p; p++) {
         unsigned char c = (unsigned char)*p;
         bool plain = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
                      c == '.' || c == '_' || c == '-';
         const char escape[3] = {'%', hex[c >> 4], hex[c & 15]};
-        hash = (hash ^ c) * 0x100000001b3ULL;
+        hash = hash_fnv(hash, c);
         if (t->len < FILE_NAME_MAX - BEHIND) {
             text_add_n(t, plain ? p : escape, plain ? 1 : 3);
         } else if (p[1] == '\0') {

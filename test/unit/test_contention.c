@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Waits of made-up length, so that what the sampling makes of them is exact: the block profile's
- * bias correction, the mutex profile's fraction, the sums of waiters_table.h, rates that change,
+ * bias correction, the mutex profile's fraction, the sums of waiters.h, rates that change,
  * nesting.
  */
 #include "collectors/base/lock.h"
@@ -9,7 +9,7 @@
 #include "collectors/base/sys.h"
 #include "collectors/base/ticks.h"
 #include "collectors/waits/contention.h"
-#include "collectors/waits/waiters_table.h"
+#include "collectors/waits/waiters.h"
 
 #include <math.h>
 #include <pthread.h>

@@ -9,7 +9,7 @@
 #include "collectors/base/ticks.h"
 #include "collectors/stacks/stack.h"
 #include "collectors/waits/contention.h"
-#include "collectors/waits/sleepers_table.h"
+#include "collectors/waits/sleepers.h"
 
 #include <setjmp.h>
 #include <signal.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
  * Sleepers on conditions, their signals, and what the holder of their mutex is charged with:
- * sleepers_table.h and its part of waiters_table.h, with times made up. All of it twice: as it goes
+ * sleepers.h and its part of waiters.h, with times made up. All of it twice: as it goes
  * at once where it can, and the long way.
  */
 #include "collectors/base/ticks.h"
 #include "collectors/waits/contention.h"
-#include "collectors/waits/sleepers_table.h"
+#include "collectors/waits/sleepers.h"
 
 #include <pthread.h>
 #include <setjmp.h>

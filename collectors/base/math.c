@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * See real_math.h. Both reduce to a small argument with the binary exponent and then use the
+ * See math.h. Both reduce to a small argument with the binary exponent and then use the
  * Taylor series, long enough for the last bit of a double.
  */
-#include "collectors/base/real_math.h"
+#include "collectors/base/math.h"
 
 #include <string.h>
 
 #define LN2 0.693147180559945309417232121458
 
-double real_log(double x)
+double math_log(double x)
 {
     uint64_t bits;
     memcpy(&bits, &x, sizeof bits);
@@ -40,7 +40,7 @@ static double series(double x)
     return sum;
 }
 
-double real_one_minus_exp(double x)
+double math_one_minus_exp(double x)
 {
     if (x > 40) { /* e^-40 < 2^-57 */
         return 1;
