@@ -47,9 +47,9 @@ static inline uint64_t hash_words(uint64_t a, uint64_t b, uint64_t c)
 }
 
 /* FNV-1a in its 64-bit variant (Fowler, Noll, Vo): from HASH_FNV_BEGIN, one byte after the other.
- */
+ * With whole words instead, the caller has to bring the product's high bits down in between. */
 #define HASH_FNV_BEGIN 0xcbf29ce484222325ULL
-static inline uint64_t hash_fnv(uint64_t h, unsigned char byte)
+static inline uint64_t hash_fnv(uint64_t h, uint64_t byte)
 {
     return (h ^ byte) * 0x100000001b3ULL;
 }
