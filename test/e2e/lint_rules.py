@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(HERE / "lib"), str(HERE.parent / "scripts")]
 sys.dont_write_bytecode = True
 from harness import Failure, case, finish, folder, ok
-from lint_rules import doors, exports, files, includes, reach, tools
+from lint_rules import doors, exports, files, includes, kinds, prose, reach, tools
 from lint_rules.tree import Tree
 
 Rule = Callable[[Tree], Iterator[str]]
@@ -122,6 +122,23 @@ judge(
         },
         "3 modules include each other: collectors/a, collectors/b, collectors/c",
     ),
+)
+
+# ------------------------------------------------------------------------------------- lists and words
+
+NAMES = 'NAME(cpu);\nNAME(heap);\nstruct kind kinds[] = {{.name = cpu_name}, {.name = "mutex"}};\n'
+judge(
+    partial(kinds.kinds, exceptions={}),
+    {kinds.LIST: NAMES, "preload/a.c": '/* "cpu", "heap" */ int a = find("cpu");\n', "test/lib/a.py": "A = 'cpu'\n"},
+    two_names=({"encoder/b.c": 'char *b[] = {"cpu", "mutex"};\n'}, "encoder/b.c lists cpu, mutex"),
+    two_names_in_a_word=({"test/lib/a.py": "A = 'cpu,heap'\n"}, "test/lib/a.py lists cpu, heap"),
+    two_constants=({"preload/b.c": "int b = KIND_CPU + KIND_HEAP;\n"}, "preload/b.c lists KIND_CPU, KIND_HEAP"),
+    a_list_without_names=({kinds.LIST: ""}, "names no profile"),
+)
+judge(
+    prose.prose,
+    {"collectors/a.c": 'int who; /* the thread that waits, whose lock it is */ char *s = "nobody";\n'},
+    a_riddle=({"preload/b.h": "int a;\n/* Nobody\n * knows who. */ // nobody\n"}, "preload/b.h:3: 3 lines"),
 )
 
 # --------------------------------------------------------------------------------------------- doors
