@@ -26,6 +26,7 @@ static inline int grow_array(void *array, size_t *cap, size_t need, size_t size)
     }
     void *at;
     memcpy(&at, array, sizeof at); /* the pointer may be of any type */
+    /* cppcheck-suppress memleakOnRealloc ; the caller's pointer keeps what there was */
     at = reallocarray(at, more, size);
     if (!at) {
         return -ENOMEM;

@@ -45,7 +45,7 @@ POINTERS: dict[str, tuple[tuple[str, ...], str]] = {
     "walk_and_keep": ((), CALLBACK),
     "arch_call_on_stack": ((), CALLBACK),
     "arch_clone": ((), CALLBACK),
-    "do_work": ((), CALLBACK),
+    "do_work": (("work_in_helper",), "the work that a process of ours is made for"),
     "check_find": (("load*", "page_readable"), READER),
     "readable": (("load*", "page_readable"), READER),
     "bytes_at": (("load*",), READER),
