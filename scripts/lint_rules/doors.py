@@ -65,7 +65,6 @@ ARCH_EXCEPTIONS: Exceptions = {
     ("collectors/stacks/stack.c", "a size"): "frames of a walk",
     ("encoder/symbolize/perfmap.c", "a size"): "the longest line",
     ("preload/config.h", "a size"): "PATH_MAX, of every Linux",
-    ("preload/output/seccomp.c", "a size"): "bytes of a stack",
 }
 
 LIBC_EXCEPTIONS: Exceptions = {}
