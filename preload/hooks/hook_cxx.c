@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * The C++ allocation operators. Each forwards to its own next definition, variant by variant,
- * because a program may replace only some. Most definitions come back through malloc, where the
- * allocation is sampled; allocators that define the operators themselves (jemalloc, tcmalloc,
- * mimalloc) do not. Which it is, the first call of a variant finds out: it makes the next malloc of
- * its thread take the slow path and sees whether it was taken.
+ * The C++ allocation operators. Each calls its own next definition, because a program may replace
+ * only some of them. Most definitions call malloc, where the allocation is sampled; those of
+ * allocators that define the operators themselves (jemalloc, tcmalloc, mimalloc) do not, and then
+ * it is sampled here. The first call of each operator finds out which it is: it makes the next
+ * malloc of its thread take the slow path (self.probe_armed), and sees afterwards whether that
+ * happened.
  *
- * All variants of new take (size[, alignment][, nothrow]) and all of delete (pointer[, size]
- * [, alignment][, nothrow]): up to two more integer arguments in registers, which are passed on
- * unseen. Exceptions pass through these frames: no state may be held across a real new.
+ * All operators new take (size[, alignment][, nothrow]) and all operators delete (pointer[, size]
+ * [, alignment][, nothrow]): after the first argument up to two more integers in registers, which
+ * are passed on as they are. An exception may pass through the frames of these functions, so they
+ * must have nothing to undo after a real operator new.
+ *
+ * Any thread; a thread may hold any lock of the program's.
  */
 #include "collectors/base/libc/libc.h"
 #include "collectors/heap/heap.h"
@@ -26,7 +30,7 @@ enum mode { UNKNOWN, FORWARD, SAMPLE };
 struct variant {
     new_function *next;
     uint32_t mode;   /* enum mode */
-    bool found_late; /* not by the constructor: may be unloaded */
+    bool found_late; /* not by the constructor: its library may be unloaded */
     const char *name;
 };
 
@@ -48,8 +52,8 @@ static inline __attribute__((always_inline)) void *new_through(struct variant *v
     return new_slow(v, n, a, b, __builtin_return_address(0));
 }
 
-/* There is no definition that we can see (a static one in a plugin, say): malloc is what operators
- * are made of. */
+/* Where no next definition is found (a C++ runtime that is linked statically into a plugin exports
+ * none, for example), malloc takes the place of operator new. */
 static void *new_missing(size_t n, uintptr_t a, uintptr_t b)
 {
     (void)a, (void)b;
@@ -61,7 +65,7 @@ static void variant_resolve(struct variant *v, void *p)
     uintptr_t lo;
     uintptr_t hi;
     if (p && libc_function_extent(p, &lo, &hi)) {
-        stack_hide(lo, hi); /* its frame is no caller of the program's */
+        stack_hide(lo, hi); /* its frame is left out where a stack begins */
     }
     new_function *next = p ? (new_function *)p : new_missing;
     __atomic_store_n(&v->next, next, __ATOMIC_RELEASE);
@@ -73,7 +77,7 @@ static void *new_first(struct variant *v, size_t n, uintptr_t a, uintptr_t b, co
         variant_resolve(v, libc_find_from(caller, v->name));
         v->found_late = true;
     }
-    if (self.probe_armed) { /* another variant, whose first call led here, is asking already */
+    if (self.probe_armed) { /* this is called by another operator, at its first call */
         return v->next(n, a, b);
     }
     self.probe_left = self.heap_left;
@@ -81,7 +85,7 @@ static void *new_first(struct variant *v, size_t n, uintptr_t a, uintptr_t b, co
     self.probe_hit = false;
     self.probe_armed = true;
     void *p = v->next(n, a, b);
-    if (self.probe_armed) { /* no malloc came by */
+    if (self.probe_armed) { /* malloc was not called */
         self.probe_armed = false;
         self.heap_left = self.probe_left;
     }
@@ -111,7 +115,7 @@ static COLD void *new_slow(struct variant *v, size_t n, uintptr_t a, uintptr_t b
     return p;
 }
 
-/* ---- delete: a record may have been made by any variant of new, or by malloc ---- */
+/* ---- delete: the object may have been recorded by any operator new, or by malloc ---- */
 
 struct destroyer {
     delete_function *next;
@@ -160,20 +164,21 @@ static inline __attribute__((always_inline)) void delete_through(struct destroye
     d->next(p, a, b);
 }
 
-/* std::terminate(), which every C++ runtime defines: bound by the dynamic linker while it relocates
- * us, at a fraction of the cost of a dlsym() that fails. */
+/* std::terminate(), which every C++ runtime defines; NULL where no runtime is loaded. The dynamic
+ * linker looks it up when it loads us, which costs a fraction of a dlsym() that fails. */
 extern void terminate_of_runtime(void) LINKED_AS("_ZSt9terminatev") __attribute__((weak));
 
-/* Called by the constructor: where a C++ runtime is in the global scope, look-ups are done now and
- * not under some lock of the program's. */
+/* Called by the constructor. Where a C++ runtime is loaded with the program, the operators are
+ * looked up now, and not at their first use, when the thread may hold a lock of the program's. */
 void hook_cxx_start(void)
 {
     if (!terminate_of_runtime) {
         return;
     }
     for (size_t i = 0; i < ARRAY_LEN(news); i++) {
-        variant_resolve(&news[i],
-                        libc_next_quiet(news[i].name)); /* there for good: it came first */
+        variant_resolve(
+            &news[i],
+            libc_next_quiet(news[i].name)); /* never unloaded: it was loaded with the program */
     }
     for (size_t i = 0; i < ARRAY_LEN(deletes); i++) {
         void *next = libc_next_quiet(deletes[i].name);
@@ -181,8 +186,8 @@ void hook_cxx_start(void)
     }
 }
 
-/* Code has left the address space: what was found in a library that may have been unloaded is
- * looked up again at its next use. */
+/* After a dlclose: the operators that were found in a library that may have been unloaded are
+ * looked up again at their next use. */
 void hook_cxx_forget(void)
 {
     for (size_t i = 0; i < ARRAY_LEN(news); i++) {

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * Waits on a futex that the program makes itself, through libc's syscall(): Rust's standard
- * library, std::atomic::wait and what is made of it, abseil. Every other system call passes through
- * a few instructions of assembly, with its registers and its stack as they were: a vfork must not
- * return through a frame of ours; prctl and seccomp go to hook_seccomp.c. Wakes are not looked at:
- * nothing tells a lock's from a condition's, so only block knows of these waits.
+ * Waits on a futex that the program makes by libc's syscall(), as Rust's standard library,
+ * std::atomic::wait and abseil do. Calls of prctl and seccomp go to hook_seccomp.c. Every other
+ * system call passes through a few instructions of assembly, which leave its registers and its
+ * stack as they were: a vfork must not return through a frame of ours.
  *
- * A thread of raw clone may come here without a thread block.
+ * Calls that wake are not looked at. Whether a futex belongs to a lock or to a condition cannot be
+ * known, so these waits are counted in the block profile and not in the mutex profile.
+ *
+ * Any thread, also one of raw clone without a thread block.
  */
 #include "collectors/base/arch/stubs.h"
 #include "collectors/base/sys.h"
@@ -19,7 +21,7 @@
 
 long hook_futex_wait(long nr, long a, long b, long c, long d, long e, long f);
 
-/* The waiting operations, as bits of their numbers. */
+/* The operations of futex that wait: bit n for operation n. */
 #define WAITS                                                                                      \
     (1 << FUTEX_WAIT | 1 << FUTEX_LOCK_PI | 1 << FUTEX_WAIT_BITSET | 1 << FUTEX_WAIT_REQUEUE_PI |  \
      1 << 13 /* FUTEX_LOCK_PI2 */)
@@ -36,7 +38,7 @@ long hook_futex_wait(long nr, long a, long b, long c, long d, long e, long f)
     struct contention_wait w;
     contention_wait_begins(&w, NULL);
     long result = next(nr, a, b, c, d, e, f);
-    /* EAGAIN: the word had changed, and nobody waited. */
+    /* EAGAIN, for one, came at once: the word had another value. */
     contention_wait_ends(&w, result >= 0 || errno == ETIMEDOUT || errno == EINTR);
     return result;
 }

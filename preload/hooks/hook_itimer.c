@@ -18,7 +18,7 @@ static bool is_ours(int which)
     return which == ITIMER_PROF && cpu_itimer_is_on() && sys_getpid() == control_pid();
 }
 
-EXPORT int setitimer(__itimer_which_t which, const struct itimerval *value, struct itimerval *old)
+EXPORT int setitimer(LIBC_WHICH_TIMER which, const struct itimerval *value, struct itimerval *old)
 {
     if (!is_ours((int)which)) {
         return real_other.setitimer(which, value, old);
@@ -34,7 +34,7 @@ EXPORT int setitimer(__itimer_which_t which, const struct itimerval *value, stru
     return 0;
 }
 
-EXPORT int getitimer(__itimer_which_t which, struct itimerval *value)
+EXPORT int getitimer(LIBC_WHICH_TIMER which, struct itimerval *value)
 {
     if (!is_ours((int)which)) {
         return real_other.getitimer(which, value);

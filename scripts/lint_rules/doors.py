@@ -50,7 +50,7 @@ C_LIBRARY = (
     ("dlfo_…", word(r"dlfo_\w+")),
 )
 ARCH = Door(("collectors/base/arch/", "encoder/symbolize/machine."), PROCESSOR)
-LIBC = Door(("collectors/base/libc/", "preload/hooks/"), C_LIBRARY)
+LIBC = Door(("collectors/base/libc/",), C_LIBRARY)
 # Strings that name a version of glibc's symbols.
 VERSION = re.compile(r'"GLIBC_[^"]*"')
 
@@ -117,5 +117,5 @@ def door_arch(tree: Tree, exceptions: Exceptions = ARCH_EXCEPTIONS) -> Iterator[
 
 
 def door_libc(tree: Tree, exceptions: Exceptions = LIBC_EXCEPTIONS) -> Iterator[str]:
-    """What is known of the C library's insides is in collectors/base/libc, and in the hooks."""
+    """What is known of the C library's insides is in collectors/base/libc."""
     yield from outside(tree, LIBC, exceptions)

@@ -50,6 +50,8 @@
  *   ARCH_CALL_BYTES        The longest call instruction.
  *   ARCH_ENTRY_BYTES       What arch_entry_at() wants to see.
  *   ARCH_PUSH_BYTES        The instruction that saves the frame pointer.
+ *   ARCH_GLIBC_FIRST       The first glibc for it, as "2.2.5", which is the version of all symbols
+ *                          that were there by then; ARCH_GLIBC_FIRST_MINOR is its second number.
  *   ARCH_ELF_MACHINE       e_machine of its ELF files.
  *   ARCH_LIBUNWIND_H       libunwind's header, for #include.
  *   ARCH_LIBUNWIND(name)   The symbol of libunwind's function unw_name, as a string.

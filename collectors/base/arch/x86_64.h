@@ -41,6 +41,8 @@ enum {
     ARCH_ENTRY_BYTES = 5, /* endbr64, push %rbp */
     ARCH_PUSH_BYTES = 1,
 };
+#define ARCH_GLIBC_FIRST "2.2.5"
+#define ARCH_GLIBC_FIRST_MINOR 2
 #define ARCH_ELF_MACHINE EM_X86_64
 #define ARCH_LIBUNWIND_H <libunwind-x86_64.h>
 #define ARCH_LIBUNWIND(name) "_Ux86_64_" name

@@ -9,6 +9,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <sys/time.h>
 
 /* C23, in glibc from 2.43. */
 void free_sized(void *p, size_t n);
@@ -21,5 +22,8 @@ int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout, co
 /* Other names of sigaction() and, to programs of X/Open, of signal(). */
 int __sigaction(int sig, const struct sigaction *act, struct sigaction *old);
 sighandler_t bsd_signal(int sig, sighandler_t handler);
+
+/* The type of setitimer()'s first parameter, which POSIX says is int. */
+#define LIBC_WHICH_TIMER __itimer_which_t
 
 #endif

@@ -13,15 +13,19 @@
 
 /* ---- versions ---- */
 
+/* The version of a symbol that glibc has had since version 2.minor, written out. */
+#define GLIBC_SINCE(minor, version)                                                                \
+    (ARCH_GLIBC_FIRST_MINOR > (minor) ? "GLIBC_" ARCH_GLIBC_FIRST : "GLIBC_" version)
+
 /* libc_malloc_debug.so defines malloc under this version, hidden from look-ups that name none. */
-#define LIBC_VERSION_HEAP "GLIBC_2.2.5"
-#define LIBC_VERSION_ALIGNED_ALLOC "GLIBC_2.16"
-/* Before it, the same names meant condition variables of another type. */
-#define LIBC_VERSION_CONDITION "GLIBC_2.3.2"
+#define LIBC_VERSION_HEAP "GLIBC_" ARCH_GLIBC_FIRST
+#define LIBC_VERSION_ALIGNED_ALLOC GLIBC_SINCE(16, "2.16")
+/* On the older architectures the same names meant condition variables of another type before. */
+#define LIBC_VERSION_CONDITION GLIBC_SINCE(3, "2.3.2")
 
 enum { LIBC_KEYS_NEAR = 32 }; /* the first block of pointers lies in struct pthread itself */
 
-/* ---- mutexes: __lock is 0 = free, 1 = held, 2 = held and somebody sleeps for it ---- */
+/* ---- mutexes: __lock is 0 = free, 1 = held, 2 = held, and a thread may sleep for it ---- */
 
 enum {
     GLIBC_MUTEX_KIND = 127,     /* of __kind: what is not a flag */
@@ -53,11 +57,11 @@ static inline bool libc_mutex_may_be_slept_for(const pthread_mutex_t *m)
 
 static inline bool libc_mutex_is_slept_for(const pthread_mutex_t *m)
 {
-    const uint32_t waiters = 0x80000000; /* FUTEX_WAITERS */
-    const uint32_t above_ceiling = 0x7ffff;
+    const uint32_t waiters = 0x80000000;    /* FUTEX_WAITERS */
+    const uint32_t below_ceiling = 0x7ffff; /* the upper bits are a priority ceiling, if any */
     uint32_t word = (uint32_t)LOAD(&m->__data.__lock);
     bool by_bit = (m->__data.__kind & (GLIBC_MUTEX_ROBUST | GLIBC_MUTEX_INHERITS)) != 0;
-    return by_bit ? (word & waiters) != 0 : (word & above_ceiling) > 1;
+    return by_bit ? (word & waiters) != 0 : (word & below_ceiling) > 1;
 }
 
 static inline bool libc_mutex_unlock_releases(const pthread_mutex_t *m)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * The whole contract with the C library and its dynamic linker, beyond what the standards say: who
- * is at an address, what a lock's memory means, which version of a function is meant. Another C
- * library is one more file beside glibc.h, chosen at the end of this one, and one beside glibc.c.
- * Nothing outside this folder names a C library's internals.
+ * The whole contract with the C library and its dynamic linker, beyond what the standards say:
+ * which object lies at an address, what a lock's memory means, which version of a function is
+ * meant. Another C library is one more file beside glibc.h, chosen at the end of this one, and
+ * others beside glibc_*.c. Nothing outside this folder names a C library's internals.
  *
  * Everything marked SIGNAL_SAFE takes no lock, allocates nothing, and needs no thread block. The
  * look-ups of symbols say for themselves what they may do.
@@ -125,12 +125,12 @@ static inline bool libc_is_single_threaded(void);
  * its stack: an address in libc's own part above it. */
 static inline uintptr_t libc_thread_stack_top(void);
 
-/* The enum LIBC_KEYS_NEAR: keys of thread-specific data below this number need no allocation when
- * they are set.
+/* Constants:
  *
- * LIBC_VERSION_HEAP, LIBC_VERSION_ALIGNED_ALLOC, LIBC_VERSION_CONDITION: the versions under which
- * libc defines malloc and its kin, aligned_alloc, and the condition variables that <pthread.h>
- * declares. */
+ * LIBC_KEYS_NEAR              Keys of thread-specific data below this number need no allocation
+ * when they are set. LIBC_VERSION_HEAP           The version under which libc defines malloc and
+ * its kin, LIBC_VERSION_ALIGNED_ALLOC  aligned_alloc(), LIBC_VERSION_CONDITION      and the
+ * condition variables that <pthread.h> declares; "" = none. */
 
 #include "collectors/base/libc/glibc.h"
 
