@@ -57,9 +57,17 @@ def is_there(token: str, home: Path) -> bool:
 
 
 def marked(text: str) -> Iterator[str]:
-    """The words between backticks, one by one."""
+    """The words between backticks, one by one, and the paths in examples."""
     for span in re.findall(r"`([^`\n]+)`", text):
         yield from re.split(r"[\s,;:|\\]+", span)
+    for line in re.findall(r"^    (.*)$", text, re.M):
+        yield from (word for word in re.split(r"[\s,;:|\\=\"'()]+", line) if "/" in word)
+
+
+def source_of(token: str) -> str:
+    """The source of a test's program or unit test, of which a document mentions what is built."""
+    built = re.fullmatch(r"build/[\w/]*(test/(?:programs|unit)/\w+)", token)
+    return built[1] + ".c*" if built else token
 
 
 def looks_like_path(token: str) -> bool:
@@ -73,7 +81,7 @@ def looks_like_path(token: str) -> bool:
 
 def paths() -> Iterator[str]:
     for doc, text in TEXT.items():
-        for token in marked(text):
+        for token in map(source_of, marked(text)):
             if looks_like_path(token) and not is_there(token, doc.parent):
                 yield f"{doc}: {token}"
 
