@@ -4,7 +4,7 @@
 The linked file is read, not the objects: there every call has its target. A function is known by
 its address, for static functions of several files share a name. What is read for each function:
 the functions that it calls or jumps to, those whose address it takes, the functions of other
-libraries that it calls, its calls through a pointer, and whether it makes a system call itself.
+libraries that it calls, its calls through a pointer, and the places where it makes system calls.
 Knows x86-64's instructions as objdump prints them.
 """
 
@@ -40,7 +40,15 @@ class Function:
     takes: set[int] = field(default_factory=set)  # of functions whose address it takes
     imports: set[str] = field(default_factory=set)  # functions, and variables, of other libraries
     pointers: list[str] = field(default_factory=list)  # calls through a pointer, as objdump has them
-    syscall: bool = False
+    syscalls: list[int] = field(default_factory=list)  # where it makes system calls itself
+    piece: bool = False  # a part of another function, which jumps into it
+
+
+@dataclass(frozen=True)
+class Instruction:
+    op: str
+    operands: str
+
 
 
 class Library:
@@ -50,6 +58,9 @@ class Library:
         self.imported: dict[int, str] = {}  # the place of a pointer to another library's symbol
         self.meant: set[int] = set()  # functions that a pointer may mean: some variable or code has it
         self.bounds: set[int] = set()  # the beginning of a section, which code asks for as such
+        self.instructions: dict[int, Instruction] = {}
+        self._previous: dict[int, int] = {}  # the instruction before, of the same function
+        self._jumps: dict[int, list[int]] = {}  # to an address: from where
         self._read_symbols()
         self._starts = sorted(self.functions)
         self._read_code()
@@ -76,7 +87,7 @@ class Library:
                 plain = name.partition("@")[0]
                 while _PIECE.search(plain):
                     plain = _PIECE.sub("", plain)
-                new = Function(plain, here, int(address, 16), int(size, 0))
+                new = Function(plain, here, int(address, 16), int(size, 0), piece=".cold" in name)
                 self.functions.setdefault(new.address, new)
         for line in self._tool("readelf", "-rW"):
             found = _GOT.match(line)
@@ -94,9 +105,20 @@ class Library:
                 return f
         return None
 
+    def before(self, address: int) -> list[int | None]:
+        """The instructions that may run just before the one at an address; None: a caller."""
+        found: list[int | None] = [*self._jumps.get(address, ())]
+        previous = self._previous.get(address)
+        if previous is not None and self.instructions[previous].op not in ("jmp", "ret", "ud2", "hlt"):
+            found.append(previous)
+        if address in self.functions and not self.functions[address].piece:
+            found.append(None)
+        return found
+
     def _read_code(self) -> None:
         stubs: dict[int, str] = {}  # of the linkage table: where each jumps to
         linkage = False
+        last: int | None = None
         pending: list[tuple[Function, int]] = []
         before: list[str] = []  # the last instructions, by which a switch's jump is known
         for line in self._tool("objdump", "-d", "--no-show-raw-insn"):
@@ -117,8 +139,14 @@ class Library:
             if f is None:
                 continue
             before = [*before[-5:], f"{op} {rest}"]
+            self.instructions[address] = Instruction(op, rest)
+            if last is not None and self.at(last) is f:
+                self._previous[address] = last
+            last = address
+            if op.startswith("j") and (target := _TARGET.match(rest)):
+                self._jumps.setdefault(int(target[1], 16), []).append(address)
             if op == "syscall":
-                f.syscall = True
+                f.syscalls.append(address)
             elif place in self.imported:
                 if not _SANITIZER.match(self.imported[place]):
                     f.imports.add(self.imported[place])

@@ -161,7 +161,7 @@ def hot(
     walk = Walk(library, named(library, tagged(tree, "HOT")))
     for f in walk.follow(next_of):
         used.update(f.imports)
-        if f.syscall:
+        if f.syscalls:
             yield f"{walk.way(f)} makes a system call"
         for name in sorted(f.imports - set(allowed)):
             yield f"{walk.way(f)} calls {name}"

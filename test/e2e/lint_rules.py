@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(HERE / "lib"), str(HERE.parent / "scripts")]
 sys.dont_write_bytecode = True
 from harness import Failure, case, finish, folder, ok
-from lint_rules import doors, exports, files, includes, kinds, prose, reach, tools
+from lint_rules import doors, exports, files, includes, kinds, prose, reach, syscalls, tools
 from lint_rules.tree import Tree
 
 Rule = Callable[[Tree], Iterator[str]]
@@ -255,6 +255,26 @@ judge(
     a_call_near=({"preload/hooks/b.c": SLOW % ("", "") + "#include <stdio.h>\nint b(void);\nint b(void) { return getchar(); }\n",
                   "preload/hooks/a.c": HOT.replace("NULL", "(b(), NULL)").replace("EXPORT", "int b(void);\nEXPORT")},
                  ["b < malloc calls getc", "b < malloc calls stdin"]),
+)
+CALLS = """#include <stddef.h>
+static inline long call(long nr)
+{
+    long r;
+    __asm__ volatile("syscall" : "=a"(r) : "a"(nr) : "rcx", "r11", "memory");
+    return r;
+}
+void far(long nr);
+__attribute__((noinline)) void far(long nr) { call(nr); }
+EXPORT void *malloc(size_t n) { call(39); if (n > 3) call(186); %s return NULL; }
+"""
+MADE = f"build/{syscalls.LISTED}"
+judge(
+    partial(syscalls.syscalls, unlisted={}, variable={"far": ""}),
+    {**ABI, MADE: "CALL(getpid) CALL(gettid)\n", "preload/hooks/a.c": CALLS % ""},
+    a_call_that_is_not_listed=({MADE: "CALL(getpid)\n"}, "malloc makes system call 186"),
+    a_listed_call_that_is_not_made=({MADE: "CALL(getpid) CALL(gettid) CALL(umask)\n"}, "lists umask"),
+    a_number_that_is_not_a_constant=({"preload/hooks/a.c": CALLS % "call((long)n);"}, "is not to be seen"),
+    an_exception_without_use=({"preload/hooks/a.c": CALLS.replace("call(nr);", "") % ""}, "excuses nothing"),
 )
 judge(
     exports.exports,
