@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Iterator
 from fnmatch import fnmatch
+from os.path import normpath
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
@@ -50,7 +51,7 @@ def is_there(token: str, home: Path) -> bool:
     """Whether a path that a document in the folder home mentions exists, from there or from the root."""
     token = token.rstrip("/")
     for base in (Path(), home):
-        full = (base / token).as_posix()
+        full = normpath(base / token)
         if full in PATHS or any(fnmatch(p, full) for p in PATHS):
             return True
     return "/" not in token and any(fnmatch(n, token) for n in NAMES)
@@ -75,7 +76,7 @@ def looks_like_path(token: str) -> bool:
         return False
     top = token.split("/")[0]
     if "/" in token:
-        return top in {p.parts[0] for p in TREE} or token.rsplit(".")[-1] in SUFFIXES
+        return top in {"..", *(p.parts[0] for p in TREE)} or token.rsplit(".")[-1] in SUFFIXES
     return "." in token[1:] and token.rsplit(".")[-1] in SUFFIXES
 
 
