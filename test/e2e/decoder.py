@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import rules
 from harness import Failure, case, environment, finish, folder, ok
 from profile import FormatError, decode, load
+from profile_writer import encoded
 
 GO_PROGRAM = """package main
 
@@ -106,32 +107,6 @@ def go_checks() -> None:
 
 
 # ------------------------------------------------------------------- a profile, built field by field
-
-
-def number(value: int) -> bytes:
-    out = b""
-    value &= (1 << 64) - 1
-    while value > 0x7F:
-        out += bytes([value & 0x7F | 0x80])
-        value >>= 7
-    return out + bytes([value])
-
-
-def encoded(message: dict) -> bytes:
-    """{field: int | str | bytes | dict | list of these}; a list of int is packed."""
-    out = b""
-    for field, value in message.items():
-        several = value if isinstance(value, list) else [value]
-        if several and all(isinstance(v, int) for v in several) and isinstance(value, list):
-            several = [b"".join(number(v) for v in several)]
-        for v in several:
-            if isinstance(v, int):
-                out += number(field << 3) + number(v)
-                continue
-            data = encoded(v) if isinstance(v, dict) else v.encode() if isinstance(v, str) else v
-            out += number(field << 3 | 2) + number(len(data)) + data
-    return out
-
 
 STRINGS = ["", "alloc_objects", "count", "alloc_space", "bytes", "inuse_objects", "inuse_space",
            "space", "/bin/x", "abcd", "main", "x.c", "[lost]", "text"]  # fmt: skip

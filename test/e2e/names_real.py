@@ -17,16 +17,15 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
-sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "symbolize"))
 from binaries import Binary, addr2line, llvm_symbolizer
 from harness import BUILD, LIBRARY, Failure, Run, case, finish, folder, inject, injected, judged, ok, program
-from profile_wire import Decoded
-from profile_wire import Profile as RawProfile
+from profile import load
+from profile_writer import ProfileWriter
+from symbolizer import SYMBOLIZER, frames
 
 SAMPLED = 2000
 SQL = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<200000) SELECT max(hex(i)) FROM n;"
 PYTHON = "import json\nfor i in range(200): json.loads(json.dumps({str(j): [j] * 9 for j in range(300)}))"
-SYMBOLIZER = LIBRARY.parent / "pprof-symbolize"
 
 
 def redis(out: Path) -> Run:
@@ -104,12 +103,12 @@ def lines() -> None:
     libc = Binary("/lib/x86_64-linux-gnu/libc.so.6")
     debug = f"/usr/lib/debug/.build-id/{libc.build_id[:2]}/{libc.build_id[2:]}.debug"
     if os.path.exists(debug):
-        judges.append((libc.path, debug))
+        judges.append((str(libc.path), debug))
     for path, judge in judges:
-        binary, raw, file = Binary(path), RawProfile(), str(folder() / "lines.pb.gz")
+        binary, raw, file = Binary(path), ProfileWriter(), folder() / "lines.pb.gz"
         out = subprocess.run(["nm", "-S", "--defined-only", judge], stdout=subprocess.PIPE, text=True, check=True).stdout
         spans = [(int(a, 16), int(b, 16)) for a, b in re.findall(r"^(\w+) (\w+) [tTwWi] ", out, re.M)]
-        where = [(v, n, m) for m, (_, v, n, _) in binary.add_to(raw)]
+        where = [(x.vaddr, x.size, m) for m, x in binary.add_to(raw)]
         addresses = []
         while len(addresses) < SAMPLED // len(judges) + 1:
             start, size = picked.choice(spans)
@@ -119,12 +118,12 @@ def lines() -> None:
                     raw.location(mapping, binary.base + address)
                     addresses.append(address)
         raw.write(file)
-        subprocess.run([str(SYMBOLIZER), file], check=True, timeout=120)
-        decoded = Decoded(file)
+        subprocess.run([SYMBOLIZER, file], check=True, timeout=120)
+        decoded = load(file)
         theirs, second = addr2line(judge, addresses), llvm_symbolizer(judge, addresses)
         for i, address in enumerate(addresses):
-            got = [(f if n else "", n) for _, _, f, n in decoded.frames(i + 1)]
-            got = got if len(got) == 1 else [(f, n) for _, _, f, n in decoded.frames(i + 1)]
+            got = [(f if n else "", n) for _, _, f, n in frames(decoded, i + 1)]
+            got = got if len(got) == 1 else [(f, n) for _, _, f, n in frames(decoded, i + 1)]
             wanted = [[(f, n) for _, f, n in answer[i]] for answer in (theirs, second) if answer]
             # Without debug information they tell the unit by the symbol table's file names, and no line.
             plain = [[("", 0)] if len(w) == 1 and w[0][1] == 0 else w for w in wanted]

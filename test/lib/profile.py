@@ -82,6 +82,8 @@ class Sample:
     labels: list[Label]
 
 
+WireField = tuple[int, int, "int | bytes"]  # field number, wire type, value
+
 # What the stack of a location is called: its functions, innermost first.
 Namer = Callable[[Location], list[str]]
 
@@ -109,6 +111,8 @@ class Profile:
     default_sample_type: str = ""
     doc_url: str = ""
     raw_size: int = 0  # bytes before gzip
+    parts: dict[str, list[bytes]] = field(default_factory=dict)  # the messages as they stand
+    unknown: list[WireField] = field(default_factory=list)  # see decode()
 
     def index(self, type_name: str) -> int:
         """Where the values of one sample type stand, e.g. "inuse_space"."""
@@ -138,8 +142,6 @@ class Profile:
 
 # ---------------------------------------------------------------------------------------- protobuf
 
-WireField = tuple[int, int, "int | bytes"]  # field number, wire type, value
-
 
 def varint(data: bytes, at: int) -> tuple[int, int]:
     value = shift = 0
@@ -159,7 +161,11 @@ def varint(data: bytes, at: int) -> tuple[int, int]:
     return value, at
 
 
-def fields(data: bytes) -> Iterator[WireField]:
+FIXED = {1: 8, 5: 4}  # wire type: bytes
+
+
+def fields(data: bytes, fixed: bool = False) -> Iterator[WireField]:
+    """Every field in its order. Fields of a fixed size are an error unless they are asked for."""
     at = 0
     while at < len(data):
         key, at = varint(data, at)
@@ -173,6 +179,9 @@ def fields(data: bytes) -> Iterator[WireField]:
                 raise FormatError(f"field {number} runs over the end")
             yield number, wire, data[at : at + size]
             at += size
+        elif fixed and wire in FIXED and at + FIXED[wire] <= len(data):
+            yield number, wire, data[at : at + FIXED[wire]]
+            at += FIXED[wire]
         else:
             raise FormatError(f"field {number} has wire type {wire}; profile.proto uses 0 and 2 alone")
 
@@ -224,13 +233,18 @@ LABEL = {1: "key", 2: "text", 3: "num", 4: "unit"}
 class Decoder:
     """The tables of one profile while its references are being resolved."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, keep_unknown: bool) -> None:
+        self.unknown: list[WireField] = []
         self.parts: dict[str, list[bytes]] = {name: [] for name in TOP_REPEATED.values()}
         self.top: dict[str, int] = {}
         self.comments: list[int] = []
         self.period_type: bytes | None = None
-        for number, wire, value in fields(data):
-            if number in TOP_REPEATED and isinstance(value, bytes):
+        for number, wire, value in fields(data, fixed=keep_unknown):
+            if keep_unknown and number > max(TOP_SCALAR):
+                self.unknown.append((number, wire, value))
+            elif wire in FIXED:
+                raise FormatError(f"Profile: field {number} has wire type {wire}")
+            elif number in TOP_REPEATED and isinstance(value, bytes):
                 self.parts[TOP_REPEATED[number]].append(value)
             elif number in TOP_SCALAR and isinstance(value, int):
                 name = TOP_SCALAR[number]
@@ -335,24 +349,29 @@ class Decoder:
             strings=self.strings,
             period_type=None if self.period_type is None else self.value_type(self.period_type),
             comments=[self.string(c, "comment") for c in self.comments],
+            parts=self.parts,
+            unknown=self.unknown,
             **text,
             **number,
         )
 
 
-def decode(data: bytes) -> Profile:
-    """The bytes of one .pb.gz file, gzip'ed as all of pprof's are."""
+def decode(data: bytes, keep_unknown: bool = False) -> Profile:
+    """The bytes of one .pb.gz file, gzip'ed as all of pprof's are.
+
+    A field that profile.proto does not have is an error, or, for whom it must stay, is kept.
+    """
     try:
         raw = gzip.decompress(data)
     except (OSError, EOFError) as error:
         raise FormatError(f"gzip: {error}") from None
-    profile = Decoder(raw).profile()
+    profile = Decoder(raw, keep_unknown).profile()
     profile.raw_size = len(raw)
     return profile
 
 
-def load(path: Path | str) -> Profile:
-    return decode(Path(path).read_bytes())
+def load(path: Path | str, keep_unknown: bool = False) -> Profile:
+    return decode(Path(path).read_bytes(), keep_unknown)
 
 
 def describe(profile: Profile) -> str:

@@ -1,14 +1,19 @@
-"""fuzz_seeds.py FOLDER CORPUS: what fuzz_symbolize.c needs, and inputs to begin with: small binaries with
-every kind of debug information that compilers here write, and profiles of them.
+# SPDX-License-Identifier: MIT
+"""What fuzz_symbolize.c needs, and inputs to begin with: small binaries with every kind of debug
+information that compilers here write, and profiles of them.
 
-SPDX-License-Identifier: MIT
+    fuzz_seeds.py FOLDER CORPUS
 """
-import gzip
-import os
-import sys
 
+from __future__ import annotations
+
+import gzip
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 from binaries import Binary, build
-from profile_wire import Profile
+from profile_writer import ProfileWriter, encoded
 
 SOURCE = """
 volatile long sink;
@@ -27,26 +32,24 @@ VARIANTS = (("gcc", SOURCE, "-O2 -gdwarf-5"), ("gcc", SOURCE, "-O2 -gdwarf-4"),
             ("g++", CXX_SOURCE, "-O2 -g"), ("g++", CXX_SOURCE, "-O0 -gdwarf-4"))
 
 
-def main(folder, corpus):
+def main(folder: Path, corpus: Path) -> None:
     for where in (folder, corpus):
-        os.makedirs(where, exist_ok=True)
+        where.mkdir(parents=True, exist_ok=True)
     good = Binary(build(folder, "good", SOURCE, "gcc", "-O2", "-g"))
     for i, (compiler, source, flags) in enumerate(VARIANTS):
-        path = build(folder, "seed%d" % i, source, compiler, *flags.split(), "-nostartfiles", "-Wl,-e,main")
-        with open(path, "rb") as f, open(os.path.join(corpus, "elf%d" % i), "wb") as out:
-            out.write(b"E" + f.read())
-    p = Profile()
-    victim = Binary(os.path.join(folder, "seed0"))
-    for mapping, (_, vaddr, size, _) in victim.add_to(p, build_id="", file=os.path.join(folder, "victim")):
-        for a in range(vaddr, vaddr + size, 3):
-            p.location(mapping, victim.base + a)
-    (mapping, _), = good.add_to(p)
-    p.location(mapping, good.base + good.symbols()["worker"][0])
-    p.write(os.path.join(folder, "base.pb.gz"))
-    plain = p.encode()
-    for name, data in (("plain", plain), ("gzip", gzip.compress(plain, 1)), ("empty", b"\x32\x00")):
-        with open(os.path.join(corpus, name), "wb") as out:
-            out.write(b"P" + data)
+        path = build(folder, f"seed{i}", source, compiler, *flags.split(), "-nostartfiles", "-Wl,-e,main")
+        (corpus / f"elf{i}").write_bytes(b"E" + path.read_bytes())
+    writer = ProfileWriter()
+    victim = Binary(folder / "seed0")
+    for mapping, load in victim.add_to(writer, build_id="", file=folder / "victim"):
+        for address in range(load.vaddr, load.vaddr + load.size, 3):
+            writer.location(mapping, victim.base + address)
+    ((mapping, _),) = good.add_to(writer)
+    writer.location(mapping, good.base + good.symbols()["worker"][0])
+    writer.write(folder / "base.pb.gz")
+    plain = writer.encode()
+    for name, data in (("plain", plain), ("gzip", gzip.compress(plain, 1)), ("empty", encoded({6: ""}))):
+        (corpus / name).write_bytes(b"P" + data)
 
 
-main(*sys.argv[1:3])
+main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,17 +1,27 @@
-"""binaries.py: programs built for the symboliser's tests, and what binutils say about them.
-
-SPDX-License-Identifier: MIT
+# SPDX-License-Identifier: MIT
+"""Programs built for the symboliser's tests, how a loader would map them, and what binutils and LLVM
+say about their addresses.
 """
+
+from __future__ import annotations
+
 import json
 import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from profile_writer import ProfileWriter
+
+PAGE = 4096
+Place = tuple[str, str, int]  # function, file, line
 
 
-def run(*args, **kw):
-    return subprocess.run(args, check=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          universal_newlines=True, **kw).stdout
+def output(*argv: str | Path, **more) -> str:
+    return subprocess.run([str(x) for x in argv], check=True, capture_output=True, text=True, **more).stdout
 
 
 C_SOURCE = r"""
@@ -116,50 +126,61 @@ MANGLED = {
 }
 
 
+@dataclass
+class Load:
+    """A segment that is loaded."""
+
+    offset: int
+    vaddr: int
+    size: int  # in the file
+    executable: bool
+
+
 class Binary:
     """An ELF file and how a loader would have mapped it, at a base of our choice."""
 
-    def __init__(self, path, base=0x7F1200000000):
-        self.path = path
-        out = run("readelf", "-hlW", path)
-        self.base = 0 if re.search(r"Type:\s+EXEC", out) else base
-        self.loads = []
-        for m in re.finditer(r"LOAD\s+(\S+) (\S+) \S+ (\S+) (\S+) (...) ", out):
-            offset, vaddr, filesz, memsz = (int(x, 16) for x in m.groups()[:4])
-            self.loads.append((offset, vaddr, filesz, "E" in m.group(5)))
-        notes = re.search(r"Build ID: (\w+)", run("readelf", "-nW", path))
-        self.build_id = notes.group(1) if notes else ""
+    def __init__(self, path: str | Path, base: int = 0x7F1200000000) -> None:
+        self.path = Path(path)
+        headers = output("readelf", "-hlW", path)
+        self.base = 0 if re.search(r"Type:\s+EXEC", headers) else base
+        self.loads = [
+            Load(int(m[1], 16), int(m[2], 16), int(m[3], 16), "E" in m[4])
+            for m in re.finditer(r"LOAD\s+(\S+) (\S+) \S+ (\S+) \S+ (...) ", headers)
+        ]
+        note = re.search(r"Build ID: (\w+)", output("readelf", "-nW", path))
+        self.build_id = note[1] if note else ""
 
-    def executable(self):
-        return [x for x in self.loads if x[3]]
+    def executable(self) -> list[Load]:
+        return [x for x in self.loads if x.executable]
 
-    def add_to(self, profile, build_id=None, file=None):
-        """One mapping for each executable segment; returns [(mapping id, load)]."""
+    def add_to(
+        self, profile: ProfileWriter, build_id: str | None = None, file: str | Path | None = None
+    ) -> list[tuple[int, Load]]:
+        """Adds one mapping for each executable segment; (its id, the segment) of each."""
         out = []
         for load in self.executable():
-            offset, vaddr, filesz, _ = load
-            first = offset & ~4095
-            start = self.base + vaddr - (offset - first)
-            limit = (self.base + vaddr + filesz + 4095) & ~4095
-            out.append((profile.mapping(start, limit, first, file or self.path,
-                                        self.build_id if build_id is None else build_id), load))
+            first = load.offset & ~(PAGE - 1)
+            start = self.base + load.vaddr - (load.offset - first)
+            limit = (self.base + load.vaddr + load.size + PAGE - 1) & ~(PAGE - 1)
+            known = self.build_id if build_id is None else build_id
+            out.append((profile.mapping(start, limit, first, str(file or self.path), known), load))
         return out
 
-    def symbols(self, *flags):
-        """name -> (vaddr, size) of the functions."""
+    def symbols(self, *flags: str) -> dict[str, tuple[int, int]]:
+        """The functions: name -> (address, size)."""
         out = {}
-        for line in run("nm", "-S", *flags, self.path).splitlines():
+        for line in output("nm", "-S", *flags, self.path).splitlines():
             m = re.match(r"(\w+) (\w+ )?[tTwWi] (\S+)$", line)
             if m:
-                out[m.group(3).split("@")[0]] = (int(m.group(1), 16), int(m.group(2) or "0", 16))
+                out[m[3].split("@")[0]] = (int(m[1], 16), int(m[2] or "0", 16))
         return out
 
 
-def addr2line(path, addresses, *flags):
-    """[[(function, file, line), ...innermost first]] as binutils see it."""
-    text = "\n".join("0x%x" % a for a in addresses) + "\n"
-    out = run("addr2line", "-a", "-i", "-f", *flags, "-e", path, input=text)
-    answers, lines = [], out.splitlines()
+def addr2line(path: str | Path, addresses: Sequence[int], *flags: str) -> list[list[Place]]:
+    """The frames of each address as binutils see them, innermost first."""
+    text = "".join(f"{a:#x}\n" for a in addresses)
+    lines = output("addr2line", "-a", "-i", "-f", *flags, "-e", path, input=text).splitlines()
+    answers: list[list[Place]] = []
     i = 0
     while i < len(lines):
         if re.match(r"0x[0-9a-f]+$", lines[i]):
@@ -173,22 +194,25 @@ def addr2line(path, addresses, *flags):
     return answers
 
 
-def llvm_symbolizer(path, addresses):
-    """The same by LLVM, for what binutils 2.40 get wrong: inlined calls in clang's DWARF 5, files
-    of LTO units, and functions that share a line of a header. None if it is not installed."""
+def llvm_symbolizer(path: str | Path, addresses: Sequence[int]) -> list[list[Place]] | None:
+    """The same by LLVM, for what binutils 2.40 get wrong: inlined calls in clang's DWARF 5, files of LTO
+    units, and functions that share a line of a header. None if it is not installed."""
     if not shutil.which("llvm-symbolizer"):
         return None
-    text = "".join("0x%x\n" % a for a in addresses)
-    out = run("llvm-symbolizer", "--no-demangle", "--inlines", "--output-style=JSON",
-              "--obj=" + path, input=text, env=dict(os.environ, DEBUGINFOD_URLS=""))
-    return [[(s["FunctionName"], s["FileName"], s["Line"]) for s in json.loads(line)["Symbol"]]
-            for line in out.splitlines() if line]
+    text = "".join(f"{a:#x}\n" for a in addresses)
+    argv = ["llvm-symbolizer", "--no-demangle", "--inlines", "--output-style=JSON", f"--obj={path}"]
+    answers = output(*argv, input=text, env=dict(os.environ, DEBUGINFOD_URLS="")).splitlines()
+    return [
+        [(s["FunctionName"], s["FileName"], s["Line"]) for s in json.loads(line)["Symbol"]]
+        for line in answers
+        if line
+    ]
 
 
-def build(folder, name, source, compiler, *flags):
-    path = os.path.join(folder, name)
-    code = path + (".cc" if "+" in compiler else ".c")
-    with open(code, "w") as f:
-        f.write(source)
-    run(compiler, "-o", path, code, "-Wl,--build-id", *flags)
+def build(where: Path, name: str, source: str, compiler: str, *flags: str) -> Path:
+    """Compiles a source text to a program with a build id. Its source lies beside it."""
+    path = where / name
+    code = path.with_name(name + (".cc" if "+" in compiler else ".c"))
+    code.write_text(source)
+    output(compiler, "-o", path, code, "-Wl,--build-id", *flags)
     return path
