@@ -34,7 +34,7 @@ UNIT_BIN := $(patsubst test/unit/%.c,$(BUILD)/test/unit/%,$(wildcard test/unit/*
 PROGRAM_BIN := $(patsubst test/programs/%.c,$(BUILD)/test/programs/%,$(wildcard test/programs/*.c)) \
     $(patsubst test/programs/%.cc,$(BUILD)/test/programs/%,$(wildcard test/programs/*.cc))
 
-.PHONY: all check check-long lint demo fuzz fuzz-unwind fuzz-symbolize install clean test-programs deps-demo deps-check deps-long \
+.PHONY: all check check-long arch-check arch-objects lint demo fuzz fuzz-unwind fuzz-symbolize install clean test-programs deps-demo deps-check deps-long \
     bench bench-malloc bench-locks bench-programs bench-unwind bench-symbolize bench-labels
 all: libpprofinject.so pprof-symbolize
 
@@ -194,6 +194,12 @@ check: deps-check
 check-long: deps-long
 	$(Q)$(MAKE) --no-print-directory WERROR=-Werror all test-programs
 	$(Q)test/run --long
+
+# Another architecture's compiler on all of the library: make ARCH=aarch64 CC=aarch64-linux-gnu-gcc arch-check
+arch-check:
+	$(Q)scripts/arch-check $(ARCH) "$(CC)"
+arch-objects:
+	@echo $(LIB_OBJ)
 
 demo: deps-demo
 	$(Q)$(MAKE) --no-print-directory all

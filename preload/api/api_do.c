@@ -85,11 +85,10 @@ __attribute__((used)) static int personality(int version, int actions, uint64_t 
     return CONTINUE_UNWIND;
 }
 
-__attribute__((section("pprof_below")))
-ARCH_CALL_UNWOUND(api_do_call, personality, const struct labels *, void *)
+ARCH_CALL_UNWOUND(api_do_call, "pprof_below", personality, const struct labels *, void *)
 
-    BELOW_PROGRAM void api_do(const struct labels *before, const struct labels *merged,
-                              void (*f)(const struct labels *, void *), void *arg)
+BELOW_PROGRAM void api_do(const struct labels *before, const struct labels *merged,
+                          void (*f)(const struct labels *, void *), void *arg)
 {
     forget_left(__builtin_frame_address(0));
     struct api_call c = {.outer = self.calls, .before = before, .merged = merged};

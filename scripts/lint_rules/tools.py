@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from pathlib import Path
 from .tree import LIBRARY, Tree
 
 FLAGS = ("-std=gnu11", "-D_GNU_SOURCE", "-O2", "-I.", "-Ibuild/encoder", "-Ibuild/preload")
+ARCH = Path("collectors/base/arch")
 KEPT = 2000  # verdicts; the oldest are removed beyond that
 
 
@@ -69,12 +71,17 @@ def forget_old(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+def foreign(path: Path) -> bool:
+    """Is the file for another architecture than this machine's?"""
+    return path.parent == ARCH and not path.name.startswith((platform.machine(), "arch."))
+
+
 def tidy(tree: Tree) -> Iterator[str]:
     version = tree.run("clang-tidy", "--version").stdout
     settings = tree.root / ".clang-tidy"
     tool = version + " ".join(FLAGS) + (settings.read_text() if settings.exists() else "")
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        paths = tree.files(".c", under=LIBRARY)
+        paths = [p for p in tree.files(".c", under=LIBRARY) if not foreign(p)]
         yield from filter(None, pool.map(lambda p: tidy_one(tree, p, tool), paths))
     forget_old(tree.build / "lint")
 
@@ -87,7 +94,7 @@ def cppcheck(tree: Tree) -> Iterator[str]:
         "--template={file}:{line}: {message} [{id}]",
         "--suppress=missingIncludeSystem", "--suppress=unknownMacro", "--suppress=internalAstError",
         "--suppress=ctuuninitvar", "--error-exitcode=1", "-I.", "-j", str(os.cpu_count()),
-        "-D__x86_64__", *(f for f in LIBRARY if (tree.root / f).is_dir()),
+        f"-D__{platform.machine()}__", f"--suppress=preprocessorErrorDirective:{ARCH}/*", *(f for f in LIBRARY if (tree.root / f).is_dir()),
     )  # fmt: skip
     if done.returncode:
         yield from done.stderr.splitlines()[:5]

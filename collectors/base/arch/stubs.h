@@ -5,26 +5,27 @@
  * files that define such functions.
  *
  * ARCH_STUB(name, slot, resolver)
- *     static void name(void): the first value of slot, a pointer to function that is visible only
- *     in this library (static or HIDDEN; a structure's field will do). Calls resolver(), which must
- *     replace the slot's value, and then jumps to what the slot holds, with the stack as it was and
- *     all arguments as they were, whatever the function: integers and pointers, those on the stack,
- *     and a variable number of them; but no floating point values. resolver: the name of a function
- *     of this library without arguments, not static.
+ *     void name(void), static or HIDDEN: the first value of slot, a pointer to function that is
+ *     visible only in this library (static or HIDDEN; a structure's field will do). Calls
+ *     resolver(), which must replace the slot's value, and then jumps to what the slot holds, with
+ *     the stack as it was and all arguments as they were, whatever the function: integers and
+ *     pointers, those on the stack, and a variable number of them; but no floating point values.
+ *     resolver: the name of a function of this library without arguments, not static.
  *
  * ARCH_SYSCALL(name, slot, futex_waits, on_futex_wait, on_restriction)
  *     long name(long nr, ...), with libc's arguments of syscall(), which jumps, stack and arguments
  *     as they were,
- *      - to on_futex_wait for futex_waitv, and for futex with an operation whose bit is set in the
- *        constant futex_waits, bit 13 the highest;
+ *      - to on_futex_wait for futex_waitv, and for futex with an operation whose bit is set in
+ *        futex_waits, a constant in which bit 13 is the highest;
  *      - to on_restriction for seccomp and prctl;
- *      - to what slot holds, a pointer to function as above, for all others.
+ *      - to what slot holds, a variable with a pointer to function, visible as above, for all
+ *        others.
  *     Both names are of functions of this library, not static.
  *
- * ARCH_CALL_UNWOUND(name, personality, A, B)
- *     static void name(void (*f)(A, B), A a, B b), A and B being types of pointers: calls f(a, b)
- * from a frame with that personality routine (C++ ABI, level 1), which has no language-specific
- * data. personality: the name of a function, static and used. To be preceded by attributes.
+ * ARCH_CALL_UNWOUND(name, section, personality, A, B)
+ *     void name(void (*f)(A, B), A a, B b), A and B being types of pointers: calls f(a, b) from a
+ *     frame with that personality routine (C++ ABI, level 1) and no language-specific data. section
+ *     is where the function lies, as a string; personality the name of a function that is used.
  */
 #ifndef BASE_ARCH_STUBS_H
 #define BASE_ARCH_STUBS_H

@@ -176,13 +176,13 @@ void arch_context_of_call(void *ucontext, uintptr_t pc, uintptr_t sp, const uint
 /* E8 rel32, or FF /2 with every form of operand. */
 bool arch_ends_with_call(const uint8_t *code)
 {
-    const uint8_t *end = code + ARCH_CALL_BYTES;
-    if (end[-5] == 0xe8) {
+    if (code[ARCH_CALL_BYTES - 5] == 0xe8) {
         return true;
     }
     for (int len = 2; len <= ARCH_CALL_BYTES; len++) {
-        uint8_t modrm = end[1 - len];
-        if (end[-len] != 0xff || (modrm >> 3 & 7) != 2) {
+        const uint8_t *call = code + (ARCH_CALL_BYTES - len);
+        uint8_t modrm = call[1];
+        if (call[0] != 0xff || (modrm >> 3 & 7) != 2) {
             continue;
         }
         unsigned mod = modrm >> 6;

@@ -5,9 +5,6 @@
 #ifndef BASE_ARCH_X86_64_STUBS_H
 #define BASE_ARCH_X86_64_STUBS_H
 
-#define ARCH_TEXT_(x) #x
-#define ARCH_TEXT(x) ARCH_TEXT_(x)
-
 /* rax holds the number of vector registers in a call with variable arguments. Seven words on the
  * stack, besides the return address, keep it aligned to 16. */
 #define ARCH_STUB(name, slot, resolver)                                                            \
@@ -38,39 +35,35 @@
 #define ARCH_SYSCALL(name, slot, futex_waits, on_futex_wait, on_restriction)                       \
     __attribute__((naked)) long name(__attribute__((unused)) long nr, ...)                         \
     {                                                                                              \
-        __asm__("cmp $" ARCH_TEXT(SYS_futex) ", %%rdi\n"                                           \
-                                             "je 1f\n"                                             \
-                                             "cmp $449, %%rdi\n"                                   \
-                                             "je " #on_futex_wait "\n"                             \
-                                             "cmp $" ARCH_TEXT(                                    \
-                                                 SYS_seccomp) ", %%rdi\n"                          \
-                                                              "je " #on_restriction "\n"           \
-                                                              "cmp $" ARCH_TEXT(                   \
-                                                                  SYS_prctl) ", %%rdi\n"           \
-                                                                             "je " #on_restriction \
-                                                                             "\n"                  \
-                                                                             "jmp *%0\n"           \
-                                                                             "1:\n"                \
-                                                                             "mov %%edx, %%eax\n"  \
-                                                                             "and $127, %%eax\n"   \
-                                                                             "cmp $13, %%eax\n"    \
-                                                                             "ja 2f\n"             \
-                                                                             "mov %1, %%r10d\n"    \
-                                                                             "bt %%eax, %%r10d\n"  \
-                                                                             "jc " #on_futex_wait  \
-                                                                             "\n"                  \
-                                                                             "2:\n"                \
-                                                                             "jmp *%0\n"           \
+        __asm__("cmp %1, %%rdi\n"                                                                  \
+                "je 1f\n"                                                                          \
+                "cmp $449, %%rdi\n"                                                                \
+                "je " #on_futex_wait "\n"                                                          \
+                "cmp %2, %%rdi\n"                                                                  \
+                "je " #on_restriction "\n"                                                         \
+                "cmp %3, %%rdi\n"                                                                  \
+                "je " #on_restriction "\n"                                                         \
+                "jmp *%0\n"                                                                        \
+                "1:\n"                                                                             \
+                "mov %%edx, %%eax\n"                                                               \
+                "and $127, %%eax\n"                                                                \
+                "cmp $13, %%eax\n"                                                                 \
+                "ja 2f\n"                                                                          \
+                "mov %4, %%r10d\n"                                                                 \
+                "bt %%eax, %%r10d\n"                                                               \
+                "jc " #on_futex_wait "\n"                                                          \
+                "2:\n"                                                                             \
+                "jmp *%0\n"                                                                        \
                 :                                                                                  \
-                : "m"(slot), "i"(futex_waits));                                                    \
+                : "m"(slot), "i"(SYS_futex), "i"(SYS_seccomp), "i"(SYS_prctl), "i"(futex_waits));  \
     }
 
 /* f in rdi, its arguments in rsi and rdx. 0x1b: the personality's address is relative to the place
  * where it stands, in 4 bytes. */
-#define ARCH_CALL_UNWOUND(name, personality, A, B)                                                 \
-    __attribute__((naked)) static void name(__attribute__((unused)) void (*f)(A, B),               \
-                                            __attribute__((unused)) A a,                           \
-                                            __attribute__((unused)) B b)                           \
+#define ARCH_CALL_UNWOUND(name, in_section, personality, A, B)                                     \
+    __attribute__((naked, section(in_section))) static void name(                                  \
+        __attribute__((unused)) void (*f)(A, B), __attribute__((unused)) A a,                      \
+        __attribute__((unused)) B b)                                                               \
     {                                                                                              \
         __asm__(".cfi_personality 0x1b, " #personality "\n"                                        \
                 "push %rbp\n"                                                                      \
