@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * See control.h. What only a thread of the program may read (its threads' clocks, procfs of its
- * tasks) is read here, before the scribe is asked.
+ * See control.h. `pid`, `ending` and `parking` are the whole state: whether there is anything to
+ * dump, which thread makes the last dump, and for which thread the others stand still.
  */
 #include "preload/output/control.h"
 
@@ -19,14 +19,15 @@
 
 #include <errno.h>
 
-static int pid; /* 0: nothing is profiled, or not any more */
-static bool stood_down;
-static bool forked;
-static uint32_t ending; /* 0, or the thread that makes the last dump; then ENDED */
+static int pid;         /* of the process that is profiled; 0: none, or not any more */
+static bool stood_down; /* by control_stand_down() */
+static bool forked;     /* this process is a forked child */
+static uint32_t ending; /* tid of the thread that makes the last dump, then ENDED; 0 before */
 #define ENDED UINT32_MAX
-static uint32_t parking; /* 0, or the thread that the others stand still for */
+static uint32_t parking; /* tid of the thread that the others stand still for; 0 = none */
 
-/* The processes that others made leave no files for having been there. */
+/* A child of an injected process dumps at its end only if it has recorded something; else each
+ * short command of a shell script would leave a set of files. */
 static bool only_if_recorded(void)
 {
     return config.is_child || forked;
@@ -45,13 +46,15 @@ int control_pid(void)
     return pid;
 }
 
-/* The process that is profiled, and no vfork child: its parent's memory, not its parent. */
+/* Is this the process that is profiled? A vfork child shares its memory, with `pid` in it, but has
+ * another id. */
 static bool is_here(void)
 {
     return pid != 0 && sys_getpid() == pid;
 }
 
-/* Where this thread was when it was interrupted (context), or is. */
+/* The calling thread's stack as goroutine shows it: where it was interrupted, if it runs a signal
+ * handler (context is the handler's third argument), or where it called the library. */
 static const struct stack *own_stack(const void *context)
 {
     if (!context) {
@@ -127,7 +130,7 @@ void control_park(void)
     uint32_t by;
     for (int i = 0; (by = LOAD_ACQUIRE(&parking)) != 0; i++) {
         if (by == (uint32_t)sys_gettid() || i > 10 * (config.exit_wait + 10)) {
-            return; /* itself, or one whose end has been left by a longjmp */
+            return; /* it is itself the ending thread; or that one left its end by a longjmp */
         }
         sys_futex_wait(&parking, by, NSEC_PER_SEC / 10);
     }
@@ -135,8 +138,9 @@ void control_park(void)
 
 /* ---- the end ---- */
 
-/* What the kernel never signalled is credited after the question whether anything was recorded: a
- * process that ends within its first period leaves no file for the sake of a fraction of it. */
+/* recorded_anything() is asked before cpu_before_dump(true), which adds the CPU time since each
+ * thread's last tick: a child that ends within its first period, with nothing but that fraction to
+ * show, leaves no files. */
 static void last_dump(void)
 {
     bool recorded = recorded_anything();
@@ -182,8 +186,9 @@ void control_end(void)
     uint32_t me = (uint32_t)sys_gettid();
     uint32_t other = 0;
     if (!CAS(&ending, &other, me)) {
-        /* exit() in two threads at once: neither may take the process away from the other's dump. A
-         * handler that ends the process in the middle of its own end waits for nobody. */
+        /* Two threads call exit() at once: the second must not end the process while the first
+         * still waits for the dump. If it is the same thread (a signal handler that calls exit()
+         * during exit()), there is nothing to wait for. */
         for (int i = 0; other != me && other != ENDED && i < 10 * (config.exit_wait + 1); i++) {
             sys_futex_wait(&ending, other, NSEC_PER_SEC / 10);
             other = LOAD(&ending);

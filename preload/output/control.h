@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * When to dump: on the signal, at the end, and never twice at once. Requests are counted; one
- * scribe (preload/output/scribe.h) at a time serves all that are open.
+ * When a dump is made: on the dump signal, on pprof_dump(), when the live heap has grown, at the
+ * end of the process, and before what ends the library's work in it (an exec, a filter on system
+ * calls). Called by the hooks, the API and preload/init.c. It reads what only a thread of the
+ * program may read (clocks and procfs of its threads), then asks the scribe
+ * (preload/output/scribe.h), which writes one dump at a time. No lock; functions tagged SIGNAL_SAFE
+ * may run at any instruction of the program.
  */
 #ifndef PRELOAD_CONTROL_H
 #define PRELOAD_CONTROL_H
@@ -13,56 +17,64 @@
 /* Constructor only. */
 void control_start(void);
 
-/* The process that is being profiled; a vfork child finds another id than its own. 0 = none. */
+/* The process that is profiled, 0 = none. In a vfork child, which shares its parent's memory, this
+ * is the parent's id. */
 int control_pid(void);
 
-/* Asks for a set of all profiles and returns at once; each request is a dump, unless dozens are
- * open. context: of the signal that asks. Any thread, any instruction; SIGNAL_SAFE. */
+/* Asks for a dump of all enabled profiles and does not wait for it. Each call makes a dump of its
+ * own, unless more than 256 are asked for and not yet written: those become one. context: the third
+ * argument of the signal handler that calls this, NULL elsewhere. Any thread. */
 SIGNAL_SAFE void control_dump(const void *context);
 
-/* The same for pprof_dump(): returns when the raw files are complete. 0 or the first -errno; -EPERM
- * in a vfork child. */
+/* The same for pprof_dump(), and waits until the files are complete but for the names, which the
+ * symboliser puts in later. 0 or the first -errno of a file; -EIO if the scribe was killed; -EPERM
+ * in a vfork child. Any thread, not in a signal handler. */
 int control_dump_wait(void);
 
-/* The end of the process: the last dump if there is to be one, and the wait for it. Once. */
+/* The end of the process: makes the last dump, if PPROF_AT_EXIT says so, and waits until it is
+ * written and has its names, for at most PPROF_EXIT_WAIT. In the thread that ends the process; only
+ * the first call does anything, others wait for it. */
 void control_end(void);
 
-/* The program is about to become another one: the last dump, as at its end, and no wait for the
- * symboliser. The process may yet go on, if the exec fails. */
+/* The calling thread is about to exec: makes the last dump as control_end() does, but does not wait
+ * for the names. If the exec fails, control_exec_failed() must follow, and the process goes on. */
 void control_before_exec(void);
 
-/* The same in the handler of a signal that kills: waits for the raw files alone, and for no other
- * end that is under way. Any thread; SIGNAL_SAFE. */
+/* The same in the handler of a signal that will end the process (TERM, INT, HUP): waits for the
+ * files but not for the names. Does nothing if another thread is already ending the process. */
 SIGNAL_SAFE void control_end_by_signal(void);
 
-/* Is this process profiled (or a vfork child of one that is)? Asks the kernel nothing. */
+/* Is this process profiled, or is it a vfork child of a process that is? Makes no system call. */
 SIGNAL_SAFE bool control_is_profiled(void);
 
-/* Do the books that are kept of the program's signals and masks tell of this process? Not in a
- * vfork child. SIGNAL_SAFE. */
+/* Is this the process whose signal handlers and masks preload/hooks/ keeps record of? False in a
+ * vfork child, which has its own but shares the memory of the records. */
 SIGNAL_SAFE bool control_is_here(void);
 
-/* The last dump, now; from here on none is asked for, by anything. */
+/* Makes the last dump now; from here on every request for one is ignored. */
 void control_stand_down(void);
 
-/* That exec has failed. */
+/* The exec that control_before_exec() was called for has failed. */
 void control_exec_failed(void);
 
-/* The live heap has passed its last peak: a dump, of this moment: the thread goes on when it is
- * written, or after 0.1 s. Inside malloc; SIGNAL_SAFE. */
+/* The live heap has passed its last peak by PPROF_HEAP_GROWTH: asks for a dump and waits until it
+ * is written, at most 0.1 s, so that it shows this moment. Called inside malloc. */
 SIGNAL_SAFE void control_heap_grown(void);
 
-/* While the process ends and waits for its last dump, no other thread of it is to run on: bare, it
- * would be gone by now. Those that run are sent a signal, found by this; those that wake up come by
- * at their next tick. They stand still in the handler until the wait is over. SIGNAL_SAFE. */
+/* While the process waits for its last dump, its other threads must not go on: without the library
+ * the process would have ended by now. Threads that run are sent a SIGPROF, which
+ * control_is_park_signal() recognises; a thread that wakes up later calls control_park() at the
+ * next tick of its timer. Both stay in control_park(), inside the handler, until the wait is over.
+ */
 SIGNAL_SAFE bool control_is_park_signal(const siginfo_t *info);
 SIGNAL_SAFE void control_park(void);
 
-/* At each tick of a thread's timer: collects a scribe that has ended, if there is one. SIGNAL_SAFE;
- * nothing to do costs a load. */
+/* At each tick of a thread's timer, in the handler: collects a scribe that has ended, so that no
+ * zombie stays; with PPROF_INTERVAL, asks for the dump that is due where no scribe could be made to
+ * do so by itself. Costs a few loads if there is nothing to do. */
 SIGNAL_SAFE void control_tick(const void *context);
 
-/* In a forked child. */
+/* In a forked child, before it runs anything of the program. */
 void control_fork_child(void);
 
 #endif

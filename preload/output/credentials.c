@@ -12,7 +12,8 @@
 
 enum { GROUPS = 256 };
 
-/* The numbers behind "\n<name>:\t", at most n of them; how many. */
+/* Reads the numbers of the line that begins with `name` (with the newline before it and the colon)
+ * into numbers[n]. How many it has found. */
 static int read_numbers(const char *status, const char *name, uint32_t *numbers, int n)
 {
     const char *p = strstr(status, name);
@@ -58,7 +59,8 @@ void credentials_follow(int pid)
         return;
     }
     int n = read_numbers(status, "\nGroups:", groups, GROUPS);
-    /* Groups need the user that may change them, which is the old one or the new one. */
+    /* Only root may change the groups. Either the old user is root, and the first round does it, or
+     * the new one is, and the second round does. */
     for (int i = 0; i < 2; i++) {
         sys_call2(SYS_setgroups, n, groups);
         sys_call3(SYS_setresgid, group[0], group[1], group[2]);

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * Dumps are made with the credentials that the program has at that moment. A scribe made for one
- * dump is born with them; one that stays (PPROF_INTERVAL) follows them with this. Runs in the
+ * A dump's files belong to the user and group that the program has at that moment. A scribe that is
+ * made for one dump is born with the program's credentials. One that stays (PPROF_INTERVAL) may be
+ * older than a setuid() of the program, and takes the new ones over before each dump. Runs in the
  * scribe.
  */
 #ifndef PRELOAD_CREDENTIALS_H
 #define PRELOAD_CREDENTIALS_H
 
-/* Takes on the user, group and supplementary groups of a process, as procfs tells them. What cannot
- * be read or may not be taken on stays as it is. */
+/* Makes the calling process's real, effective and saved user and group ids, and its supplementary
+ * groups, those of process `pid`, as /proc/PID/status tells them. What cannot be read, or what the
+ * kernel does not permit, stays as it is. */
 void credentials_follow(int pid);
 
 #endif

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
- * See scribe.h. The protocol is one word, `state`: the number of requests ever made, and below it
- * whether there is a scribe (IDLE, STARTING, ALIVE). A request counts up; if there is no scribe, it
- * also swaps in STARTING, claims a helper, sets ALIVE and makes one. The scribe writes a dump
- * whenever the number is not the one it last served, and leaves by swapping the word, unchanged,
- * for the same with IDLE: a request that comes in between makes the swap fail. LEAVE tells one that
- * stays by the clock to do likewise. `written` tells the number last served. A scribe that was
- * killed leaves ALIVE behind but, the kernel sees to that, no tid: the next request replaces it.
+ * See scribe.h. The protocol is one word, `state`: in the upper bits the number of requests that
+ * were ever made, in the lowest two the phase (IDLE, STARTING, ALIVE), between them the bit LEAVE.
  *
- * Two helpers take turns, because a scribe still stands on its own stack when it has given the word
- * back.
+ * A request adds one to the number. If no scribe is at work, the same compare-and-swap sets the
+ * phase to STARTING; the thread that did so claims a helper, sets ALIVE and makes the processes.
+ * The scribe writes a dump as long as `written`, the number of the last request that was served, is
+ * not the number in `state`. It leaves by a compare-and-swap of the word it has seen for the same
+ * with IDLE, which fails if a request has come in between. LEAVE tells a scribe that stays by the
+ * clock to leave likewise. If a scribe is killed, ALIVE remains, but the kernel clears its tid
+ * (helper_process_lives()): then the next request makes another.
+ *
+ * Two helpers take turns, because a scribe still runs on its own stack after it has set IDLE.
  */
 #include "preload/output/scribe.h"
 
@@ -29,24 +31,24 @@ enum {
     STARTING = 1,
     ALIVE = 2,
     PHASE = 3, /* mask */
-    LEAVE = 4, /* a bit: none is to stay */
+    LEAVE = 4, /* a bit: no scribe is to stay */
     REQUEST = 8,
     NUMBERS = UINT32_MAX / REQUEST, /* mask */
-    BACKLOG = 256, /* requests that are served one by one; more of them at once are one */
+    BACKLOG = 256, /* if more requests than this wait, one dump serves all of them */
 };
 
 static struct helper helpers[2];
 static uint32_t state;
-static bool recorded_only; /* see scribe_reside */
-static int64_t due;        /* CLOCK_MONOTONIC of the next dump by interval */
-static uint32_t written;
-static uint32_t turn;
+static bool recorded_only;    /* only_if_recorded of scribe_reside() */
+static int64_t due;           /* CLOCK_MONOTONIC of the next dump by interval */
+static uint32_t written;      /* number of the last request that was served */
+static uint32_t turn;         /* counts the scribes that were made: which helper is next */
 static uint32_t serving_here; /* threads of the program that do the scribe's work */
 
-/* ---- the one that stays ---- */
+/* ---- a scribe that stays ---- */
 
-/* Still the memory of the program that made this scribe, and that program alive? It may have become
- * another one by an exec that no hook saw. */
+/* Does the program that made this scribe still run, in this memory? It may have ended, or become
+ * another program by an exec that went past our hooks, which has a memory of its own. */
 static bool program_is_there(const struct helper *h)
 {
     enum { KCMP_VM_ = 1 };
@@ -59,10 +61,13 @@ static void interval_begins(void)
     STORE(&due, sys_clock_ns(CLOCK_MONOTONIC) + config.interval * NSEC_PER_SEC);
 }
 
-/* Sleeps until a request comes or a dump is due, which it then requests itself. False: to leave. */
+/* Sleeps until a request comes or a dump is due, which it then requests itself. False: the scribe
+ * is to leave. seen: the word in which it has found nothing to do. */
 static bool stay(const struct helper *h, uint32_t seen)
 {
-    enum { LOOK_AFTER = 10 }; /* seconds: the signal of the program's death may come too early */
+    /* Seconds after which it looks again whether the program is there: the signal that tells of its
+     * end is lost if it comes just before the sleep begins. */
+    enum { LOOK_AFTER = 10 };
     if (seen & LEAVE || !program_is_there(h)) {
         return false;
     }
@@ -80,10 +85,11 @@ static bool stay(const struct helper *h, uint32_t seen)
     return true;
 }
 
-/* Serves requests until there are none; a resident scribe goes on by the clock. */
+/* Serves requests until there are none. symbolize: and runs the symboliser, until all files have
+ * their names. resident: its helper, if it is to stay, else NULL. */
 static void serve(bool symbolize, const struct helper *resident)
 {
-    int64_t pause_ns = 1000000; /* 1 ms, growing: how often a running symboliser is looked after */
+    int64_t pause_ns = 1000000; /* between two looks at a running symboliser: 1 to 16 ms */
     for (;;) {
         uint32_t now = LOAD_ACQUIRE(&state);
         uint32_t open = (now / REQUEST - written) & NUMBERS;
@@ -125,9 +131,9 @@ static void scribe_main(void *helper, bool kept)
 
 /* ---- the program's side ---- */
 
-/* With all signals blocked, in phase STARTING; if true, in phase ALIVE. The phase is this side's to
- * set: a scribe may be killed before its first instruction, and is then known by its cleared tid.
- */
+/* Called with all signals blocked and phase STARTING. True: there is a scribe, and the phase is
+ * ALIVE. The phase is set here and not by the scribe, which may be killed before its first
+ * instruction; its cleared tid tells of that. False: the phase is STARTING still. */
 static bool start_scribe(void)
 {
     struct helper *h = &helpers[ADD(&turn, 1) % 2];
@@ -158,8 +164,8 @@ static void serve_here(void *arg)
     ADD(&serving_here, (uint32_t)-1);
 }
 
-/* Is anybody at work on the requests? STARTING is a thread that runs, with its signals blocked,
- * from its swap of the word to the clone. */
+/* Is a scribe at work on the requests, or a thread that makes one or does its work? A thread in
+ * phase STARTING has its signals blocked, so it will come to the clone. */
 static bool somebody_lives(uint32_t now)
 {
     return (now & PHASE) == STARTING ||
@@ -168,7 +174,8 @@ static bool somebody_lives(uint32_t now)
              LOAD(&serving_here) != 0));
 }
 
-/* No process to be had: the same code, here, on a stack that is large enough. In phase STARTING. */
+/* No process can be made: the calling thread does the scribe's work, on a stack that is large
+ * enough. Called in phase STARTING. */
 static void serve_without_process(void)
 {
     if (!helper_process_in_place(serve_here, NULL)) {
@@ -177,8 +184,9 @@ static void serve_without_process(void)
     }
 }
 
-/* Is the next child to be the first of a new pid namespace (unshare(CLONE_NEWPID))? Its end would
- * be the end of that namespace. Before the first one the link leads nowhere. */
+/* Has the program called unshare(CLONE_NEWPID)? Then its next child is the first process of the new
+ * pid namespace, which ends with that process, so a scribe must not be it. The link
+ * pid_for_children leads nowhere until there is a first process. */
 static bool children_are_elsewhere(void)
 {
     static const char next[] = "/proc/thread-self/ns/pid_for_children";
@@ -191,12 +199,12 @@ static bool children_are_elsewhere(void)
                     : sys_call4(SYS_newfstatat, AT_FDCWD, next, &of_next, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* Adds to the number of requests and sees to it that there is somebody to serve them. The number.
- */
+/* Adds to the number of requests, and makes a scribe if none is at work. The new number. */
 static uint32_t ask(uint32_t requests)
 {
-    /* A handler that ended the process between the swap and the clone would wait for itself; and
-     * the scribe is to be born with every signal blocked. */
+    /* Signals are blocked for two reasons. If a handler ended the process between the swap to
+     * STARTING and the clone, it would wait for the scribe that its own thread was about to make.
+     * And a helper is born with its maker's mask. */
     uint64_t mask = sys_block_signals();
     uint32_t was = LOAD(&state);
     uint32_t next;

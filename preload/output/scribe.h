@@ -1,40 +1,43 @@
 /* SPDX-License-Identifier: MIT
  *
- * The scribe: a process that shares the program's memory and nothing else, made for a dump and gone
- * after it, with a second one that does nothing but wait for it. The program pauses for one
- * clone(); it gets no thread, no child that its wait() could see, no SIGCHLD and no descriptor. The
- * scribe writes the files and then runs the symboliser. With PPROF_INTERVAL it stays, asleep, and
- * also dumps by itself.
+ * The scribe: the process that writes dumps. It is a helper (preload/output/helper_process.h): it
+ * shares the program's memory, is made for a dump and ends after it. The program pauses for one
+ * clone(), and gets no thread, no child that its wait() could see, no SIGCHLD and no descriptor.
+ * The scribe writes the files (preload/output/dump.h) and then runs the symboliser
+ * (preload/output/symbolizer.h). With PPROF_INTERVAL it stays, asleep, and also dumps by the clock.
+ *
+ * Called by preload/output/control.c. No lock: the state is one word, see scribe.c.
  */
 #ifndef PRELOAD_SCRIBE_H
 #define PRELOAD_SCRIBE_H
 
 #include "collectors/base/abi.h"
 
-/* Asks for a dump and starts a scribe unless one is at work; where no process can be had, the dump
- * is written before this returns. Returns the request's number. SIGNAL_SAFE. */
+/* Asks for a dump, and makes a scribe unless one is at work. Where no process can be made, the
+ * calling thread writes the dump before this returns. The number of the request, for
+ * scribe_wait_written(). Any thread. */
 SIGNAL_SAFE uint32_t scribe_request(void);
 
-/* Waits until the raw files of a request are complete (or its scribe is dead), at most so long, in
- * tenths of a second. True: they are. SIGNAL_SAFE. */
+/* Waits until the files of a request are complete, but for their names. False: they are not, for
+ * timeout_ns (rounded up to 0.1 s) has passed, or the scribe was killed. */
 SIGNAL_SAFE bool scribe_wait_written(uint32_t request, int64_t timeout_ns);
 
-/* Waits until no scribe is at work, at most so long. */
+/* Waits until no scribe is at work, so that all files have their names; at most timeout_ns. */
 void scribe_wait_idle(int64_t timeout_ns);
 
-/* With PPROF_INTERVAL: makes a scribe that stays, unless there is one, and takes scribe_dismiss()
- * back. only_if_recorded: it dumps by itself only once something was recorded. SIGNAL_SAFE. */
+/* With PPROF_INTERVAL: makes a scribe that stays, unless there is one. only_if_recorded: it dumps
+ * by the clock only once something has been recorded. Also undoes scribe_dismiss(). */
 SIGNAL_SAFE void scribe_reside(bool only_if_recorded);
-/* The program ends: no scribe is to stay. SIGNAL_SAFE. */
+/* The process is about to end: a scribe that stays is to leave when it has nothing to do. */
 SIGNAL_SAFE void scribe_dismiss(void);
-/* Is a dump by interval due, and no scribe there to see to it (none can be had, or it was killed)?
- * Says so to one caller. SIGNAL_SAFE. */
+/* With PPROF_INTERVAL: is a dump due, and no scribe there to make it, because none could be made or
+ * it was killed? True for one caller each time, who is to ask for the dump. */
 SIGNAL_SAFE bool scribe_is_due(void);
 
-/* Collects ended scribes, which are children that only a wait with __WCLONE sees. SIGNAL_SAFE. */
+/* Collects the processes of scribes that have ended, so that no zombie stays. */
 SIGNAL_SAFE void scribe_reap(void);
 
-/* In a forked child: the parent's scribe is none of ours. */
+/* In a forked child: it has no scribe; the one that its memory tells of is its parent's. */
 void scribe_fork_child(void);
 
 #endif
