@@ -43,9 +43,11 @@ def built_beside() -> Path:
     tree = place / "tree"
     for name in ("collectors", "encoder", "preload"):
         shutil.copytree(ROOT / name, tree / name)
-    shutil.copy2(ROOT / "Makefile", tree / "Makefile")
-    shutil.copytree(BUILD / "lib", tree / "build" / "lib")
-    shutil.copytree(BUILD / "encoder", tree / "build" / "encoder")
+    (tree / "scripts").mkdir()
+    for name in ("Makefile", "scripts/list-syscalls"):
+        shutil.copy2(ROOT / name, tree / name)
+    for name in ("lib", "encoder", "preload"):
+        shutil.copytree(BUILD / name, tree / "build" / name)
     (tree / "preload/sanitizer.c").touch()
     argv = ["make", "BUILD=build", "CFLAGS=-DBESIDE_SANITIZER=true", "libpprofinject.so"]
     done = subprocess.run(argv, cwd=tree, capture_output=True, text=True, env=environment())
