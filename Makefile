@@ -1,13 +1,16 @@
 # pprofinject. `make` builds the library and the symboliser; `make check` proves them; the other
-# targets are listed in README.md. Quiet unless V=1; sanitizers by SAN=address,undefined.
+# targets are listed in README.md. Quiet unless V=1; sanitizers by SAN=address,undefined. DEBUG=1 builds
+# the library with checks of its own (the order of locks), everything in $(BUILD).
 
 PREFIX ?= /usr/local
 VERSION := 0.1.0
 CC ?= gcc
 CXX ?= g++
-BUILD := build
+BUILD := $(if $(DEBUG),build-debug,build)
+# Where the library and the symboliser go.
+OUT := $(if $(DEBUG),$(BUILD)/)
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes $(WERROR)
-BASE_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -g -I. -I$(BUILD)/encoder -I$(BUILD)/preload -MMD -MP $(if $(SAN),-fsanitize=$(SAN))
+BASE_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -g -I. -I$(BUILD)/encoder -I$(BUILD)/preload -MMD -MP $(if $(SAN),-fsanitize=$(SAN)) $(if $(DEBUG),-DDEBUG_LOCKS)
 # No stack protector: handlers also run in threads without the block that holds its canary. Each
 # function on lines of its own: 20 ns of a condition wait, whose thread finds none of them near.
 LIB_CFLAGS := $(BASE_CFLAGS) -fPIC -fvisibility=hidden -fno-stack-protector -fno-plt -falign-functions=64 $(CFLAGS)
@@ -36,13 +39,13 @@ PROGRAM_BIN := $(patsubst test/programs/%.c,$(BUILD)/test/programs/%,$(wildcard 
 
 .PHONY: all check check-long arch-check arch-objects lint demo fuzz fuzz-unwind fuzz-symbolize install clean test-programs deps-demo deps-check deps-long \
     bench bench-malloc bench-locks bench-programs bench-unwind bench-symbolize bench-labels
-all: libpprofinject.so pprof-symbolize
+all: $(OUT)libpprofinject.so $(OUT)pprof-symbolize
 
-libpprofinject.so: $(LIB_OBJ) preload/exports.map
+$(OUT)libpprofinject.so: $(LIB_OBJ) preload/exports.map
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LIB_CFLAGS) $(LIB_LDFLAGS) -o $@ $(LIB_OBJ) $(LIB_LIBS)
 
-pprof-symbolize: $(SYM_OBJ)
+$(OUT)pprof-symbolize: $(SYM_OBJ)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(BASE_CFLAGS) -o $@ $(SYM_OBJ) $(SYM_LIBS)
 

@@ -12,7 +12,7 @@
 
 #include "collectors/base/arena.h"
 #include "collectors/base/hash.h"
-#include "collectors/base/lock.h"
+#include "collectors/base/lock_wait.h"
 #include "collectors/base/text.h"
 #include "collectors/stacks/stack.h"
 #include "collectors/tables/table.h"
@@ -150,7 +150,7 @@ static uint64_t hash_of(uintptr_t key)
 static uint64_t shard_lock(struct shard *s)
 {
     uint64_t mask = sys_block_signals(); /* a handler of the program's may want the same shard */
-    lock_take(&s->lock);
+    lock_take(&s->lock, LOCK_CUSTOM);
     return mask;
 }
 

@@ -1,63 +1,136 @@
 /* SPDX-License-Identifier: MIT
  *
- * The waiting half of lock.h. SIGNAL_SAFE: sched_yield and nanosleep, raw, are its system calls.
+ * See lock.h: the check of the order, in builds with -DDEBUG_LOCKS alone. Each thread that holds a
+ * lock has a row here, found by its id and not in its thread block, for some threads have none and
+ * others their creator's. A row is read and written by its own thread, with all signals blocked.
+ *
+ * A wait out of order is one line on stderr and a trap: the build is for finding it.
  */
 #include "collectors/base/lock.h"
 
-#include "collectors/base/ticks.h"
+#ifdef DEBUG_LOCKS
+#include "collectors/base/text.h"
 
 enum {
-    SPINS_PER_CALL = 64,
-    SPINS_YIELDING = 4096, /* from then on asleep: a holder of lower priority runs no other way */
+    THREADS = 256, /* that hold a lock at a time; those beyond are not checked */
+    DEPTH = 8,     /* locks that a thread holds */
+    /* Bytes by which a frame that took a lock may lie below the frame that asks now and still be
+     * one that runs: a helper that took the lock for its caller. One that lies further below was
+     * left by longjmp or cancellation, and its lock is orphaned, which is not this check's matter.
+     */
+    SLACK = 1024,
 };
 
-static struct lock_waits waits;
+static struct row {
+    int32_t tid; /* 0 = free */
+    uint32_t count;
+    struct {
+        const void *lock;
+        uintptr_t frame; /* of the function that took it */
+        enum lock_rank rank;
+    } held[DEPTH];
+} rows[THREADS];
 
-struct lock_waits lock_waits(void)
-{
-    return (struct lock_waits){LOAD(&waits.count), LOAD(&waits.ns)};
-}
+static const struct {
+    const char *name, *purpose;
+} texts[LOCK_RANKS] = {
+#define TEXT(rank, purpose, fork) [rank] = {#rank, purpose},
+    LOCKS(TEXT)
+#undef TEXT
+};
 
-static bool wait_for(struct lock *l, int spins)
+static struct row *row_of(int32_t tid)
 {
-    const struct timespec nap = {0, 50000};
-    for (int i = 1; i <= spins; i++) {
-        if (lock_try(l)) {
-            return true;
-        }
-        arch_spin_pause();
-        if (i % SPINS_PER_CALL != 0) {
-            continue;
-        }
-        if (i <= SPINS_YIELDING) { /* the holder may have lost its processor: let it run */
-            sys_call0(SYS_sched_yield);
-        } else {
-            sys_call2(SYS_nanosleep, &nap, NULL);
+    for (int i = 0; i < THREADS; i++) {
+        if (LOAD(&rows[i].tid) == tid) {
+            return &rows[i];
         }
     }
-    return false;
+    return NULL;
 }
 
-bool lock_try_for(struct lock *l, int spins)
+static struct row *row_for(int32_t tid)
 {
-    if (lock_try(l)) {
-        return true;
+    struct row *r = row_of(tid);
+    for (int i = 0; i < THREADS && !r; i++) {
+        int32_t none = 0;
+        if (CAS(&rows[i].tid, &none, tid)) {
+            r = &rows[i];
+        }
     }
-    uint64_t began = ticks_now();
-    bool taken = wait_for(l, spins);
-    uint64_t now = ticks_now();
-    ADD(&waits.count, 1);
-    ADD(&waits.ns, ticks_to_ns(now - began, now));
-    return taken;
+    return r;
 }
 
-bool lock_wait_or_give_up(struct lock *l, uint32_t *lost)
+/* Takes out the n-th lock; a row without any is free. */
+static void forget(struct row *r, uint32_t n)
 {
-    enum { PATIENCE = 4096 + 64 * 5000 };
-    /* Its holder may come back after all, but what happened meanwhile is not in there. */
-    if (!LOAD(lost) && lock_try_for(l, PATIENCE)) {
-        return true;
+    for (uint32_t i = n + 1; i < r->count; i++) {
+        r->held[i - 1] = r->held[i];
     }
-    STORE(lost, 1);
-    return false;
+    if (--r->count == 0) {
+        STORE_RELEASE(&r->tid, 0);
+    }
 }
+
+static void add_lock(struct text *t, const char *before, enum lock_rank rank)
+{
+    text_add(t, before);
+    text_add(t, texts[rank].name);
+    text_add(t, " (");
+    text_add(t, texts[rank].purpose);
+    text_add(t, ")");
+}
+
+static void complain(enum lock_rank held, enum lock_rank wanted)
+{
+    char line[640];
+    struct text t = text_in(line, sizeof line - 1);
+    add_lock(&t, "pprofinject: lock order: a thread that holds ", held);
+    add_lock(&t, " waits for ", wanted);
+    line[t.len++] = '\n';
+    sys_write_all(2, line, t.len);
+    __builtin_trap();
+}
+
+void lock_check_wait(enum lock_rank rank)
+{
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    uint64_t mask = sys_block_signals();
+    struct row *r = row_of(sys_gettid());
+    for (uint32_t i = r ? r->count : 0; i-- > 0;) {
+        if (r->held[i].frame + SLACK < here) {
+            forget(r, i);
+        } else if (r->held[i].rank >= rank) {
+            complain(r->held[i].rank, rank);
+        }
+    }
+    sys_restore_signals(mask);
+}
+
+bool lock_check_taken(const void *lock, enum lock_rank rank)
+{
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    uint64_t mask = sys_block_signals();
+    struct row *r = row_for(sys_gettid());
+    if (r && r->count < DEPTH) {
+        r->held[r->count].lock = lock;
+        r->held[r->count].frame = here;
+        r->held[r->count++].rank = rank;
+    }
+    sys_restore_signals(mask);
+    return true;
+}
+
+void lock_check_dropped(const void *lock)
+{
+    uint64_t mask = sys_block_signals();
+    struct row *r = row_of(sys_gettid());
+    for (uint32_t i = r ? r->count : 0; i-- > 0;) {
+        if (r->held[i].lock == lock) {
+            forget(r, i);
+            break;
+        }
+    }
+    sys_restore_signals(mask);
+}
+#endif

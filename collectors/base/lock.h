@@ -1,61 +1,103 @@
 /* SPDX-License-Identifier: MIT
  *
- * The few locks of the library, all of them on slow paths, with one order between them. A lock
- * here spins: its critical sections are tens of nanoseconds long and are entered with the
- * program's signals either blocked or unable to want the same lock.
+ * The locks of the library: all of them, in the one order in which they may be waited for. A thread
+ * that waits for a lock holds only locks that stand before it in LOCKS; two of one rank (two
+ * shards) are never held together. A lock that is only tried, or tried for a bounded time, cannot
+ * stop its thread, and may be out of order. With -DDEBUG_LOCKS (make DEBUG=1) every wait is
+ * checked, see lock.c; without it ranks cost nothing.
  *
- * No two are ever held together, but sleepers and, within it, waiters:
- *   rules      the miss path of the unwinder (signals blocked, bounded wait)
- *   live       256 shards of the table of sampled live memory
- *   remembering  what a dlclose has unloaded (never in a handler)
- *   writers    of a signal's disposition (signals blocked)
- *   waiters    1,024 buckets of who waits for which lock (bounded wait: they can be orphaned)
- *   sleepers   1,024 lists of the conditions that threads sleep on (likewise)
- *   measuring  of the tick's length (nobody waits for it)
+ * A lock is a word that spins (lock_wait.h): critical sections are tens of nanoseconds long where
+ * nothing else is said, all on slow paths, and are entered with the program's signals either
+ * blocked or unable to want the same lock. No lock is held over a fork: libc takes its own locks in
+ * the fork handlers, and a thread that holds one of those may be waiting for one of these. Instead
+ * the child repairs what each lock guards.
  *
- * None is held over a fork; the child mends or makes anew what they guard.
+ * Words that a thread only claims by trying, and does without where another has them (the buffers
+ * of stack walks, say), are no locks and not listed.
  */
 #ifndef BASE_LOCK_H
 #define BASE_LOCK_H
 
 #include "collectors/base/sys.h"
 
+/* LOCK(rank, what it is for, what a forked child does where another thread held it) */
+#define LOCKS(LOCK)                                                                                \
+    LOCK(LOCK_ASKING,                                                                              \
+         "allthreads_ask.c: one thread at a time asks the others for their stacks, for up to "     \
+         "0.1 s; only tried",                                                                      \
+         "dropped; no round is under way")                                                         \
+    LOCK(LOCK_SHARING, "allthreads.c: the last set of stacks, for threads that want one too",      \
+         "dropped; stacks that no dump has taken are freed")                                       \
+    LOCK(LOCK_CPU_RATE, "cpu_rate.c: the sampling rate changes, and with it all threads' timers",  \
+         "dropped; the timers are made anew")                                                      \
+    LOCK(LOCK_THREAD_ROW, "cpu_timer.h: a thread's timer changes (THREAD_CHANGING of its row)",    \
+         "all rows but the own thread's become free")                                              \
+    LOCK(LOCK_SIGNAL, "hook_signal.c: what the program has set for a signal of ours",              \
+         "dropped; readers find the setting before or after")                                      \
+    LOCK(LOCK_UNLOADED, "unloaded.c: what a dlclose has unloaded; never in a handler",             \
+         "dropped; records are entered by their last store")                                       \
+    LOCK(LOCK_CUSTOM, "custom.c: 64 shards for each of the program's own profiles",                \
+         "all counts are made anew from the entries")                                              \
+    LOCK(LOCK_LIVE, "live.c: 256 shards of the table of sampled live memory",                      \
+         "the shard's table and bits are made anew from its slots")                                \
+    LOCK(LOCK_SLEEPERS,                                                                            \
+         "sleepers.h: 1,024 lists of the conditions that threads sleep on; given up after half a " \
+         "second, for a cancelled thread may have left it taken",                                  \
+         "emptied: in the child no thread sleeps")                                                 \
+    LOCK(LOCK_WAITERS, "waiters.h: 1,024 buckets of the locks that threads wait for; likewise",    \
+         "emptied: in the child no thread waits")                                                  \
+    LOCK(LOCK_REBASING, "recorded.c: one thread sets the zero of all tables after a fork",         \
+         "begun anew at the child's first event")                                                  \
+    LOCK(LOCK_RULES, "rules.c: libunwind is asked for a rule; tried for a bounded time",           \
+         "dropped; libunwind is mapped anew")                                                      \
+    LOCK(LOCK_LABELS, "labels_pool.c: 16 lists for each size of free label sets; only tried",      \
+         "the list is emptied")                                                                    \
+    LOCK(LOCK_TICKS, "ticks.c: the tick's length is measured; only tried", "dropped")
+
+enum lock_rank {
+#define RANK(rank, purpose, fork) rank,
+    LOCKS(RANK)
+#undef RANK
+        LOCK_RANKS
+};
+
 struct lock {
     uint32_t taken;
 };
 
-static inline bool lock_try(struct lock *l)
+/* What the check knows: a thread is about to wait without a bound, has taken, has given back.
+ * SIGNAL_SAFE; any thread, with a thread block or without. */
+#ifdef DEBUG_LOCKS
+void lock_check_wait(enum lock_rank rank);
+bool lock_check_taken(const void *lock, enum lock_rank rank); /* true */
+void lock_check_dropped(const void *lock);
+#else
+static inline void lock_check_wait(enum lock_rank rank)
 {
-    return !LOAD(&l->taken) && !__atomic_exchange_n(&l->taken, 1, __ATOMIC_ACQUIRE);
+    (void)rank;
+}
+static inline bool lock_check_taken(const void *lock, enum lock_rank rank)
+{
+    (void)lock, (void)rank;
+    return true;
+}
+static inline void lock_check_dropped(const void *lock)
+{
+    (void)lock;
+}
+#endif
+
+/* The lock is taken, if it is free. */
+static inline bool lock_try(struct lock *l, enum lock_rank rank)
+{
+    return !LOAD(&l->taken) && !__atomic_exchange_n(&l->taken, 1, __ATOMIC_ACQUIRE) &&
+           lock_check_taken(l, rank);
 }
 
-/* How often, and for how long, threads have waited for these locks so far. */
-struct lock_waits {
-    uint64_t count, ns;
-};
-struct lock_waits lock_waits(void);
-
-/* Tries for about spins pauses, yielding the processor to the holder now and then. */
-SIGNAL_SAFE bool lock_try_for(struct lock *l, int spins);
-
-static inline void lock_take(struct lock *l)
-{
-    while (!lock_try_for(l, 1 << 20)) {
-    }
-}
-
-/* Takes a lock that may be orphaned: its holder cancelled, or jumped out of by a handler. Whoever
- * has waited in vain gives up for good what it guards, and says so in *lost: 4,096 yielding spins
- * and some half a second of naps, for a holder whose container has used up its share of the
- * processors is away for a tenth of a second. */
-SIGNAL_SAFE COLD bool lock_wait_or_give_up(struct lock *l, uint32_t *lost);
-static inline bool lock_take_or_give_up(struct lock *l, uint32_t *lost)
-{
-    return LIKELY(!LOAD(lost) && lock_try(l)) || lock_wait_or_give_up(l, lost);
-}
-
+/* Also in a forked child, of a lock that another thread held. */
 static inline void lock_drop(struct lock *l)
 {
+    lock_check_dropped(l);
     STORE_RELEASE(&l->taken, 0);
 }
 

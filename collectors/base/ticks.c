@@ -136,7 +136,7 @@ uint64_t ticks_first(void)
 
 void ticks_measure(void)
 {
-    if (!lock_try(&measuring)) {
+    if (!lock_try(&measuring, LOCK_TICKS)) {
         return; /* somebody is at it; the rate known so far does */
     }
     struct moment now = moment_now();

@@ -4,7 +4,7 @@
  */
 #include "collectors/cpu/cpu_rate.h"
 
-#include "collectors/base/lock.h"
+#include "collectors/base/lock_wait.h"
 #include "collectors/base/sys.h"
 #include "collectors/cpu/cpu_itimer.h"
 #include "collectors/cpu/cpu_table.h"
@@ -32,7 +32,7 @@ static void change_timer(struct thread *t, void *arg)
     bool timed = cpu_timer_hold(t, THREAD_TIMED);
     if (tid == 0 || (!timed && !cpu_timer_hold(t, THREAD_TAKEN))) {
         if (timed) {
-            STORE_RELEASE(&t->state, THREAD_TIMED);
+            cpu_timer_release(t, THREAD_TIMED);
         }
         return; /* it begins with the new rate by itself, or has ended */
     }
@@ -43,7 +43,7 @@ static void change_timer(struct thread *t, void *arg)
         return;
     }
     if (!alive || LOAD(&t->tid) != tid) { /* retire_if_dead() knows what it is owed */
-        STORE_RELEASE(&t->state, timed ? THREAD_TIMED : THREAD_TAKEN);
+        cpu_timer_release(t, timed ? THREAD_TIMED : THREAD_TAKEN);
         return;
     }
     if (timed) {
@@ -60,7 +60,7 @@ static void change_timer(struct thread *t, void *arg)
     if (cpu_timer_period() != 0) {
         cpu_timer_arm(t, clock);
     } else {
-        STORE_RELEASE(&t->state, THREAD_TAKEN);
+        cpu_timer_release(t, THREAD_TAKEN);
     }
 }
 
@@ -85,7 +85,7 @@ static void apply_rate(void)
 int64_t cpu_set_rate(int64_t rate)
 {
     uint64_t mask = sys_block_signals();
-    lock_take(&changing);
+    lock_take(&changing, LOCK_CPU_RATE);
     int64_t before = rate_set;
     if (rate >= 0 && kept) {
         rate_set = rate;
@@ -101,7 +101,7 @@ int64_t cpu_set_rate(int64_t rate)
 bool cpu_session_begin(void)
 {
     uint64_t mask = sys_block_signals();
-    lock_take(&changing);
+    lock_take(&changing, LOCK_CPU_RATE);
     bool free = !session;
     if (free) {
         cpu_table_session_begin();
@@ -121,7 +121,7 @@ int64_t cpu_session_period(void)
 void cpu_session_end(void)
 {
     uint64_t mask = sys_block_signals();
-    lock_take(&changing);
+    lock_take(&changing, LOCK_CPU_RATE);
     session = false;
     apply_rate();
     lock_drop(&changing);

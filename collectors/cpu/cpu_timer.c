@@ -5,7 +5,7 @@
  */
 #include "collectors/cpu/cpu_timer.h"
 
-#include "collectors/base/sys.h"
+#include "collectors/base/lock.h"
 #include "collectors/cpu/cpu_itimer.h"
 #include "collectors/tables/sampler.h"
 
@@ -62,11 +62,22 @@ int64_t cpu_timer_phase(void)
 
 bool cpu_timer_hold(struct thread *t, uint32_t state)
 {
-    return CAS(&t->state, &state, THREAD_CHANGING);
+    bool held = CAS(&t->state, &state, THREAD_CHANGING);
+    if (held) {
+        lock_check_taken(&t->state, LOCK_THREAD_ROW);
+    }
+    return held;
+}
+
+void cpu_timer_release(struct thread *t, uint32_t state)
+{
+    lock_check_dropped(&t->state);
+    STORE_RELEASE(&t->state, state);
 }
 
 void cpu_timer_settle(const struct thread *t)
 {
+    lock_check_wait(LOCK_THREAD_ROW);
     while (LOAD_ACQUIRE(&t->state) == THREAD_CHANGING) {
         sys_call0(SYS_sched_yield);
     }
@@ -105,14 +116,14 @@ bool cpu_timer_arm(struct thread *t, int64_t from)
     int timer;
     clockid_t clock = sys_thread_cpu_clock(t->tid);
     if (length == 0) { /* it was set to that meanwhile */
-        STORE_RELEASE(&t->state, THREAD_TAKEN);
+        cpu_timer_release(t, THREAD_TAKEN);
         return false;
     }
     if (sys_call3(SYS_timer_create, clock, &event, &timer) != 0) {
         int64_t now;
         timer = -1; /* which is none: the process's looks after the thread */
         if (!sys_clock_read(clock, &now) || !cpu_itimer_start(length)) {
-            STORE_RELEASE(&t->state, THREAD_TAKEN);
+            cpu_timer_release(t, THREAD_TAKEN);
             return false;
         }
     }
@@ -123,7 +134,7 @@ bool cpu_timer_arm(struct thread *t, int64_t from)
     STORE(&t->period, (uint32_t)length);
     STORE(&t->first, from + 1 + phase_of(length));
     STORE_RELEASE(&t->changes, t->changes + 1);
-    STORE_RELEASE(&t->state, THREAD_TIMED);
+    cpu_timer_release(t, THREAD_TIMED);
     cpu_timer_set(t, t->first, TIMER_ABSTIME);
     return true;
 }

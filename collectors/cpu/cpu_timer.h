@@ -22,8 +22,11 @@ SIGNAL_SAFE bool cpu_timer_is_off(void);
 /* Uniform in [0, period): the phase of something. */
 SIGNAL_SAFE int64_t cpu_timer_phase(void);
 
-/* Takes a row in one state to be changed; false if it is not in that state. */
+/* Takes a row in one state to be changed (rank LOCK_THREAD_ROW); false if it is not in that state.
+ */
 SIGNAL_SAFE bool cpu_timer_hold(struct thread *t, uint32_t state);
+/* Gives it back, in this state. */
+SIGNAL_SAFE void cpu_timer_release(struct thread *t, uint32_t state);
 /* Waits until nobody changes the row. */
 void cpu_timer_settle(const struct thread *t);
 

@@ -6,7 +6,7 @@
  */
 #include "collectors/heap/live.h"
 
-#include "collectors/base/lock.h"
+#include "collectors/base/lock_wait.h"
 
 enum {
     SHARDS = 1 << LIVE_SHARD_BITS,
@@ -166,9 +166,9 @@ static bool shard_has_room(struct shard *s)
 static bool shard_lock(struct shard *s, bool nested)
 {
     if (nested) {
-        return lock_try_for(&s->lock, PATIENCE);
+        return lock_try_for(&s->lock, LOCK_LIVE, PATIENCE);
     }
-    lock_take(&s->lock);
+    lock_take(&s->lock, LOCK_LIVE);
     return true;
 }
 
@@ -215,7 +215,7 @@ bool live_remove(const void *p, struct live_object *out, bool nested)
 void live_mark(const void *p)
 {
     struct shard *s = shard_of((uintptr_t)p);
-    lock_take(&s->lock);
+    lock_take(&s->lock, LOCK_LIVE);
     near_count[live_near_bit(p)] = STICKY;
     far_count[far_bit((uintptr_t)p)] = STICKY;
     bits_add((uintptr_t)p);

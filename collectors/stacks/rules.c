@@ -19,7 +19,7 @@
  */
 #include "collectors/stacks/rules.h"
 
-#include "collectors/base/lock.h"
+#include "collectors/base/lock_wait.h"
 #include "collectors/stacks/rules_libunwind.h"
 #include "collectors/stacks/rules_module.h"
 
@@ -259,7 +259,7 @@ static bool enter(void (*fn)(void *), void *arg, bool foreign)
     }
     uint64_t mask = sys_block_signals();
     bool before = LOAD(&waited_in_vain);
-    bool entered = lock_try_for(&rules_lock, before ? LOCK_SPINS_AGAIN : LOCK_SPINS);
+    bool entered = lock_try_for(&rules_lock, LOCK_RULES, before ? LOCK_SPINS_AGAIN : LOCK_SPINS);
     if (UNLIKELY(before == entered)) {
         STORE(&waited_in_vain, !entered);
     }

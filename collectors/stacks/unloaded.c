@@ -10,7 +10,7 @@
 
 #include "collectors/base/arena.h"
 #include "collectors/base/libc/libc.h"
-#include "collectors/base/lock.h"
+#include "collectors/base/lock_wait.h"
 #include "collectors/base/sys.h"
 #include "collectors/base/text.h"
 #include "collectors/tables/stack_store.h"
@@ -394,7 +394,7 @@ static struct lock remembering;
 void unloaded_look_end(struct unloaded_look *look)
 {
     if (!look->nothing_left) {
-        lock_take(&remembering);
+        lock_take(&remembering, LOCK_UNLOADED);
         ADD(&unloadings, 1);
         for (uint32_t i = 0; i < look->count; i++) {
             if (!look->module[i].is_there) {

@@ -5,7 +5,7 @@
  */
 #include "collectors/tables/recorded.h"
 
-#include "collectors/base/sys.h"
+#include "collectors/base/lock.h"
 
 enum { NOTHING = 0, RECORDING = 1, FORKED = 2, REBASING = 3 };
 
@@ -32,8 +32,11 @@ static void rebase_all(void)
 static void leave_forked(uint32_t next)
 {
     uint32_t seen = FORKED;
+    lock_check_wait(LOCK_REBASING);
     if (CAS(&recorded_state, &seen, REBASING)) {
+        lock_check_taken(&recorded_state, LOCK_REBASING);
         rebase_all();
+        lock_check_dropped(&recorded_state);
         STORE_RELEASE(&recorded_state, next);
     }
     while (LOAD_ACQUIRE(&recorded_state) == REBASING) {

@@ -8,7 +8,7 @@
  */
 #include "collectors/threads/allthreads.h"
 
-#include "collectors/base/lock.h"
+#include "collectors/base/lock_wait.h"
 #include "collectors/stacks/stack.h"
 #include "collectors/tables/merge.h"
 #include "collectors/threads/allthreads_ask.h"
@@ -352,7 +352,7 @@ static uint32_t wanting;          /* threads that wait for one */
 static void share(struct allthreads *a)
 {
     uint64_t mask = sys_block_signals();
-    lock_take(&sharing);
+    lock_take(&sharing, LOCK_SHARING);
     struct allthreads *before = shared;
     shared = a;
     if (a) {
@@ -367,7 +367,7 @@ static void share(struct allthreads *a)
 static struct allthreads *share_of(void)
 {
     uint64_t mask = sys_block_signals();
-    lock_take(&sharing);
+    lock_take(&sharing, LOCK_SHARING);
     struct allthreads *a = shared;
     if (a) {
         ADD(&a->refs, 1);

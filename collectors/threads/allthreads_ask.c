@@ -183,7 +183,7 @@ bool allthreads_ask_begin(const struct stack *own, const struct labels *labels,
     enum { AT_MOST = 300 };
     const struct timespec nap = {0, 1000000};
     for (int i = 0; i < AT_MOST && LOAD_ACQUIRE(changes) == seen; i++) {
-        if (lock_try(&asking)) {
+        if (lock_try(&asking, LOCK_ASKING)) {
             STORE(&asker, sys_gettid());
             return true;
         }

@@ -46,7 +46,7 @@ struct labels_block *labels_pool_take(size_t bytes)
     uint32_t from = first_list();
     for (uint32_t i = 0; i < LISTS; i++) {
         struct list *l = &lists[c][(from + i) % LISTS];
-        if (!LOAD(&l->first) || !lock_try(&l->lock)) {
+        if (!LOAD(&l->first) || !lock_try(&l->lock, LOCK_LABELS)) {
             continue;
         }
         struct labels_block *b = l->first;
@@ -69,7 +69,7 @@ void labels_pool_give_back(struct labels_block *b)
 {
     for (uint32_t i = first_list();; i++) {
         struct list *l = &lists[b->size_class][i % LISTS];
-        if (lock_try(&l->lock)) {
+        if (lock_try(&l->lock, LOCK_LABELS)) {
             b->next = l->first;
             STORE(&l->first, b);
             lock_drop(&l->lock);

@@ -5,7 +5,7 @@
  */
 #include "collectors/threads/threads.h"
 
-#include "collectors/base/sys.h"
+#include "collectors/base/lock.h"
 #include "collectors/threads/procfs.h"
 
 #include <errno.h>
@@ -65,6 +65,7 @@ struct thread *threads_take(void)
 
 void threads_give_back(struct thread *t)
 {
+    lock_check_dropped(&t->state); /* an ended thread's row may be held (cpu_timer.h) */
     STORE(&t->labels, NULL);
     STORE(&t->tid, 0);
     STORE(&last_freed, (uint32_t)(t - rows));

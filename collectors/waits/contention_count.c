@@ -7,7 +7,7 @@
  */
 #include "collectors/waits/contention_count.h"
 
-#include "collectors/base/lock.h"
+#include "collectors/base/lock_wait.h"
 #include "collectors/stacks/stack.h"
 #include "collectors/stacks/stack_memo.h"
 #include "collectors/tables/recorded.h"

@@ -118,7 +118,8 @@ struct sleepers_entry *sleepers_enter(const void *cond, const void *mutex, uint6
     }
     STORE(&used, true); /* before the locks: a fork may meet them held */
     STORE(&waiters_used, true);
-    if (LOAD(&waiters_bucket_of(mutex)->lost) || !lock_take_or_give_up(&b->lock, &b->lost)) {
+    if (LOAD(&waiters_bucket_of(mutex)->lost) ||
+        !lock_take_or_give_up(&b->lock, LOCK_SLEEPERS, &b->lost)) {
         return NULL;
     }
     e = &b->first;

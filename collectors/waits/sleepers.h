@@ -22,7 +22,6 @@
 #define COLLECTORS_SLEEPERS_H
 
 #include "collectors/base/hash.h"
-#include "collectors/base/lock.h"
 #include "collectors/waits/waiters.h"
 
 enum { SLEEPERS_BITS = 10 };

@@ -27,7 +27,7 @@
 #define COLLECTORS_WAITERS_H
 
 #include "collectors/base/hash.h"
-#include "collectors/base/lock.h"
+#include "collectors/base/lock_wait.h"
 #include "collectors/base/ticks.h"
 
 enum { WAITERS_BITS = 10 };
@@ -120,13 +120,13 @@ static inline struct waiters_bucket *waiters_bucket_of(const void *lock)
 /* False: not at once. */
 static inline bool waiters_bucket_try(struct waiters_bucket *b)
 {
-    return LIKELY(!LOAD(&b->lost) && lock_try(&b->lock));
+    return LIKELY(!LOAD(&b->lost) && lock_try(&b->lock, LOCK_WAITERS));
 }
 
 static inline struct waiters_bucket *waiters_bucket_lock(const void *lock)
 {
     struct waiters_bucket *b = waiters_bucket_of(lock);
-    if (UNLIKELY(!lock_take_or_give_up(&b->lock, &b->lost))) {
+    if (UNLIKELY(!lock_take_or_give_up(&b->lock, LOCK_WAITERS, &b->lost))) {
         waiters_bucket_lost(b);
         return NULL;
     }

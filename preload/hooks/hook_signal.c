@@ -15,7 +15,7 @@
  * thread block. A vfork child shares our memory, but its kernel dispositions are its own: there
  * (the pid differs) the hooks only call the real functions.
  */
-#include "collectors/base/lock.h"
+#include "collectors/base/lock_wait.h"
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
 #include "collectors/cpu/cpu.h"
@@ -69,7 +69,7 @@ static struct sigaction disposition_read(const struct disposition *d)
 static void disposition_write(struct disposition *d, const struct sigaction *act)
 {
     uint64_t mask = sys_block_signals();
-    lock_take(&d->writers);
+    lock_take(&d->writers, LOCK_SIGNAL);
     uint32_t version = LOAD(&d->version);
     memcpy(&d->program[(version + 1) % 2], act, sizeof *act);
     STORE_RELEASE(&d->version, version + 1);

@@ -59,7 +59,7 @@ SPINS = "turns of a spin"
 Exceptions = Mapping[tuple[str, str], str]
 ARCH_EXCEPTIONS: Exceptions = {
     ("collectors/base/abi.h", "__asm__"): "gives a declaration a name for the linker",
-    ("collectors/base/lock.c", "a size"): SPINS,
+    ("collectors/base/lock_wait.c", "a size"): SPINS,
     ("collectors/stacks/rules.c", "a size"): SPINS,
     ("collectors/heap/heap.c", "a size"): "a bound on the sizes that are told apart",
     ("collectors/stacks/stack.c", "a size"): "frames of a walk",

@@ -4,7 +4,7 @@
  * bias correction, the mutex profile's fraction, the sums of waiters.h, rates that change,
  * nesting.
  */
-#include "collectors/base/lock.h"
+#include "collectors/base/lock_wait.h"
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
 #include "collectors/base/ticks.h"
@@ -279,7 +279,7 @@ static struct lock own;
 static void *take_often(void *arg)
 {
     for (int i = 0; i < 20000; i++) {
-        lock_take(&own);
+        lock_take(&own, LOCK_CUSTOM);
         arch_spin_pause();
         lock_drop(&own);
     }
@@ -290,7 +290,7 @@ static void test_own_locks(void **state)
 {
     (void)state;
     pthread_t threads[2];
-    lock_take(&own);
+    lock_take(&own, LOCK_CUSTOM);
     for (int i = 0; i < 2; i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, take_often, NULL), 0);
     }

@@ -18,7 +18,7 @@
  * The handler is SIGNAL_SAFE; samples of several threads are taken one after the other, so that no
  * walk finds the lock of libunwind taken.
  */
-#include "collectors/base/lock.h"
+#include "collectors/base/lock_wait.h"
 #include "collectors/base/sys.h"
 #include "collectors/stacks/rules.h"
 #include "collectors/stacks/unwind.h"
@@ -81,7 +81,7 @@ static void on_timer(int sig, siginfo_t *info, void *context)
     }
     if (sys_clock_ns(CLOCK_THREAD_CPUTIME_ID) - me.cpu < me.delay / 4) {
         ADD(&idle, 1);
-    } else if (lock_try(&lock)) {
+    } else if (lock_try(&lock, LOCK_CUSTOM)) {
         if (!reported) {
             bool stop = stop_every && truth_taken() % stop_every == stop_every - 1;
             truth_take(context, &me.bounds, stop);
@@ -182,7 +182,7 @@ __attribute__((destructor)) static void end(void)
         return;
     }
     uint64_t mask = sys_block_signals();
-    lock_take(&lock);
+    lock_take(&lock, LOCK_CUSTOM);
     if (!reported) {
         report();
     }
