@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(HERE / "lib"), str(HERE.parent / "scripts")]
 sys.dont_write_bytecode = True
 from harness import Failure, case, finish, folder, ok
-from lint_rules import doors, exports, files, includes, kinds, prose, reach, syscalls, tools
+from lint_rules import doors, exports, files, includes, kinds, locks, prose, reach, syscalls, tools
 from lint_rules.tree import Tree
 
 Rule = Callable[[Tree], Iterator[str]]
@@ -139,6 +139,38 @@ judge(
     prose.prose,
     {"collectors/a.c": 'int who; /* the thread that waits, whose lock it is */ char *s = "nobody";\n'},
     a_riddle=({"preload/b.h": "int a;\n/* Nobody\n * knows who. */ // nobody\n"}, "preload/b.h:3: 3 lines"),
+)
+
+# ---------------------------------------------------------------------------------------------- locks
+
+ORDER = '#define LOCKS(LOCK) \\\n    LOCK(LOCK_A, "a.c: one of " "two", "dropped") \\\n    LOCK(LOCK_B, "b.h: the other", %s)\n'
+LOCKS = {
+    locks.ORDER: ORDER % '"made anew"' + "struct lock { int taken; };\n",
+    "collectors/a.c": "static struct lock changing; /* LOCK_B */\nint a = lock_try(&changing, LOCK_A);\n",
+    "collectors/waits/b.h": "struct b {\n    struct lock lock;\n};\n",
+    "collectors/waits/b.c": "void b(struct b *b) { lock_take(&b->lock, LOCK_B); }\n",
+}
+judge(
+    locks.locks,
+    LOCKS,
+    a_lock_without_rank=(
+        {"preload/c.c": "static struct lock held[4] = {0};\n"},
+        "preload/c has 1 locks and 0 ranks",
+    ),
+    a_second_lock_of_a_file=(
+        {"collectors/a.c": LOCKS["collectors/a.c"] + "struct lock more;\n"},
+        "collectors/a has 2 locks and 1 ranks",
+    ),
+    a_rank_of_another_file=(
+        {"collectors/waits/b.c": "int b = LOCK_A + LOCK_B;\n"},
+        "collectors/waits/b.c uses LOCK_A, which is a.c's",
+    ),
+    a_rank_without_use=({"collectors/waits/b.c": "/* LOCK_B */\n"}, "LOCK_B is not used in b.h"),
+    a_row_without_a_childs_part=({locks.ORDER: ORDER % '""'}, "LOCK_B lacks its file"),
+    a_row_of_no_file=(
+        {locks.ORDER: (ORDER % '"dropped"').replace("b.h", "z.h"), "collectors/waits/b.h": "", "collectors/waits/b.c": ""},
+        "LOCK_B belongs to z.h, which there is not",
+    ),
 )
 
 # --------------------------------------------------------------------------------------------- doors
