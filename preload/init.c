@@ -17,6 +17,7 @@
 #include "preload/api/api.h"
 #include "preload/config.h"
 #include "preload/hooks/hooks.h"
+#include "preload/hooks/own_signals.h"
 #include "preload/hooks/real.h"
 #include "preload/output/control.h"
 #include "preload/output/helper_process.h"
@@ -65,7 +66,7 @@ static void start_profiles(void)
     }
     stack_start((int)config.depth);
     threads_start();
-    hook_signal_start((int)config.signal, config.at_exit);
+    own_signals_start((int)config.signal, config.at_exit);
     labels_start(config.labels);
     control_start();
     hook_process_start(api_cpu_fork_child);
@@ -126,7 +127,7 @@ void init_stand_down(const char *why)
     control_stand_down();
     hook_thread_stop();
     kinds_stop();
-    hook_signal_stop();
+    own_signals_stop();
     log_line(why);
 }
 

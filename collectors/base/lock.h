@@ -32,7 +32,7 @@
          "dropped; the timers are made anew")                                                      \
     LOCK(LOCK_THREAD_ROW, "cpu_timer.h: a thread's timer changes (THREAD_CHANGING of its row)",    \
          "all rows but the own thread's become free")                                              \
-    LOCK(LOCK_SIGNAL, "hook_signal.c: what the program has set for a signal of ours",              \
+    LOCK(LOCK_SIGNAL, "disposition.c: what the program has set for a signal of ours",              \
          "dropped; readers find the setting before or after")                                      \
     LOCK(LOCK_UNLOADED, "unloaded.c: what a dlclose has unloaded; never in a handler",             \
          "dropped; records are entered by their last store")                                       \

@@ -13,6 +13,7 @@
 #include "collectors/cpu/cpu.h"
 #include "collectors/threads/allthreads_ask.h"
 #include "preload/hooks/hooks.h"
+#include "preload/hooks/own_signals.h"
 #include "preload/hooks/real.h"
 #include "preload/output/control.h"
 
@@ -66,14 +67,14 @@ static bool before(bool dump)
         allthreads_ask_leave();
         cpu_pause_thread();
     }
-    hook_signal_before_exec();
+    own_signals_before_exec();
     return hook_sigmask_is_awaited();
 }
 
 static int failed(int result, bool blocked)
 {
     int saved = errno;
-    hook_signal_exec_failed();
+    own_signals_exec_failed();
     hook_sigmask_wait_ends(blocked);
     if (sys_getpid() == control_pid()) {
         allthreads_ask_stay();

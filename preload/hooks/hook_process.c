@@ -18,6 +18,7 @@
 #include "collectors/tables/recorded.h"
 #include "collectors/threads/labels_pool.h"
 #include "preload/hooks/hooks.h"
+#include "preload/hooks/own_signals.h"
 #include "preload/hooks/real.h"
 #include "preload/output/control.h"
 
@@ -31,7 +32,7 @@ static uint64_t forks; /* made by this process, and by its ancestors before they
  * fork_done(). So the mask that fork_done() restores is kept in the thread's own block. */
 static void fork_prepare(void)
 {
-    uint64_t ours = hook_signal_mask();
+    uint64_t ours = own_signals_mask();
     sys_call4(SYS_rt_sigprocmask, SIG_BLOCK, &ours, &self.fork_mask, sizeof ours);
     ADD(&forks, 1);
 }
@@ -52,7 +53,7 @@ static void fork_child(void)
     rules_fork_child();
     recorded_fork_child();
     control_fork_child();
-    hook_signal_fork_child();
+    own_signals_fork_child();
     stack_fork_child();
     unloaded_fork_child();
     labels_pool_fork_child();

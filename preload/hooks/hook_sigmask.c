@@ -28,7 +28,7 @@ static bool active;
 static bool is_active(void)
 {
     return LOAD(&active) &&
-           control_is_here(); /* a vfork child has a mask, but no bits, of its own */
+           control_is_here(); /* a vfork child shares self, but not the kernel's mask */
 }
 
 void hook_sigmask_start(void)

@@ -15,6 +15,7 @@
 
 /* ---- calls that take a pending signal out of a set ---- */
 
+/* The value of a call of a real function that waits for the signals of set. */
 #define TAKING(set, call)                                                                          \
     ({                                                                                             \
         bool begun_ = hook_sigmask_wait_begins(set);                                               \
@@ -58,6 +59,7 @@ EXPORT int signalfd(int fd, const sigset_t *set, int flags)
 
 /* ---- calls that wait with another mask than the thread's ---- */
 
+/* The value of a call of a real function that waits with the mask set (NULL: the thread's own). */
 #define MASKED(set, call)                                                                          \
     ({                                                                                             \
         bool before_ = hook_sigmask_meanwhile(set);                                                \

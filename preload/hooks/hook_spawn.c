@@ -8,11 +8,13 @@
  */
 #include "collectors/stacks/stack.h"
 #include "preload/hooks/hooks.h"
+#include "preload/hooks/own_signals.h"
 #include "preload/hooks/real.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
+/* The value of a call of a real function that starts a program. */
 #define SPAWNING(call)                                                                             \
     ({                                                                                             \
         bool blocked_ = spawn_begins();                                                            \
@@ -26,7 +28,7 @@ static uint32_t under_way; /* calls in progress; the last one to end restores th
 static bool spawn_begins(void)
 {
     __atomic_fetch_add(&under_way, 1, __ATOMIC_ACQ_REL);
-    hook_signal_before_exec();
+    own_signals_before_exec();
     return hook_sigmask_is_awaited();
 }
 
@@ -35,7 +37,7 @@ static void spawn_ends(bool blocked)
     int saved = errno;
     hook_sigmask_wait_ends(blocked);
     if (__atomic_sub_fetch(&under_way, 1, __ATOMIC_ACQ_REL) == 0) {
-        hook_signal_exec_failed();
+        own_signals_exec_failed();
     }
     errno = saved;
 }

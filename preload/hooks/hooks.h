@@ -28,22 +28,6 @@ void hook_key_start(void (*at_end)(void *value));
  * no key, because the program needed them all. Any thread. */
 bool hook_key_set(void *value);
 
-/* hook_signal.c: installs our handlers for SIGPROF and the dump signal (0 = none), and, if
- * dump_at_end, for SIGTERM, SIGINT and SIGHUP where they are at their default action. */
-void hook_signal_start(int dump_signal, bool dump_at_end);
-/* In a forked child: frees the locks that other threads of the parent held. */
-void hook_signal_fork_child(void);
-/* Before an exec or a spawn: of the signals that we handle, the kernel ignores those that the
- * program believes to be ignored, until hook_signal_exec_failed(). Any thread, also in a vfork
- * child, whose kernel dispositions are its own. */
-void hook_signal_before_exec(void);
-void hook_signal_exec_failed(void);
-/* Gives SIGTERM, SIGINT and SIGHUP back to the program. Our handlers of SIGPROF and the dump signal
- * stay, because such a signal may be on its way. Any thread. */
-void hook_signal_stop(void);
-/* SIGPROF and the dump signal as a kernel's mask: bit n - 1 for signal n. SIGNAL_SAFE. */
-uint64_t hook_signal_mask(void);
-
 /* hook_sigmask.c: from now on SIGPROF is not blocked in the kernel where the program blocks it. */
 void hook_sigmask_start(void);
 /* In a new thread, before the program's start routine. */

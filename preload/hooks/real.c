@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * See real.h: the stubs and the look-up of what is not malloc's kin. Each stub is a few
- * instructions of assembly that call the look-up with all arguments kept, and then jump to what was
- * found: a vfork by syscall() must not return through a frame of ours.
+ * See real.h: the look-ups, and the stubs of all functions but malloc and its kin. Each stub is a
+ * few instructions of assembly that call the look-up, with all arguments kept, and then jump to the
+ * function that was found. They leave no frame of ours: a vfork by syscall() must not return
+ * through one.
+ *
+ * Any thread; a thread may hold any lock of the program's when its first wait looks real_waits up.
  */
 #include "preload/hooks/real.h"
 
@@ -34,9 +37,10 @@ static void set(void *field, void *found)
     }
 }
 
-/* Past the dynamic linker if that can be: in a child process the first wait may be anywhere in the
- * program, which may be about to ask for dlerror(). Else by version where there is one, and by name
- * alone where that finds nothing: before glibc 2.36 a name alone led to the oldest of its versions.
+/* Past the dynamic linker if that is possible: in a child process the first wait may come between a
+ * look-up of the program's that failed and its dlerror(). Otherwise by version if there is one, and
+ * by name alone if that finds nothing: before glibc 2.36 dlsym() found the oldest version of a
+ * name.
  */
 static void *find_wait(const char *name, const char *version)
 {
@@ -65,8 +69,8 @@ void real_start(void)
     done = true;
 }
 
-/* In a child process not by the constructor: forty look-ups are 20 µs, of the 0.7 ms that a process
- * of a shell script lives, and most of those wait for nothing. */
+/* Not called by the constructor in a child process: forty look-ups take 20 µs, of the 0.7 ms that a
+ * process of a shell script lives, and most of those processes never wait. */
 void real_waits_start(void)
 {
     static bool done;

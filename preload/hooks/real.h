@@ -5,8 +5,8 @@
  * whether they are ready: until they are, each one points at a stub that looks all of its group up.
  *
  * The groups are apart because they are looked up at different times: malloc is called by the
- * dynamic loader itself before any constructor, and what waits is not looked up at all in most
- * short processes.
+ * dynamic linker before any constructor, and the functions that wait are never looked up in most
+ * processes that live for a millisecond.
  */
 #ifndef PRELOAD_REAL_H
 #define PRELOAD_REAL_H
