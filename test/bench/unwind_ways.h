@@ -8,6 +8,7 @@
 
 #define UNW_LOCAL_ONLY
 #include "collectors/stacks/rules.h"
+#include "collectors/stacks/unwind.h"
 
 #include "collectors/base/sys.h"
 
