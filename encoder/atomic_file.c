@@ -17,8 +17,9 @@ enum {
     OPEN_TRIES = 100,
 };
 
-/* ".final.1a2b3c4d.tmp": no *.pb.gz, so no collector of such files takes it, and no two processes
- * choose the same, not even those of two containers with equal pids. */
+/* ".final.1a2b3c4d.tmp". It does not end in .pb.gz, so programs that pick up such files leave it
+ * alone. The hexadecimal part is the time, not the pid: processes of two containers may have equal
+ * pids and write into the same folder. */
 static void name_temporary(struct atomic_file *f, const char *final_name)
 {
     struct text name = text_in(f->temporary, sizeof f->temporary);
@@ -43,7 +44,8 @@ int atomic_file_open(struct atomic_file *f, int dir, const char *final_name)
         f->temporary[0] = '\0';
         return f->error;
     }
-    /* Whatever the program's umask takes away. Some file systems know no modes: not an error. */
+    /* The program's umask may have taken bits away. A file system without modes refuses: ignored.
+     */
     sys_call2(SYS_fchmod, f->fd, FILE_MODE);
     return 0;
 }
@@ -59,7 +61,8 @@ int atomic_file_write(void *file, const void *buf, size_t n)
 
 static int file_close(struct atomic_file *f)
 {
-    /* On network file systems the write error may come only now. EINTR: closed all the same. */
+    /* Network file systems may report a write error only at close. With EINTR the descriptor is
+     * closed all the same. */
     long err = f->fd >= 0 ? sys_call1(SYS_close, f->fd) : 0;
     f->fd = -1;
     return err == -EINTR ? 0 : (int)err;
@@ -71,7 +74,8 @@ static int remove_name(int dir, const char *name)
 }
 
 /* For file systems that have neither a rename without replacement nor links (some in user space):
- * takes the name with an empty file and replaces that. */
+ * creates an empty file of the final name, which fails if the name is taken, and renames over it.
+ */
 static int rename_over_own(struct atomic_file *f, const char *final_name)
 {
     int fd = sys_openat(f->dir, final_name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, FILE_MODE);
@@ -93,8 +97,8 @@ static int rename_without_replacing(struct atomic_file *f, const char *final_nam
     if (err != -EINVAL && err != -ENOSYS && err != -EPERM) {
         return err;
     }
-    /* The file system (NFS, for one) or a filter of system calls knows no flags: a link, too, never
-     * replaces. */
+    /* The file system (NFS, for one) or a filter of system calls does not know renameat2's flags.
+     * linkat never replaces a file either. */
     err = (int)sys_call5(SYS_linkat, f->dir, f->temporary, f->dir, final_name, 0);
     if (err == 0) {
         (void)remove_name(f->dir, f->temporary);

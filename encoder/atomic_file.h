@@ -18,19 +18,20 @@ struct atomic_file {
     char temporary[FILE_NAME_MAX + 1]; /* empty when there is no such file any more */
 };
 
-/* Opens a new hidden file (0600, O_EXCL, O_NOFOLLOW) in dir, named after the final name. After a
- * failure there is nothing to give up. */
+/* Opens a new hidden file (0600, O_EXCL, O_NOFOLLOW) in dir, named after the final name. 0 or
+ * -errno; after a failure no file is left and atomic_file_abandon is not needed. */
 MUST_CHECK int atomic_file_open(struct atomic_file *f, int dir, const char *final_name);
-/* A byte_sink's write, with the file as its argument. */
+/* A byte_sink's write, with the file as its argument: all n bytes. 0, or the file's first -errno,
+ * which sticks. */
 int atomic_file_write(void *file, const void *buf, size_t n);
-/* Closes and renames to final_name; -EEXIST when that name is taken, and then the temporary file
- * stays open to nobody but can be renamed again by atomic_file_rename. Any other error, also one of
- * an earlier write: removed. */
+/* Closes the file and renames it to final_name. -EEXIST: that name is taken; the temporary file
+ * stays, closed, for atomic_file_rename to try another name. Any other -errno, also that of an
+ * earlier write: the temporary file is removed. */
 MUST_CHECK int atomic_file_commit(struct atomic_file *f, const char *final_name);
-/* Another final name, after a commit that found the first one taken. The same results. */
+/* Tries another final name, after a commit has returned -EEXIST. The same results. */
 MUST_CHECK int atomic_file_rename(struct atomic_file *f, const char *final_name);
-/* Gives the file up. Right at any time, also after a commit or a failed open, where it does
- * nothing. */
+/* Closes and removes the temporary file. Allowed at any time; after a commit or a failed open it
+ * does nothing. */
 void atomic_file_abandon(struct atomic_file *f);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * See buffer.h. Doubling, so that all the copying together costs no more than the final size.
+ * See buffer.h. The size doubles, so that all copies together move no more bytes than the final
+ * size.
  */
 #include "encoder/buffer.h"
 
@@ -8,7 +9,7 @@
 
 #include <string.h>
 
-/* Untouched pages of a mapping cost nothing, so the first step is generous. */
+/* Pages of a mapping that are never touched take no memory, so the first size may be large. */
 enum { BUFFER_FIRST = 64 * 1024 };
 
 bool buffer_reserve(struct buffer *b, size_t bytes)

@@ -11,7 +11,7 @@
 
 enum {
     SEGMENTS_MAX = 64, /* of one object; common ones have 9 to 14 */
-    NOTES_MAX = 64,    /* of one segment; common ones hold 1 to 3. Bounds the reading of garbage */
+    NOTES_MAX = 64, /* of one segment; common ones hold 1 to 3. Ends the search in damaged data */
 };
 
 struct object {
@@ -31,7 +31,8 @@ static bool object_read(uintptr_t header, struct object *o)
     return sys_read_memory(o->segment, header + h.e_phoff, o->segments * sizeof(Elf64_Phdr)) == 0;
 }
 
-/* The segment that begins the file is where the header was found: that gives the bias. */
+/* The segment with the file's first byte is mapped where the ELF header was found, from which the
+ * bias follows. False: no segment holds that byte. */
 static bool object_locate(uintptr_t header, struct object *o)
 {
     for (size_t i = 0; i < o->segments; i++) {
@@ -44,8 +45,8 @@ static bool object_locate(uintptr_t header, struct object *o)
     return false;
 }
 
-/* Whether the object maps that byte of its file there. A mapping of the same file that is not part
- * of the object, or another object in its place, does not. */
+/* Whether the object maps that byte of its file at start. It does not if the mapping at start is of
+ * the same file but made by somebody else, or if another object has taken the object's place. */
 static bool object_holds(const struct object *o, uintptr_t start, uint64_t offset)
 {
     for (size_t i = 0; i < o->segments; i++) {

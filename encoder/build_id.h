@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The build id of an ELF object as it lies in memory: the name by which viewers and debuginfod know
- * the exact file. Called by maps.c while the program goes on and may unload the object: every byte
- * is copied by the kernel, which says EFAULT where this process would have crashed.
+ * the exact file. Called by maps.c while the program runs on and may unload the object: every byte
+ * is read by a system call, which fails with EFAULT where a plain read would crash the process.
  */
 #ifndef ENCODER_BUILD_ID_H
 #define ENCODER_BUILD_ID_H

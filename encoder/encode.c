@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The chain: snapshot → model (dense ids) → protobuf → gzip → sink. Samples go through one by one;
- * what they refer to follows when all of it is known, the strings last. Runs in the scribe or, for
- * want of one, in a signal handler: see encode.h.
+ * The chain: snapshot → model (dense ids) → protobuf → gzip → sink. Samples are written one by one;
+ * the mappings, locations and strings that they refer to follow when all are known, the strings
+ * last. Runs in the scribe or, when no process can be made, in a signal handler: see encode.h.
  */
 #include "encoder/encode.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * A snapshot becomes bytes: profile.proto, gzip'ed, into a sink. The one door of this folder.
- * Called by preload/output/dump.c in the scribe (or, when no process can be had, in the signal
- * handler): no malloc, no stdio, no errno; memory straight from the kernel and given back, in
- * proportion to the distinct locations and not to the samples.
+ * Called by preload/output in the scribe or, when no process can be made, in the signal handler: no
+ * malloc, no stdio, no errno. Memory comes from mmap and is given back before the return; it grows
+ * with the number of distinct locations, not of samples.
  */
 #ifndef ENCODER_ENCODE_H
 #define ENCODER_ENCODE_H

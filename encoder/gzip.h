@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * Bytes in, gzip out, into a byte_sink. All memory is one mapping of fixed size. The first error,
- * of the sink or reported through gzip_fail, sticks: everything behind it is swallowed and the sink
- * is not called again, so only gzip_close has to be checked. In the scribe or a signal handler.
+ * of the sink or reported through gzip_fail, sticks: what is written afterwards is dropped and the
+ * sink is not called again, so only gzip_close has to be checked. Runs in the scribe or in a signal
+ * handler; one thread at a time.
  */
 #ifndef ENCODER_GZIP_H
 #define ENCODER_GZIP_H
@@ -12,11 +13,12 @@
 
 struct gzip;
 
-/* NULL when there is no memory. The sink must outlive it. */
+/* NULL when there is no memory. The sink must stay valid until gzip_close. */
 struct gzip *gzip_open(const struct byte_sink *sink);
 /* False after an error. */
 bool gzip_write(struct gzip *gz, const void *buf, size_t n);
-/* An error from elsewhere that makes what is being written worthless; 0 is none. */
+/* Reports a failure outside the stream, as -errno, that makes its content worthless; 0 is ignored.
+ */
 void gzip_fail(struct gzip *gz, int error);
 /* 0 or the first error so far. */
 int gzip_error(const struct gzip *gz);

@@ -63,7 +63,8 @@ uint32_t ids_add(struct ids *t, size_t slot, uint64_t key, uint64_t item)
     if (id == UINT32_MAX || !buffer_reserve(&t->items, (id + 1ULL) * sizeof(uint64_t))) {
         return 0;
     }
-    /* Half empty, always: a search for an unknown key then looks at 2.5 slots on average. */
+    /* At least half of the slots stay empty: a search for an unknown key then looks at 2.5 slots on
+     * average, (1 + 1/(1 − ½)²)/2 with linear probing. */
     if (id * 2ULL > 1ULL << t->bits) {
         if (!ids_grow(t)) {
             return 0;

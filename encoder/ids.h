@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Dense ids in first-sight order: 64-bit keys become 1, 2, 3 ..., and each id remembers one word.
- * Under the model's locations (asked once for every frame of every sample, hence the inline half)
- * and strings. An open hash table on sys_map memory; one thread of control, no lock.
+ * Dense ids: 64-bit keys become 1, 2, 3 ... in the order in which they are first seen, and each id
+ * remembers one word. model.c keeps its locations and its strings in such tables. It looks up a
+ * location for every frame of every sample, so the look-up is inline. An open hash table in memory
+ * from sys_map; one thread at a time, no lock.
  */
 #ifndef ENCODER_IDS_H
 #define ENCODER_IDS_H
@@ -22,15 +23,16 @@ struct ids {
     struct buffer items;  /* uint64_t[count + 1] */
 };
 
-/* False when there is no memory; then ids_close is still right, ids_of is not. */
+/* False when there is no memory; then ids_close may be called, ids_of may not. */
 MUST_CHECK bool ids_open(struct ids *t);
 void ids_close(struct ids *t);
 
-/* The miss path of ids_of: slot is where the search ended. */
+/* Gives a key of which ids_of has found no slot the next id; slot is where the search ended. 0: no
+ * memory. */
 COLD uint32_t ids_add(struct ids *t, size_t slot, uint64_t key, uint64_t item);
 
-/* Fibonacci hashing: 2^64 divided by the golden ratio spreads neighbouring keys, and program
- * counters are nothing else, over the top bits. */
+/* Fibonacci hashing: the factor is 2^64 divided by the golden ratio. It spreads neighbouring keys,
+ * as program counters are, over the top bits. */
 static inline size_t ids_hash(const struct ids *t, uint64_t key)
 {
     return (size_t)(key * 0x9E3779B97F4A7C15ULL >> (64 - t->bits));
@@ -51,7 +53,7 @@ static inline uint32_t ids_of(struct ids *t, uint64_t key, uint64_t item)
     }
 }
 
-/* What an id of 1 to count remembers. */
+/* The word that an id of 1 to count remembers. */
 static inline uint64_t ids_item(const struct ids *t, uint32_t id)
 {
     return ((const uint64_t *)t->items.at)[id];

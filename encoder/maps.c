@@ -4,9 +4,9 @@
  *
  *     55e89a515000-55e89a51a000 r-xp 00002000 fe:00 247134     /usr/bin/cat
  *
- * with a name that may be of any length and hold any byte: read a character at a time, through a
- * small buffer, names straight into the text they stay in. The file is opened by its raw number,
- * so without errno, and reading it takes no lock of the program.
+ * with a name that may be of any length and hold any byte. So the file is read one character at a
+ * time through a small buffer, and names go straight into maps->text. It is read by raw system
+ * calls: errno stays as it is, and no lock of the program is taken.
  */
 #include "encoder/maps.h"
 
@@ -85,9 +85,9 @@ static bool text_ends_with(const struct maps *maps, size_t from, const char *tai
            memcmp((char *)maps->text.at + maps->text_used - n, tail, n) == 0;
 }
 
-/* The rest of the line becomes a text. The kernel writes a newline inside a name as \012 and leaves
- * every other byte as it is, the backslash included; behind the name of a file that is gone stands
- * " (deleted)". */
+/* Appends the rest of the line to maps->text, as *name. The kernel writes a newline inside a name
+ * as \012 and every other byte as it is, the backslash included. Behind the name of a deleted file
+ * it writes " (deleted)", which is dropped. */
 static bool read_name(struct reader *r, struct maps *maps, size_t *name)
 {
     *name = maps->text_used;
@@ -108,7 +108,7 @@ static bool read_name(struct reader *r, struct maps *maps, size_t *name)
 
 /* ---- lines ---- */
 
-/* All but the name, up to which r moves. False at the end of the file. */
+/* Reads a line up to its name. False at the end of the file. */
 static bool read_line(struct reader *r, struct line *line)
 {
     if (r->next == -1) {
@@ -145,9 +145,9 @@ static bool same_file(const struct mapping *a, const struct mapping *b)
     return a->inode == b->inode && a->device == b->device;
 }
 
-/* base: the last mapping seen that begins a file. Loaders put the segments of an object in the
- * order of their file, so for code it is the one with the ELF header; without one, the header would
- * be where the file's beginning would be. */
+/* base is the last mapping so far of a file's first byte. Loaders map the segments of an object in
+ * the order of their file, so base holds the ELF header of the code that follows. If base is of
+ * another file, the header is looked for where the file's first byte would be mapped. */
 static bool add_build_id(struct maps *maps, struct mapping *m, const struct mapping *base)
 {
     unsigned char id[BUILD_ID_MAX];
@@ -166,8 +166,8 @@ static bool add_build_id(struct maps *maps, struct mapping *m, const struct mapp
     return text_put(maps, '\0');
 }
 
-/* Text that has been moved to other memory, for the sake of huge pages, is still that of its file.
- */
+/* Some programs move their text to anonymous memory, to have it on huge pages. Whether m is such
+ * text of the object at base; then m gets that file's identity and offset. */
 static bool is_moved_text(struct mapping *m, const struct mapping *base)
 {
     if (base->inode == 0 || !build_id_text_offset(base->start, m->start, &m->offset)) {
@@ -178,7 +178,7 @@ static bool is_moved_text(struct mapping *m, const struct mapping *base)
     return true;
 }
 
-/* Keeps the mapping, if it is of a file or the vDSO. */
+/* Adds the mapping if it is of a file or the vDSO. False: no memory. */
 static bool add_mapping(struct maps *maps, struct mapping *m, struct reader *r,
                         const struct mapping *base)
 {
@@ -224,7 +224,8 @@ static bool read_all(struct maps *maps, struct reader *r, uintptr_t main_phdr,
     return true;
 }
 
-/* The program headers may lie in a mapping without code: the file tells which one has it. */
+/* main_program is the mapping of the program headers and may hold no code, so it is not in the
+ * table: the first code mapping of the same file goes to the front. */
 static void put_main_first(struct maps *maps, const struct mapping *main_program)
 {
     struct mapping *all = maps->mappings.at;

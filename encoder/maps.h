@@ -18,33 +18,35 @@ struct mapping {
     size_t file, build_id;  /* for maps_text */
 };
 
-/* In the order of the file, by address, but for the main program's first mapping, which is moved to
- * the front. */
+/* Mappings are in the order of /proc/self/maps, so by address, except that the main program's first
+ * one is moved to the front. */
 struct maps {
     uint32_t count;
-    uint32_t present;       /* of them, the first ones, were mapped when the file was read */
+    uint32_t present;       /* the first so many were mapped when the file was read */
     struct buffer mappings; /* struct mapping[count] */
     uint32_t past_count;
-    struct buffer past; /* of maps_find.c, in the order in which they were unloaded */
-    struct buffer text; /* names and build ids one after the other; the first one is "" */
+    struct buffer past; /* maps_find.c's: code that was unloaded, in the order of unloading */
+    struct buffer text; /* names and build ids, each ended by NUL; the first one is "" */
     size_t text_used;
 };
 
 /* main_phdr: AT_PHDR, an address inside the main program, whose mapping becomes number 1.
  * NULL when there is no memory. */
 struct maps *maps_read(uintptr_t main_phdr);
-/* Adds what had been unloaded before the dump. False: no memory; then maps is good for maps_free
- * alone. */
+/* Adds n code segments that were unloaded before the dump. False: no memory; then only maps_free
+ * may be called. */
 MUST_CHECK bool maps_add_past(struct maps *maps, const struct past_code *code, size_t n);
 void maps_free(struct maps *maps);
 
-/* maps may be NULL in all of these: nothing is known to be mapped. Ids are 1 to maps_count. */
+/* Look-ups. maps may be NULL except in maps_mapping and maps_text: no mapping is known then. Ids
+ * are 1 to maps_count; `at` is a field `file` or `build_id` of a mapping. */
 uint32_t maps_count(const struct maps *maps);
 const struct mapping *maps_mapping(const struct maps *maps, uint32_t id);
 const char *maps_text(const struct maps *maps, size_t at);
-/* The id of the mapping that a stored pc lies in; 0 for none. See unloaded.h. */
+/* The id of the mapping that holds a pc as stacks store it, which may name a module that has been
+ * unloaded (unloaded.h); 0: there is none. */
 uint32_t maps_find_pc(const struct maps *maps, uintptr_t pc);
-/* The id of the present mapping that holds an address, 0 for none. */
+/* The id of the present mapping that holds an address; 0: there is none. */
 uint32_t maps_find(const struct maps *maps, uintptr_t address);
 
 #endif

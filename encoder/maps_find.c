@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The answers of maps.h, and the mappings of what had been unloaded before the dump: they follow
- * those that are there, and may lie at the same place.
+ * The look-ups of maps.h, and the mappings of code that was unloaded before the dump. Those follow
+ * the present ones in the table and may have addresses that a present one has now.
  */
 #include "encoder/maps.h"
 
@@ -10,7 +10,7 @@
 struct past {
     uintptr_t start, limit;
     uint32_t module;
-    uint32_t id; /* of its mapping */
+    uint32_t id; /* of its mapping in maps */
 };
 
 uint32_t maps_count(const struct maps *maps)
@@ -30,7 +30,7 @@ const char *maps_text(const struct maps *maps, size_t at)
 
 uint32_t maps_find(const struct maps *maps, uintptr_t address)
 {
-    uint32_t low = 2; /* number 1 stands out of the order */
+    uint32_t low = 2; /* mapping 1 is not in the order of addresses */
     uint32_t high = maps_count(maps) ? maps->present + 1 : 1;
     if (high == 1) {
         return 0;
@@ -85,7 +85,7 @@ static bool add_past_mapping(struct maps *maps, const struct past_code *code)
     return true;
 }
 
-/* The id of the mapping that is there and is the same; 0 = none. */
+/* The id of the present mapping with the same place, file and build id; 0: there is none. */
 static uint32_t still_there(const struct maps *maps, const struct past_code *code, size_t text)
 {
     uint32_t id = maps_find(maps, code->start);
@@ -107,7 +107,7 @@ bool maps_add_past(struct maps *maps, const struct past_code *code, size_t n)
             return false;
         }
         uint32_t id = still_there(maps, &code[i], maps_mapping(maps, maps->count)->build_id);
-        if (id) { /* it has come back */
+        if (id) { /* loaded again at the same place: that mapping serves, drop the one just added */
             maps->count--;
             maps->text_used = text_used;
         }

@@ -44,7 +44,7 @@ uint32_t model_string(struct model *m, const char *text)
     if (!text || !*text) {
         return 0; /* string_table[0] */
     }
-    /* Two texts of one hash: the second lives under the next free key. */
+    /* If two texts have the same hash, the second is kept under the next key that is free. */
     for (uint64_t key = hash_text(text);; key++) {
         uint32_t id = ids_of(&m->strings, key, (uintptr_t)text);
         if (id == 0) {
@@ -137,7 +137,8 @@ struct model_location model_location(struct model *m, uint32_t id)
 {
     uint64_t pc = ids_item(&m->locations, id);
     if (pc < PSEUDO_PC_LIMIT) {
-        /* A frame without a name would lose its samples in some viewers. */
+        /* Some viewers drop the samples of a location without a name, so every pseudo frame gets
+         * one. */
         const char *name = pseudo_name(pc);
         return (struct model_location){.id = id,
                                        .address = pc,

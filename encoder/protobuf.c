@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * See protobuf.h. The outermost message of protobuf has no length: its fields can be written one by
- * one, in any order and any number, so no item waits for another and memory does not grow with
- * them.
+ * See protobuf.h. A protobuf file has no length of its own in front: the fields of Profile can be
+ * written one by one, in any order and number, so none has to be kept until others are known.
  *
- * nanopb runs a submessage twice, first to learn its length and then to write it. Scalars that are
- * zero it leaves out by itself (proto3).
+ * nanopb encodes a submessage twice, first to learn its length and then to write it. It leaves out
+ * scalars that are zero by itself (proto3).
  */
 #include "encoder/protobuf.h"
 
@@ -30,7 +29,8 @@ static pb_ostream_t stream_into(struct gzip *out)
     return (pb_ostream_t){.callback = stream_write, .state = out, .max_size = SIZE_MAX};
 }
 
-/* What nanopb refuses without the stream having failed is a mistake of this file. */
+/* nanopb fails when the stream has failed, whose error then stands, or when this file has called it
+ * wrongly, which becomes -EIO. */
 static void stream_check(struct gzip *out, bool ok)
 {
     if (!ok) {
@@ -53,7 +53,7 @@ static void put_int(struct gzip *out, uint32_t tag, int64_t v)
         out, v == 0 || (pb_encode_tag(&s, PB_WT_VARINT, tag) && pb_encode_varint(&s, (uint64_t)v)));
 }
 
-/* ---- location ids, most of the bytes ---- */
+/* ---- location ids: most of a profile's bytes ---- */
 
 enum { VARINT32_MAX = 5 }; /* 7 bits a byte */
 
@@ -73,7 +73,8 @@ static size_t packed_size(const uint32_t *ids, uint32_t count)
     return size;
 }
 
-/* pb_encode_varint for each id would end in one call of stream_write for every two bytes. */
+/* Collects the ids in a chunk: pb_encode_varint would call stream_write for each id, of which most
+ * have two bytes. */
 static bool write_packed(pb_ostream_t *stream, const struct packed_ids *ids)
 {
     pb_byte_t chunk[1024];
@@ -94,7 +95,8 @@ static bool write_packed(pb_ostream_t *stream, const struct packed_ids *ids)
     return pb_write(stream, chunk, n);
 }
 
-/* nanopb's callback for Sample.location_id. A stream without a callback only counts. */
+/* nanopb's callback for Sample.location_id. In nanopb's first pass the stream has no callback and
+ * only counts bytes. */
 static bool encode_ids(pb_ostream_t *stream, const pb_field_t *field, void *const *arg)
 {
     const struct packed_ids *ids = *arg;

@@ -10,7 +10,7 @@
 #include "encoder/gzip.h"
 #include "encoder/model.h"
 
-/* String ids in, as everywhere below. */
+/* type, unit and all other texts are string ids of the model; only protobuf_string takes a text. */
 void protobuf_sample_type(struct gzip *out, uint32_t type, uint32_t unit);
 void protobuf_period(struct gzip *out, uint32_t type, uint32_t unit, int64_t period);
 void protobuf_default_sample_type(struct gzip *out, uint32_t type);

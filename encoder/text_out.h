@@ -21,12 +21,12 @@ struct text_out {
 void text_out_put(struct text_out *out, const char *text);
 void text_out_put_int(struct text_out *out, int64_t v);
 void text_out_put_hex(struct text_out *out, uint64_t v); /* with 0x */
-/* In double quotes, with what would break out of them escaped. */
+/* In double quotes; quotes, backslashes and control characters are escaped. */
 void text_out_put_quoted(struct text_out *out, const char *text);
-/* The end: what is left in the buffer. The first error. */
+/* Writes what is left in the buffer. 0, or the sink's first -errno. */
 MUST_CHECK int text_out_finish(struct text_out *out);
 
-/* "--- Memory map: ---" and its lines. */
+/* "--- Memory map: ---" and a line for each mapping. maps may be NULL. */
 void text_out_put_maps(struct text_out *out, const struct maps *maps);
 
 #endif

@@ -13,7 +13,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* A sample on its way, with its values as this format has them. */
+/* A sample with its values as the text shows them. */
 struct row {
     const struct snapshot_sample *sample;
     int64_t value[SNAPSHOT_VALUES];
@@ -37,7 +37,7 @@ static bool goes_before(const struct row *a, const struct row *b)
     return x->depth < y->depth;
 }
 
-/* Moves row i of a heap of n, whose root goes last, down to where it belongs. */
+/* Sifts row i down in a heap of n rows whose root is the row that comes last. */
 static void sift(struct row *row, size_t i, size_t n)
 {
     struct row moved = row[i];
@@ -68,7 +68,8 @@ static void sort(struct row *row, size_t n)
 
 /* ---- values ---- */
 
-/* What readers undo: they scale n objects of mean size s by 1/(1 − e^(−s/rate)). */
+/* Readers of this format estimate the program's totals: they multiply n objects of mean size s by
+ * 1/(1 − e^(−s/rate)). Our values are such estimates already, so they are divided by that first. */
 static void unscale(int64_t *count, int64_t *bytes, int64_t rate)
 {
     if (*count <= 0 || *bytes <= 0) {
@@ -91,7 +92,7 @@ static bool is_contention(const struct profile_shape *shape)
     return shape->values == 2 && strcmp(shape->sample_type[0].type, "contentions") == 0;
 }
 
-/* False: nothing to tell. */
+/* False: its values are zero, so it gets no line. */
 static bool row_of(const struct snapshot *snap, const struct snapshot_sample *s, struct row *row)
 {
     *row = (struct row){.sample = s};
@@ -159,7 +160,8 @@ static void put_head(struct text_out *out, const struct snapshot *snap, const in
     if (is_heap(snap->shape)) {
         int64_t v[SNAPSHOT_VALUES];
         memcpy(v, total, sizeof v);
-        /* Equal totals would be taken for a profile without the second pair. */
+        /* If both pairs of totals are equal, readers take the profile for one with a single pair:
+         * one byte makes them differ. */
         v[1] += v[0] == v[2] && v[1] == v[3];
         text_out_put(out, "heap profile: ");
         put_heap_values(out, v);

@@ -25,8 +25,8 @@ static void put_frame(struct text_out *out, const struct maps *maps, uintptr_t p
     text_out_put(out, "\n");
 }
 
-/* The call that made a thread: the innermost one of the main program's, if there is one, rather
- * than that of a library which makes threads for it. */
+/* The return address that "created by" shows: the innermost one in the main program, if there is
+ * one, and not in a library that makes threads on its behalf. */
 static uintptr_t creator(const struct stack *s, const struct maps *maps)
 {
     for (uint32_t i = 0; i < s->depth; i++) {
