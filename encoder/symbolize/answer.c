@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * See answer.h. An address gets its innermost inlined call first, with lines; where the debug
- * information covers it not, its symbol, its PLT stub, or the synthetic lib.so!0x1234.
+ * See answer.h. The answer for an address that the debug information covers is its function and
+ * inlined calls, the innermost first, with lines; for others it is the symbol, the PLT stub, or the
+ * synthetic name lib.so!0x1234.
  */
 #include "encoder/symbolize/answer.h"
 
@@ -22,7 +23,7 @@ static int put_name(struct reading *r, const struct spot *spot, enum answer_kind
     size_t stem = strcspn(symbol, "@");
     char *name = demangle_name(symbol, false), *system_name;
     int error = -ENOMEM;
-    /* Without its version; but name@plt is our own and stays. */
+    /* The version behind '@' goes. "name@plt" is made by plt.c and stays whole. */
     if (strcmp(symbol + stem, "@plt") == 0) {
         char *whole = NULL;
         if (name && asprintf(&whole, "%s@plt", name) < 0) {
@@ -84,7 +85,7 @@ int answer_plain(struct reading *r, const struct spot *spot, Dwarf_Die *unit)
                     line > 0 ? (uint64_t)line : 0, spot->vaddr - symbol->start);
 }
 
-/* Where an inlined call was written. */
+/* The file and line of an inlined call; *file is NULL and *line 0 where they are not known. */
 static void call_site(Dwarf_Die *inlined, Dwarf_Die *tree, const char **file, uint64_t *line)
 {
     Dwarf_Attribute attribute;
@@ -102,7 +103,7 @@ static void call_site(Dwarf_Die *inlined, Dwarf_Die *tree, const char **file, ui
     }
 }
 
-/* The symbol of the function that begins where this entry does. */
+/* The symbol that starts at the function's entry address; NULL: there is none. */
 static const struct symbol *entry_symbol(struct reading *r, Dwarf_Die *die)
 {
     Dwarf_Addr entry;
@@ -113,8 +114,9 @@ static const struct symbol *entry_symbol(struct reading *r, Dwarf_Die *die)
     return symbol && symbol->start == entry + r->dwarf_bias ? symbol : NULL;
 }
 
-/* A wrapper of pprofinject.h, which is to be taken for part of its caller: attribute artificial.
- * Other such functions are shown, as addr2line does: implicit destructors are artificial too. */
+/* Whether this is an inline wrapper of pprofinject.h, whose frame is left out: it has the attribute
+ * artificial and a name that begins with pprof. Other artificial functions are shown, as addr2line
+ * shows them: implicit destructors are artificial too. */
 static bool is_wrapper(Dwarf_Die *die)
 {
     Dwarf_Attribute attribute;
@@ -126,7 +128,8 @@ static bool is_wrapper(Dwarf_Die *die)
            artificial;
 }
 
-/* `unit` has the lines, `tree` the entries: not the same with split DWARF. */
+/* Answers a spot whose scopes are in chain. `unit` has the line table, `tree` the entries; with
+ * split DWARF they are two units, otherwise the same one. */
 static int put_chain(struct reading *r, const struct spot *spot, const struct scope_chain *chain,
                      Dwarf_Die *unit, Dwarf_Die *tree)
 {
@@ -174,7 +177,8 @@ static int put_chain(struct reading *r, const struct spot *spot, const struct sc
     return r->sink->put(r->sink, spot->query, ANSWER_DWARF, frames, n);
 }
 
-/* The other half of a unit whose debug information is split; false = there is none. */
+/* The unit with the entries, of a skeleton unit whose debug information is split. False: unit is no
+ * skeleton, or the other half is not found. */
 static bool split_half(struct reading *r, Dwarf_Die *unit, Dwarf_Die *split)
 {
     uint64_t id = 0;

@@ -19,7 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A module while it is read; resolve.c makes and frees it. */
+/* What is open of a module while it is read. resolve.c makes and frees it. */
 struct reading {
     const struct module *module;
     struct answer_sink *sink;
@@ -30,10 +30,10 @@ struct reading {
     struct units units;
     struct die_names die_names;
     struct source_paths paths;
-    uint64_t dwarf_bias; /* added to an address of the DWARF, it is one of the module */
+    uint64_t dwarf_bias; /* DWARF address + bias = the module's */
     struct dwp *dwp;
     bool dwp_looked_for;
-    unsigned bad_units; /* that brought their process down */
+    unsigned bad_units; /* units on which a child process has died */
 };
 
 /* The address of one query, as the module itself counts. */
@@ -41,7 +41,7 @@ struct spot {
     uint64_t vaddr;
     size_t query;  /* its index in the module's queries */
     uint32_t unit; /* index in the reading's units, or UNIT_NONE */
-    bool inside;   /* of the file: vaddr is right */
+    bool inside;   /* the file has the address: vaddr is valid */
 };
 
 /* Answers spots of one unit, sorted by address; unit is its entry in the DWARF. 0 or -errno. */

@@ -26,7 +26,7 @@ apart_child(int (*work)(void *arg), void *arg, struct answer_sink *sink, unsigne
 
 int apart_run(int (*work)(void *arg), void *arg, struct answer_sink *sink, unsigned seconds)
 {
-    int status, error = sink->flush(sink); /* or both would send it */
+    int status, error = sink->flush(sink); /* or parent and child would both send it */
     if (error) {
         return error;
     }

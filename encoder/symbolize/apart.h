@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * A piece of a module's work in a process of its own.
+ * A piece of work in a child process.
  *
- * resolve.c cuts a large module's addresses into pieces by it: what the library that reads DWARF
- * keeps of a piece goes with the process, and so does a crash.
+ * resolve.c answers the addresses of a large module in pieces, each in a child: when the child
+ * ends, the memory that libdw keeps is given back, and a crash costs one piece.
  */
 #ifndef ENCODER_SYMBOLIZE_APART_H
 #define ENCODER_SYMBOLIZE_APART_H
 
 #include "encoder/symbolize/frame.h"
 
-/* Does work(arg) in a child process, which puts its answers into `sink`, with at most `seconds` of
- * CPU time. Its result; -EFAULT if it died of it: some answers may have been put even so, each
- * whole. Where no process can be made, in this one. */
+/* Runs work(arg), which puts answers into `sink`, in a child process with at most `seconds` of CPU
+ * time. Returns work's result, or -EFAULT if the child died; answers that it had flushed stay, and
+ * each is whole. If no process can be made, work runs in this one. */
 int apart_run(int (*work)(void *arg), void *arg, struct answer_sink *sink, unsigned seconds);
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * The whole way of some profiles, on a few screens; see batch.h.
+ * See batch.h.
  *
- * Load all; sort the addresses that want a name by the file they belong to; ask one file after the
- * other; finish and write each profile. What fails concerns one profile, or the names of one
- * module.
+ * The flow: load all profiles; sort the addresses that have no name by module; have one module
+ * after the other answered; finish and write each profile. A failure costs one profile, or the
+ * names of one module.
  */
 #include "encoder/symbolize/batch.h"
 
@@ -28,7 +28,7 @@ struct batch_item {
     const char *path;
     int fd;
     int error;
-    bool text; /* Go's debug=1 or 2, by our library */
+    bool text; /* a text, debug=1 or debug=2, of this library */
     struct profile profile;
 };
 
@@ -41,7 +41,7 @@ struct batch {
     size_t nqueries, queries_cap;
 };
 
-/* Where a module's answers arrive. */
+/* The sink for a module's answers: they are kept in `names` and in the locations that asked. */
 struct batch_sink {
     struct answer_sink sink;
     struct names *names;
@@ -62,14 +62,14 @@ static int batch_put(struct answer_sink *sink, size_t query, enum answer_kind ki
     return 0;
 }
 
-/* Put is kept. */
+/* batch_put has kept the answers already. */
 static int batch_flush(struct answer_sink *sink)
 {
     (void)sink;
     return 0;
 }
 
-/* "-": from standard input, a regular file, to standard output. */
+/* "-" stands for standard input, which must be a regular file, and standard output. */
 static bool batch_is_filter(const char *path)
 {
     return strcmp(path, "-") == 0;
@@ -102,7 +102,8 @@ static int module_key_order(const void *a, const void *b)
     return order ? order : strcmp((*x)->build_id, (*y)->build_id);
 }
 
-/* Numbers the modules: mappings of the same file and build id are the same one. */
+/* Gives each mapping the number of its module: mappings of the same file and build id are of one
+ * module. */
 static int batch_number_modules(struct batch *batch)
 {
     struct mapping **all = NULL;
@@ -140,11 +141,11 @@ static int query_order(const void *a, const void *b)
 
 enum wanted {
     WANTED_OF_FILES, /* a mapping with a file */
-    WANTED_OF_NONE,  /* none, or one that may be a JIT's memory */
+    WANTED_OF_NONE,  /* no mapping, or one that may be a JIT's memory */
     WANTED_ALL,
 };
 
-/* Every location of such a kind that has no name yet. */
+/* Makes batch->queries of all locations of that kind that have no name yet. 0 or -ENOMEM. */
 static int batch_collect(struct batch *batch, enum wanted wanted)
 {
     batch->nqueries = 0;
@@ -182,7 +183,8 @@ static void batch_forget(const struct query *queries, size_t n)
     }
 }
 
-/* All queries of one module. That it has no names, or brings its reader down, is no error. */
+/* Has all queries of one module answered. A module without names, or one on which the worker dies,
+ * is no error: its queries stay unanswered. */
 static int batch_module(struct batch *batch, const struct query *queries, size_t n)
 {
     struct module module = {.file = queries->mapping->file,
@@ -242,7 +244,7 @@ static int batch_rewrite(struct batch *batch, struct batch_item *item, int out)
                       : rewrite_profile(&item->profile, &batch->names, item->fd, out);
 }
 
-/* What nobody knows. */
+/* Gives a synthetic name to every location that nothing else has named. */
 static int batch_synthetic(struct batch *batch)
 {
     struct batch_sink sink = {{batch_put, batch_flush}, &batch->names, NULL};
@@ -266,7 +268,7 @@ static int batch_write(struct batch *batch, struct batch_item *item)
         return batch_rewrite(batch, item, STDOUT_FILENO);
     }
     if (!item->profile.named && !output) {
-        return 0; /* nothing new: the file stands as it is */
+        return 0; /* no name was found: the file stays as it is */
     }
     error = replace_begin(&replace, output ? output : item->path, output ? -1 : item->fd);
     if (error) {
@@ -278,7 +280,9 @@ static int batch_write(struct batch *batch, struct batch_item *item)
         return error;
     }
     error = replace_commit(&replace);
-    return error == -ENOENT && !output ? 0 : error; /* taken away: somebody has it as it was */
+    return error == -ENOENT && !output
+               ? 0
+               : error; /* the file was taken away meanwhile, without names */
 }
 
 static const char *batch_why(int error)

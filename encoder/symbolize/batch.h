@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Some profiles symbolised together.
+ * Gives names to several profiles together.
  *
- * Called by main.c. The files of one dump have their modules in common: each is opened once.
+ * Called by main.c. The files of one dump refer to the same modules, so each module is opened once
+ * for all of them.
  */
 #ifndef ENCODER_SYMBOLIZE_BATCH_H
 #define ENCODER_SYMBOLIZE_BATCH_H
@@ -12,14 +13,14 @@
 #include <sys/types.h>
 
 struct batch_options {
-    pid_t pid;          /* whose profiles they are; 0 = not known */
-    const char *output; /* instead of replacing the (only) file; NULL */
-    bool verbose;       /* say on stderr where names came from */
+    pid_t pid;          /* of the process that was profiled; 0 = not known */
+    const char *output; /* where to write; NULL = the file is replaced */
+    bool verbose;       /* say on stderr for each module whether it could be read */
 };
 
-enum { BATCH_MAX = 64 }; /* files; one dump has seven and the custom profiles */
+enum { BATCH_MAX = 64 }; /* files; a dump has seven and one for each custom profile */
 
-/* How many of the files failed; each has its line on stderr. */
+/* Returns how many of the files failed; each has a line on stderr. */
 int batch_run(char *const *paths, size_t n, const struct batch_options *options);
 
 #endif

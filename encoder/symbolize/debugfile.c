@@ -4,8 +4,8 @@
  *
  * By build id, then by debuglink, first below the process's own root, then below ours, then in the
  * folders of PPROF_BINARY_PATH. Every candidate is checked: by build id where the module has one,
- * by the link's CRC otherwise. Also asked for the supplementary file of dwz, whose build id is its
- * own; for that one nothing is checked here and libdw finds it by itself.
+ * by the link's CRC otherwise. libdwfl also asks for the supplementary file of dwz, which has a
+ * build id of its own and therefore fits no check here; libdw finds that file by itself.
  */
 #include "encoder/symbolize/debugfile.h"
 
@@ -41,7 +41,8 @@ static bool debugfile_crc_fits(int fd, GElf_Word wanted)
     return got == 0 && crc == wanted;
 }
 
-/* Takes over `path`, which may be NULL. */
+/* Opens `path` if it is the wanted debug file. Owns `path` from now on, which may be NULL. A
+ * descriptor or -1. */
 static int debugfile_try(struct debug_search *search, char *path)
 {
     char id[IMAGE_ID_SIZE];
@@ -91,7 +92,7 @@ static int debugfile_below(struct debug_search *search, const char *root)
     if (fd < 0) {
         fd = debugfile_at(search, "%s/usr/lib/debug%s/%s", root, folder, link);
     }
-    /* /lib may be a link to /usr/lib, and the debug package may know it under the other name. */
+    /* /lib may be a link to /usr/lib, and the debug package may have its file under either name. */
     if (fd < 0 && strncmp(folder, "/usr/", 5) == 0) {
         fd = debugfile_at(search, "%s/usr/lib/debug%s/%s", root, folder + 4, link);
     } else if (fd < 0) {

@@ -2,10 +2,10 @@
  *
  * Names by libiberty; see demangle.h.
  *
- * DMGL_NO_OPTS is the option set: leaving DMGL_PARAMS out drops the parameters and the return type
- * of the function itself, but keeps template arguments, and the parameters of a function that a
- * lambda or local class is named after. Rust loses its hash (no DMGL_VERBOSE). libiberty knows no
- * such choice for D; there the last pair of parentheses goes.
+ * The options are DMGL_NO_OPTS. Without DMGL_PARAMS the parameters and the return type of the
+ * function itself are left out; template arguments stay, and so do the parameters of a function
+ * that a lambda or a local class is named after. Without DMGL_VERBOSE Rust names lose their hash.
+ * libiberty has no such option for D: there the last pair of parentheses is cut here.
  */
 #include "encoder/symbolize/demangle.h"
 
@@ -45,7 +45,8 @@ static size_t demangle_stem(const char *symbol)
         if (dot <= 1) {
             return len;
         }
-        if (demangle_is_number(symbol + dot, len - dot)) { /* the word is before it */
+        if (demangle_is_number(symbol + dot,
+                               len - dot)) { /* the suffix word is before the number */
             end = --dot;
             while (dot > 1 && symbol[dot - 1] != '.') {
                 dot--;

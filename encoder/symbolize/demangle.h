@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * A symbol as a person would write it.
+ * A symbol's name as a person would write it in the source.
  *
  * Called by answer.c and die_name.c for each name they find.
  */
@@ -11,11 +11,11 @@
 
 /* The name without parameters, but with template arguments; without symbol version and without the
  * suffix of a compiler's clone (.cold, .part.0), so that a function has the same name with and
- * without debug information. C++, Rust, D; with `ada` also that. NULL only without memory; the
+ * without debug information. Knows C++, Rust and D, and Ada if `ada` is true. NULL: no memory. The
  * caller frees it. */
 char *demangle_name(const char *symbol, bool ada);
 
-/* Does it look mangled, so that it says more than a bare name? */
+/* Whether the symbol is mangled, so that it holds scopes and not only a bare name. */
 bool demangle_is_mangled(const char *symbol);
 
 #endif

@@ -2,9 +2,10 @@
  *
  * Names of DWARF functions; see die_name.h.
  *
- * A function's entry may lead over its abstract origin and its declaration in a class to the names.
- * Compilers leave the linkage name out for what is not exported (GCC: static functions and those in
- * anonymous namespaces); then the name is put together from the scopes around the declaration.
+ * The names may be in the function's entry, in its abstract origin, or in its declaration in a
+ * class. Compilers leave the linkage name out of functions that are not exported (GCC: static ones,
+ * and those in anonymous namespaces); then the name is put together from the scopes around the
+ * declaration.
  */
 #include "encoder/symbolize/die_name.h"
 
@@ -31,7 +32,7 @@ static const char *die_linkage(Dwarf_Die *die)
     return name ? name : die_string(die, DW_AT_MIPS_linkage_name);
 }
 
-/* One step towards the declaration. */
+/* Replaces *die by the entry that the attribute `by` refers to. False: it has no such attribute. */
 static bool die_follow(Dwarf_Die *die, unsigned by)
 {
     Dwarf_Attribute attribute;
@@ -43,8 +44,8 @@ static bool die_follow(Dwarf_Die *die, unsigned by)
     return true;
 }
 
-/* The file of the declaration. dwarf_decl_file would do, but stops the program by an assertion for
- * the entries of split DWARF (libdw 0.188). */
+/* The file of the declaration. Not by dwarf_decl_file, in which an assertion fails for entries of
+ * split DWARF (libdw 0.188). */
 static const char *die_file(Dwarf_Die *die)
 {
     Dwarf_Attribute attribute;
@@ -101,8 +102,9 @@ static bool die_is_scope(int tag)
     }
 }
 
-/* The entries from the unit down to the one around `target`. DWARF has no pointers upwards, but
- * entries lie in order: at each level the last sibling before the target contains it. */
+/* The entries from the unit down to the one around `target`; returns their number. DWARF entries
+ * have no pointer to their parent, but they lie in the order of the tree: at each level the last
+ * sibling before the target contains it. */
 static size_t die_path(Dwarf_Die *target, Dwarf_Die path[PATH_DEPTH])
 {
     Dwarf_Die child, next;
@@ -124,7 +126,7 @@ static size_t die_path(Dwarf_Die *target, Dwarf_Die path[PATH_DEPTH])
     return n;
 }
 
-/* ns::Class::name, malloc'ed. */
+/* ns::Class::name, malloc'ed. NULL: no memory. */
 static char *die_qualify(Dwarf_Die *die, const char *bare)
 {
     Dwarf_Die path[PATH_DEPTH];
@@ -183,8 +185,8 @@ static void die_names_read(struct die_name *name, Dwarf_Die *die, const struct s
         }
         name->system_name = strdup(bare);
         name->name = die_has_scopes(language) ? die_qualify(&decl, bare)
-                     : ada                    ? demangle_name(bare, true) /* encoded in the name */
-                                              : strdup(bare);
+                     : ada ? demangle_name(bare, true) /* GNAT encodes scopes in the bare name */
+                           : strdup(bare);
     }
 }
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * The names of functions that DWARF describes.
+ * The names of functions that DWARF describes, by their entries (DIEs).
  *
- * answer.c asks it for every scope of every address; the answers are kept, since the same few
- * functions are inlined everywhere. They stay valid until die_names_free, which comes before the
- * end of the Dwarf handle.
+ * answer.c asks for every scope of every address. The same few functions are inlined in many
+ * places, so the names are kept. They stay valid until die_names_free, which must be called before
+ * the Dwarf handle is closed.
  */
 #ifndef ENCODER_SYMBOLIZE_DIE_NAME_H
 #define ENCODER_SYMBOLIZE_DIE_NAME_H
@@ -28,9 +28,9 @@ struct die_names {
 
 void die_names_free(struct die_names *names);
 
-/* NULL only without memory. `symbol`, if not NULL, is the one at which this function begins: taken
- * for a C function that others know by it (malloc, where DWARF says __libc_malloc), and when DWARF
- * has no linkage name but the symbol table has. */
+/* The names of a function's entry. NULL: no memory. `symbol`, if not NULL, is the symbol at which
+ * the function begins. Its name is preferred for a C function that is global under it (malloc,
+ * where DWARF says __libc_malloc), and where DWARF has no linkage name. */
 const struct die_name *die_name(struct die_names *names, Dwarf_Die *die,
                                 const struct symbol *symbol);
 

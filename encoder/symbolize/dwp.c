@@ -2,12 +2,13 @@
  *
  * Cuts units out of .dwp files; see dwp.h.
  *
- * The package's index says for each unit which piece of each section is its own (DWARF 5, 7.3.5;
- * the GNU format before it has the same tables). An ELF file of those pieces is a .dwo file, but
- * for the strings: all units share one section, so those that the unit's offsets lead to are
- * copied. A package needs no other check: the 64-bit id is a hash of the unit.
+ * The package's index says for each unit which part of each section belongs to it (DWARF 5, 7.3.5;
+ * the GNU format before it has the same tables). An ELF file of those parts is a .dwo file, except
+ * for the strings: all units share one section, so the strings that the unit's offsets refer to are
+ * copied. That the package fits needs no other check: the 64-bit id is a hash of the unit.
  *
- * The way in is `open`, which this program defines and libdw therefore calls.
+ * This program defines `open` itself, so libdw calls this file's function, which hands the made
+ * file over.
  */
 #include "encoder/symbolize/dwp.h"
 
@@ -50,7 +51,7 @@ struct dwp {
     uint32_t ncolumns, nunits, nslots;
 };
 
-/* One section of a .dwo in the making. */
+/* One section of the .dwo file that is made. */
 struct dwo_piece {
     const void *data;
     size_t size;
@@ -180,7 +181,7 @@ void dwp_want(struct dwp *dwp, uint64_t id)
     wanted_id = id;
 }
 
-/* The unit's row in the tables, from 1; 0 = it is not in the package. */
+/* The unit's row in the tables, from 1; 0: the unit is not in the package. */
 static uint32_t dwp_row(const struct dwp *dwp, uint64_t id)
 {
     for (uint32_t i = 0; i < dwp->nslots; i++) {
@@ -207,8 +208,9 @@ static void dwp_cut(const struct dwp *dwp, uint32_t row, struct dwo_piece *piece
     }
 }
 
-/* Puts the unit's own strings together: new offsets, and the section they lead into. Both are
- * malloc'ed. DWARF 5 has a header of 8 bytes before the offsets (64-bit DWARF is not read). */
+/* Copies the unit's strings into a section of their own, *bytes, and makes *offsets, the offset
+ * table for it. Both are malloc'ed. In DWARF 5 the offsets follow a header of 8 bytes (64-bit DWARF
+ * is not supported). 0 or -errno; *bytes and *offsets are to be freed either way. */
 static int dwp_strings(const struct dwp *dwp, struct dwo_piece *pieces, char **bytes,
                        char **offsets)
 {
@@ -238,7 +240,7 @@ static int dwp_strings(const struct dwp *dwp, struct dwo_piece *pieces, char **b
     return 0;
 }
 
-/* A memory file with those sections. */
+/* Makes a memory file with those sections: an ELF relocatable file. A descriptor or -1. */
 static int dwo_write(const struct dwp *dwp, struct dwo_piece *pieces)
 {
     Elf64_Ehdr head = {.e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
@@ -300,7 +302,7 @@ static int dwp_extract(const struct dwp *dwp, uint64_t id)
     return fd;
 }
 
-/* What libdw calls to open a .dwo file, and everybody else in this program. */
+/* In place of libc's open, for all callers in this program. libdw opens .dwo files by it. */
 int open(const char *path, int flags, ...)
 {
     va_list args;
@@ -312,7 +314,7 @@ int open(const char *path, int flags, ...)
     if (fd >= 0 || errno != ENOENT || !dwp) {
         return fd;
     }
-    wanted = NULL; /* what is called from here may open files */
+    wanted = NULL; /* or an open below would come here again */
     fd = dwp_extract(dwp, wanted_id);
     if (fd < 0) {
         errno = ENOENT;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Split DWARF out of a package, a .dwp file.
+ * Reads split DWARF from a package, a .dwp file.
  *
- * libdw 0.188 knows .dwo files alone. answer.c says before it asks libdw for the split half of a
- * unit which one it will look for; should libdw then open a .dwo file that is not there, it gets
- * that unit cut out of the package.
+ * libdw 0.188 reads .dwo files only. Before answer.c asks libdw for the split half of a unit, it
+ * names that unit by dwp_want. If libdw then opens a .dwo file that does not exist, it gets a file
+ * made of that unit's parts of the package. One thread only.
  */
 #ifndef ENCODER_SYMBOLIZE_DWP_H
 #define ENCODER_SYMBOLIZE_DWP_H
@@ -13,11 +13,12 @@
 
 #include <elfutils/libdwfl.h>
 
-/* The package beside the module's file or its debug file; NULL = there is none. */
+/* Opens the package that lies beside the module's file or its debug file. NULL: there is none. */
 struct dwp *dwp_find(const struct module *module, Dwfl_Module *mod);
 void dwp_free(struct dwp *dwp);
 
-/* From now on the unit of this id is wanted; dwp NULL: none is. */
+/* The unit of this id (dwo_id) is the one that libdw's next open of a missing file gets. With dwp
+ * NULL, opening is as usual. */
 void dwp_want(struct dwp *dwp, uint64_t id);
 
 #endif

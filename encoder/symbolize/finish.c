@@ -2,10 +2,10 @@
  *
  * Truthful flags for each mapping; see finish.h.
  *
- * A viewer that sees has_functions asks no further, and shows a location without a line as nothing
- * at all; so the flag is set only if every location of the mapping has a line, if only a synthetic
- * one. has_filenames, has_line_numbers and has_inline_frames say that debug information was there:
- * at least one location got it, and all others were looked up in it.
+ * When a mapping has the flag has_functions, viewers look nothing up for it, and do not show a
+ * location without a line. So the flag is set only if every location of the mapping has a line, be
+ * it a synthetic one. has_filenames, has_line_numbers and has_inline_frames are set if at least one
+ * location got that from debug information; all others were looked up in it too.
  */
 #include "encoder/symbolize/finish.h"
 
@@ -47,7 +47,8 @@ int finish_profile(struct profile *profile, const struct names *names)
     }
     for (size_t i = 0; i < profile->nlocations; i++) {
         struct location *location = &profile->locations[i];
-        if (location->stale && location->kind <= ANSWER_SYNTHETIC) { /* as good as before */
+        if (location->stale &&
+            location->kind <= ANSWER_SYNTHETIC) { /* the synthetic name that it has is as good */
             location->had_lines = true;
             location->count = 0;
         }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a profile may say about itself once all answers are in.
+ * The flags of a profile's mappings, once all answers are in.
  *
  * Called by batch.c between the answers and the writing.
  */
@@ -10,7 +10,8 @@
 #include "encoder/symbolize/names.h"
 #include "encoder/symbolize/profile_file.h"
 
-/* Drops what is no better than what was there, sets the flags of each mapping and `named`. */
+/* Drops answers that are no better than what the file had, and sets each mapping's flags and the
+ * profile's `named`. 0 or -ENOMEM. */
 int finish_profile(struct profile *profile, const struct names *names);
 
 #endif

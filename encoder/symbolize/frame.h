@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a module says about one address; the words between resolve.c, worker.c and names.c.
+ * What a module's reader answers for one address: made by answer.c, sent by worker.c, kept by
+ * names.c.
  *
- * The strings belong to whoever hands the frame over and live until that call returns.
+ * The strings belong to the function that passes the frame on and are valid until its call returns.
  */
 #ifndef ENCODER_SYMBOLIZE_FRAME_H
 #define ENCODER_SYMBOLIZE_FRAME_H
@@ -10,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { FRAMES_MAX = 255 }; /* of one address; deeper inlining does not occur in earnest */
+enum { FRAMES_MAX = 255 }; /* of one address; real programs have far fewer inlined calls */
 
 struct frame {
     const char *name;        /* demangled, without parameters */
@@ -22,15 +23,15 @@ struct frame {
 };
 
 enum answer_kind {
-    ANSWER_NONE,      /* not looked at */
-    ANSWER_SYNTHETIC, /* lib.so!0x1234: worth showing only beside real names */
+    ANSWER_NONE,      /* no answer yet */
+    ANSWER_SYNTHETIC, /* lib.so!0x1234: the address itself as a name */
     ANSWER_SYMBOL,    /* a function, from a symbol table */
-    ANSWER_DWARF,     /* debug information was consulted: lines and inlined calls are complete */
+    ANSWER_DWARF,     /* from debug information: lines and inlined calls are complete */
 };
 
-/* Where a module's answers go. `query` counts in the module's queries; innermost frame first. A
- * second answer to one query replaces the first. flush: what has been put is where it belongs, not
- * in this process's memory. Both 0 or -errno. */
+/* Where a module's answers go. put: `query` is the index in the module's queries, frames begin with
+ * the innermost; a second answer to a query replaces the first. flush: returns when all answers
+ * have reached the process that called worker_resolve. Both return 0 or -errno. */
 struct answer_sink {
     int (*put)(struct answer_sink *sink, size_t query, enum answer_kind kind,
                const struct frame *frames, size_t n);

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Where the mapping of a segment begins: the loader rounds down to pages. */
+/* The file offset where a segment's mapping begins: the loader rounds down to a page. */
 static uint64_t image_page(uint64_t offset)
 {
     return offset & ~(uint64_t)(sysconf(_SC_PAGESIZE) - 1);
@@ -53,10 +53,10 @@ static bool load_holds(const GElf_Phdr *load, uint64_t offset)
     return offset >= load->p_offset && offset - load->p_offset < load->p_filesz;
 }
 
-/* The usual mapping is one segment (or a piece of it), so the file offset of the address falls into
- * the right PT_LOAD; linkers that give each segment its own shift (lld) are no exception. Some
- * profilers write one mapping from a library's first byte to its last: there the offset of the
- * *mapping* tells the bias, and the address need not be at that offset in the file at all. */
+/* A mapping usually is one segment or a part of it. Then the file offset of the address tells the
+ * PT_LOAD header it belongs to, also where the linker shifts each segment by an amount of its own
+ * (lld). Some profilers write one mapping from a library's first byte to its last. Then the
+ * mapping's own offset tells the header, whose bias holds for the whole mapping. */
 bool image_vaddr(const struct image *image, const struct mapping *mapping, uint64_t address,
                  uint64_t *vaddr)
 {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the file of a module says about itself: its build id and its segments.
+ * What a module's ELF file holds of itself: its build id and its segments.
  *
- * Used by locate.c and debugfile.c (is this the right file?) and resolve.c (where in the file is an
- * address?). The Elf handle belongs to the caller; a struct image is freed by image_free.
+ * locate.c and debugfile.c ask it whether a file is the right one, resolve.c which address of the
+ * file an address of the process is. The Elf handle belongs to the caller; a struct image is freed
+ * by image_free.
  */
 #ifndef ENCODER_SYMBOLIZE_IMAGE_H
 #define ENCODER_SYMBOLIZE_IMAGE_H
@@ -18,20 +19,22 @@
 struct image {
     GElf_Phdr *loads; /* the PT_LOAD headers, in their order */
     size_t nloads;
-    bool fixed; /* ET_EXEC: runs where it says */
+    bool fixed; /* ET_EXEC: loaded at its own addresses */
 };
 
 int image_read(struct image *image, Elf *elf);
 void image_free(struct image *image);
 
-/* The address that the file itself gives to `address`, which lay in `mapping` of it. */
+/* Turns `address` of the process, which lay in `mapping` of this file, into the file's own, *vaddr.
+ * False: the mapping does not fit the file's segments. */
 bool image_vaddr(const struct image *image, const struct mapping *mapping, uint64_t address,
                  uint64_t *vaddr);
 
-/* Is this address of the file inside an executable segment? */
+/* Whether an address of the file is in an executable segment. */
 bool image_executable(const struct image *image, uint64_t vaddr);
 
-/* Build id as lower-case hexadecimal; "" if there is none. 0, or -ENOEXEC: not an ELF file. */
+/* image_build_id: the build id of an open file as lower-case hexadecimal, "" if it has none. 0, or
+ * -ENOEXEC: it is no ELF file. image_hex: bytes as such text, cut to its size. */
 enum { IMAGE_ID_SIZE = 129 }; /* 64 bytes of id, twice what any linker writes */
 int image_build_id(int fd, char id[IMAGE_ID_SIZE]);
 void image_hex(const void *bits, size_t len, char id[IMAGE_ID_SIZE]);

@@ -2,9 +2,9 @@
  *
  * Finds the file that a mapping was; see locate.h.
  *
- * A build id in the profile must be the file's own, or the file is not used: names from another
- * version would be believed. Without one in the profile, the path is all there is to go by; then a
- * file that the kernel called deleted is taken from the living process only.
+ * If the profile has a build id, a file with another one is not used: names from another version
+ * would look right. If it has none, only the path tells; then a file that the kernel calls deleted
+ * is taken only through the process itself, while that lives.
  */
 #include "encoder/symbolize/locate.h"
 
@@ -47,8 +47,8 @@ bool locate_path(const struct module *module, char path[PATH_MAX])
     return deleted;
 }
 
-/* Whether the living process's file is no longer the one of that path. Only asked where there is no
- * build id to tell. */
+/* Whether the living process has the file mapped as deleted, so that the path now leads to another
+ * one. False if the module has a build id, which tells by itself. */
 static bool locate_replaced(const struct module *module)
 {
     const struct mapping *mapping = module->nqueries ? module->queries[0].mapping : NULL;
@@ -73,7 +73,8 @@ static bool locate_replaced(const struct module *module)
     return replaced;
 }
 
-/* Opens `path` if it is an ELF file that fits. */
+/* Opens `path` if it is an ELF file with the module's build id, or any ELF file if the module has
+ * none and need_id is false. A descriptor or -errno. */
 static int locate_try(const struct module *module, const char *path, bool need_id)
 {
     char id[IMAGE_ID_SIZE];
@@ -108,7 +109,8 @@ static int locate_in_process(const struct module *module, const char *path, bool
         return fd;
     }
 
-    /* Deleted or replaced: the kernel still has it. map_files wants privileges. */
+    /* The file was deleted or replaced, but /proc still leads to it: by map_files, which needs
+     * privileges, or by exe. */
     for (size_t i = 0; i < module->nqueries; i++) {
         const struct mapping *mapping = module->queries[i].mapping;
         if (i > 0 && mapping == module->queries[i - 1].mapping) {
@@ -151,7 +153,7 @@ int locate_each_folder(int (*f)(void *arg, const char *folder), void *arg)
     const char *path = getenv("PPROF_BINARY_PATH"), *home = getenv("HOME");
     char folder[PATH_MAX];
     int result = -ENOENT;
-    if (!path || !*path) { /* where pprof itself looks then */
+    if (!path || !*path) { /* pprof's own default */
         if (!home || !*home) {
             return -ENOENT;
         }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Which file on this machine a mapping of the profile was.
+ * Finds the file on this machine that a mapping of the profile was made of.
  *
- * Used by resolve.c, and by debugfile.c for the folders of PPROF_BINARY_PATH. Never the network.
+ * Used by resolve.c for modules, by debugfile.c and dwp.c for the files that belong to them. Never
+ * asks the network.
  */
 #ifndef ENCODER_SYMBOLIZE_LOCATE_H
 #define ENCODER_SYMBOLIZE_LOCATE_H
@@ -11,19 +12,20 @@
 
 #include <limits.h>
 
-/* A descriptor of the module's file, or -errno (-ENOENT: nowhere, or only with another build id).
- * The caller closes it. */
+/* Opens the module's file. A descriptor, which the caller closes, or -errno (-ENOENT: no such file,
+ * or only one with another build id). */
 int locate_open(const struct module *module);
 
 /* The module's path as the process saw it, without the kernel's " (deleted)"; returns whether that
  * was there. */
 bool locate_path(const struct module *module, char path[PATH_MAX]);
 
-/* A regular file, for reading, without ever waiting (it may have become a FIFO): fd or -errno. */
+/* Opens a regular file for reading: a descriptor or -errno. Never blocks, also if the path has
+ * become a FIFO. */
 int locate_regular(const char *path);
 
-/* Calls `f` with each folder that users keep binaries in, until it returns something >= 0, and
- * returns that, or -ENOENT. */
+/* Calls `f` with each folder of PPROF_BINARY_PATH, or with ~/pprof/binaries if that is not set,
+ * until a call returns 0 or more. Returns that value, or -ENOENT. */
 int locate_each_folder(int (*f)(void *arg, const char *folder), void *arg);
 
 #endif

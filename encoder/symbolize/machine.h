@@ -2,8 +2,8 @@
  *
  * What pprof-symbolize knows of processors. It reads files of any machine, so this is a table by
  * the ELF header's e_machine, looked up at run time, and not a choice of the compiler. Without a
- * row, a file's addresses are named as well, but for its PLT stubs. To add a machine, add a row to
- * machine.c.
+ * row for a file's machine, its PLT stubs get no names; all else works. To add a machine, add a row
+ * to machine.c.
  */
 #ifndef ENCODER_SYMBOLIZE_MACHINE_H
 #define ENCODER_SYMBOLIZE_MACHINE_H

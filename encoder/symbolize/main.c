@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * Pprof-symbolize, which gives profiles their names.
+ * pprof-symbolize: gives the addresses in profiles their names.
  *
- * A program of its own, run by the library after each dump and by hand on older files. It reads
- * each profile, looks every address up in the binaries and debug files of this machine, and puts
- * the profile back in one step with functions, files, lines and inlined calls. It never asks the
- * network, and a profile it cannot improve stays as it was.
+ * A program of its own, run by the library after each dump, and by hand on older files. It reads
+ * each profile, looks every address up in the binaries and debug files of this machine, and
+ * replaces the profile in one step by one with functions, files, lines and inlined calls. It never
+ * asks the network. A profile that it cannot improve stays as it was.
  */
 #include "encoder/symbolize/batch.h"
 #include "encoder/symbolize/replace.h"
@@ -52,7 +52,8 @@ static int main_pid(const char *text, pid_t *pid)
     return 0;
 }
 
-/* 0 = go on; otherwise the exit status plus one. */
+/* Reads the options. 0: go on; otherwise the program is to end, and the result is its exit status
+ * plus one. */
 static int main_options(int argc, char **argv, struct batch_options *options)
 {
     static const struct option longs[] = {

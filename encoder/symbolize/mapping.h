@@ -14,21 +14,21 @@ struct mapping {
     uint64_t id, start, limit, offset;
     uint64_t file_index, build_id_index; /* in the string table */
     const char *file, *build_id;
-    uint32_t module;                       /* number of the file among those of a batch */
-    bool named;                            /* something was added; then the flags are ours */
-    bool functions, files, lines, inlines; /* as they came; by finish.c, as they will be */
+    uint32_t module;                       /* number of its module in the batch */
+    bool named;                            /* a location got a name: write the flags anew */
+    bool functions, files, lines, inlines; /* as read; finish.c sets what is written */
 };
 
 struct location {
     uint64_t address;
     uint64_t mapping_id;
     uint32_t mapping;  /* index + 1; 0 = none */
-    uint32_t first;    /* of its new lines in names */
-    uint8_t count;     /* of new lines */
+    uint32_t first;    /* index of its first new line in struct names */
+    uint8_t count;     /* how many new lines */
     uint8_t kind;      /* enum answer_kind */
-    bool had_lines;    /* came with some: left alone */
-    bool stale;        /* had one that was no name (synthetic.h): to be replaced, if by a better */
-    uint64_t function; /* of its only line */
+    bool had_lines;    /* had lines when it was read: not touched */
+    bool stale;        /* had a synthetic name alone: a better one replaces it */
+    uint64_t function; /* function id of its only line, for `stale` */
 };
 
 #endif

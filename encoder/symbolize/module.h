@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * One binary or library and the addresses in it that want a name.
+ * One binary or library, and the addresses in it that need a name.
  *
  * batch.c makes a module and its queries; worker.c has them answered in a process of its own. The
  * queries and texts belong to batch.c and stay as they are until the answers are in.
@@ -21,9 +21,9 @@ struct query {
 };
 
 struct module {
-    const char *file;     /* as the process saw it, perhaps ending in " (deleted)" */
+    const char *file;     /* path as the process saw it, may end in " (deleted)" */
     const char *build_id; /* hexadecimal; "" = not known */
-    pid_t pid;            /* the process that had it; 0 = not known */
+    pid_t pid;            /* the profiled process; 0 = not known */
     const struct query *queries;
     size_t nqueries;
 };

@@ -2,9 +2,9 @@
  *
  * Functions and their texts, each kept once; see names.h.
  *
- * Two chained hash tables over growing arrays. A chain link is an index plus one, so that a zeroed
- * table is an empty one. Texts are made valid UTF-8 on the way in: protobuf readers in several
- * languages refuse a whole profile for one bad byte of a symbol name.
+ * Two chained hash tables over arrays that grow. A chain link is an index plus one, so that a table
+ * of zeros is an empty one. Texts are made valid UTF-8 when they are kept: protobuf readers in
+ * several languages refuse a whole profile for one bad byte of a symbol name.
  */
 #include "encoder/symbolize/names.h"
 
@@ -15,7 +15,8 @@
 
 enum { TEXT_MAX = 65536 }; /* bytes; longer C++ names are cut */
 
-/* FNV-1a: names are short, and a hostile one gains only time in a process of its own. */
+/* FNV-1a, written again here since nothing of the library is included. Names are short; names of a
+ * hostile file that collide cost time in this program only, not in the profiled one. */
 static uint32_t names_hash(const void *data, size_t len)
 {
     const uint8_t *p = data;
@@ -62,7 +63,7 @@ static void names_make_utf8(char *text, size_t len)
     }
 }
 
-/* Twice as many heads when the chains get longer than one on average. */
+/* Doubles the number of heads: called when a chain has more than one text on average. */
 static int names_rehash_texts(struct names *names)
 {
     size_t n = names->ntext_heads ? names->ntext_heads * 2 : 1024;

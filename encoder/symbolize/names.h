@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * All functions found so far, each once, and the frames that refer to them.
+ * The functions that have been found, each once, and the lines that refer to them.
  *
- * Filled by batch.c while the modules answer, read by finish.c and rewrite.c; shared by all the
- * profiles of one batch, since those of one dump name the same functions. Every index stays valid
- * until names_free; pointers from names_text only until the next names_add.
+ * batch.c adds them while the modules answer; finish.c, rewrite.c and text_profile.c read them. All
+ * profiles of a batch share them, since those of one dump name the same functions. An index stays
+ * valid until names_free, a pointer from names_text until the next names_add.
  */
 #ifndef ENCODER_SYMBOLIZE_NAMES_H
 #define ENCODER_SYMBOLIZE_NAMES_H
@@ -16,12 +16,12 @@
 
 struct names_text {
     size_t at;          /* in bytes[] */
-    uint32_t len, next; /* next of the same hash, + 1 */
+    uint32_t len, next; /* index + 1 of the next text in the hash chain */
     uint32_t hash;
 };
 
 struct names_function {
-    uint32_t name, system_name, file; /* texts */
+    uint32_t name, system_name, file; /* indices of texts */
     uint32_t next, hash;
     uint64_t start_line;
 };
@@ -45,12 +45,15 @@ struct names {
     size_t ntext_heads, nfunction_heads;
 };
 
-int names_init(struct names *names); /* text 0 is "" */
+/* Makes it empty but for text 0, which is "". 0 or -ENOMEM. */
+int names_init(struct names *names);
 void names_free(struct names *names);
 
-/* Keeps the frames of one address; *first is the index of its first line. 0 or -errno. */
+/* Keeps n frames, which are one address's, as n lines in a row; *first is the index of the first
+ * one. 0 or -errno (-E2BIG: more than 32 bits can count). */
 int names_add(struct names *names, const struct frame *frames, size_t n, uint32_t *first);
 
+/* A text by its index; *len is its length, without the NUL behind it. */
 const char *names_text(const struct names *names, uint32_t text, size_t *len);
 
 #endif

@@ -2,9 +2,9 @@
  *
  * Reads perf's map files; see perfmap.h.
  *
- * One line a function, "START SIZE name" in hexadecimal; a compiler that uses memory again appends
- * another line, so later lines win. The file counts only if it belongs to whom the process belongs
- * to: /tmp is everybody's.
+ * A line is "START SIZE name", the numbers in hexadecimal, for one function. A compiler that uses
+ * memory again appends another line, so later lines win. Anybody may create files in /tmp, so the
+ * file must have the same owner as the process.
  */
 #include "encoder/symbolize/perfmap.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Names for the stubs through which a module calls others: `name@plt`.
+ * Names for the stubs by which a module calls functions of others: `name@plt`.
  *
  * answer.c asks for addresses that no symbol covers. Only for machines that machine.c knows.
  */
@@ -9,7 +9,8 @@
 
 #include "encoder/symbolize/symbols.h"
 
-/* The name of the stub at `vaddr` of the module's main file, malloc'ed; NULL = it is none. */
+/* The name of the stub that holds `vaddr`, an address of the module's own file, malloc'ed. NULL: no
+ * stub is there, or no memory. */
 char *plt_name(Elf *elf, const struct image *image, const struct symbols *symbols, uint64_t vaddr);
 
 #endif

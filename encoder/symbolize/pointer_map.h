@@ -9,7 +9,7 @@
 
 #include <stddef.h>
 
-/* All zero is an empty one. */
+/* An empty map is all zeros. */
 struct pointer_map {
     struct pointer_slot {
         const void *key; /* NULL: empty */
@@ -18,11 +18,11 @@ struct pointer_map {
     size_t n, nslots;
 };
 
-/* NULL: there is none. */
+/* The value of a key; NULL: it has none. */
 void *pointer_map_get(const struct pointer_map *map, const void *key);
-/* For a key that has no value yet; neither may be NULL. 0 or -ENOMEM. */
+/* Gives a key that has none yet a value; neither may be NULL. 0 or -ENOMEM. */
 int pointer_map_put(struct pointer_map *map, const void *key, void *value);
-/* Calls free_value with each value, and is empty then. */
+/* Calls free_value with each value and makes the map empty. */
 void pointer_map_free(struct pointer_map *map, void (*free_value)(void *value));
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Pass 1 over a profile, keeping its tables; see profile_file.h.
+ * See profile_file.h.
  *
- * The file may come from anybody: every number is checked before it is used as an index, and the
- * tables are capped, so that a small gzip'ed bomb of empty strings cannot eat the machine.
+ * The file may be hostile. Every number is checked before it is used as an index, and the tables
+ * have a limit, so that a small gzip'ed file of millions of empty strings cannot take all memory.
  */
 #include "encoder/symbolize/profile_file.h"
 
@@ -13,8 +13,8 @@
 
 #include <string.h>
 
-/* Far above any real profile (a large Go server: some 10^5 locations), well below the memory of a
- * small machine: 8 M locations are 320 MB. */
+/* Entries of one table. Real profiles are far below (a large Go server: some 10^5 locations), and a
+ * small machine has the memory: 8 M locations are 320 MB. */
 enum { PROFILE_MAX_ENTRIES = 8 << 20 };
 
 static int read_mapping(struct profile *profile, const struct wire_buf *buf)
@@ -73,7 +73,8 @@ static int read_mapping(struct profile *profile, const struct wire_buf *buf)
     return 0;
 }
 
-/* A line inside a location, of `len` bytes that end where the stream stands. */
+/* Reads a Line message of a location, `len` bytes. Its function is kept for find_stale if it is the
+ * only line. 0 or -EBADMSG. */
 static int read_line(struct location *location, const uint8_t *bytes, size_t len)
 {
     pb_istream_t stream = pb_istream_from_buffer(bytes, len);
@@ -130,7 +131,8 @@ static int read_location(struct profile *profile, const struct wire_buf *buf)
     return 0;
 }
 
-/* Old functions are copied as they are, new ones follow the highest id. */
+/* Keeps a function's id and name for find_stale, and the highest id: new functions get those behind
+ * it. */
 static int read_function(struct profile *profile, const struct wire_buf *buf)
 {
     pb_istream_t stream = pb_istream_from_buffer(buf->data, buf->len);
@@ -225,7 +227,8 @@ static int mapping_by_id(const void *a, const void *b)
     return ((*x)->id > (*y)->id) - ((*x)->id < (*y)->id);
 }
 
-/* The mapping of each location. Ids are nearly always dense, so the index is tried first. */
+/* Sets each location's mapping from its mapping_id. Ids are nearly always dense, so the mapping at
+ * that index is tried first. */
 static int link_mappings(struct profile *profile)
 {
     struct mapping **sorted = calloc(profile->nmappings + 1, sizeof(struct mapping *));
@@ -261,7 +264,8 @@ static int function_by_id(const void *a, const void *b)
     return (x->id > y->id) - (x->id < y->id);
 }
 
-/* Finds the locations whose only line is no name. */
+/* Marks the locations whose only line has a synthetic name as stale, so that they are looked up
+ * again. */
 static void find_stale(struct profile *profile)
 {
     size_t kept = 0;
@@ -305,7 +309,7 @@ int profile_file_load(struct profile *profile, int fd)
         return error;
     }
 
-    /* The rule of the format, and what tells a profile from any other file. */
+    /* The format wants the first string to be "". A file of another kind hardly meets that. */
     if (profile->nstrings == 0 ||
         (profile->nstrings > 1 ? profile->strings[1] : profile->nbytes) != 1) {
         return -EBADMSG;

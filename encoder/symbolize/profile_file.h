@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * What pass 1 keeps of a profile: everything but its samples.
+ * Pass 1: reads a profile and keeps its tables, all but the samples.
  *
- * profile_file_load reads it, batch.c collects the work from it and puts the answers into it,
- * rewrite.c writes by it. Memory: some 40 bytes a location, 64 a mapping, and the strings. The text
- * of a mapping (file, build_id) points into the profile and lives as long as it.
+ * batch.c collects the addresses from the tables and puts the answers there, rewrite.c writes the
+ * new file by them. Memory: some 40 bytes a location, 64 a mapping, and the strings. A mapping's
+ * texts (file, build_id) point into the profile and are valid until profile_file_free.
  */
 #ifndef ENCODER_SYMBOLIZE_PROFILE_FILE_H
 #define ENCODER_SYMBOLIZE_PROFILE_FILE_H
@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Field numbers of profile.proto, as far as they matter here. */
+/* The field numbers of profile.proto that are used here. */
 enum {
     PROFILE_SAMPLE_TYPE = 1,
     PROFILE_MAPPING = 3,
@@ -50,7 +50,7 @@ struct profile {
     size_t nmappings, mappings_cap;
     struct location *locations;
     size_t nlocations, locations_cap;
-    char *bytes; /* of the string table, each string ended by a NUL */
+    char *bytes; /* the strings of the table, each ended by a NUL */
     size_t nbytes, bytes_cap;
     size_t *strings;
     size_t nstrings, strings_cap;
@@ -59,7 +59,7 @@ struct profile {
     } * functions;
     size_t nfunctions, functions_cap;
     uint64_t max_function_id;
-    bool named; /* something was added */
+    bool named; /* a location has got a name */
 };
 
 int profile_file_load(struct profile *profile,

@@ -2,10 +2,11 @@
  *
  * Atomic replacement; see replace.h.
  *
- * The exchange of both names never lets the profile be absent, and fails if a collector has taken
- * the old file away: a plain rename would bring it back. Afterwards the temporary name belongs to
- * what was replaced; if that is not the file that was read, somebody else was faster, and the names
- * are exchanged back. Where the file system knows no exchange, look and rename must do.
+ * renameat2 exchanges both names. So the profile is never absent, and the call fails if a program
+ * that collects profiles has taken the old file away; a plain rename would bring it back.
+ * Afterwards the replaced file has the temporary name. If it is not the file that was read, another
+ * program has replaced that meanwhile, and the names are exchanged back. On file systems without
+ * the exchange, the old file is checked just before a plain rename.
  */
 #include "encoder/symbolize/replace.h"
 
@@ -16,9 +17,9 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ATTEMPTS = 100 }; /* at a name nobody has; each attempt is another number */
+enum { ATTEMPTS = 100 }; /* to find a free temporary name */
 
-/* For the signal handler: what to remove, valid while guarded_folder >= 0. */
+/* The temporary file that the signal handler removes, while guarded_folder is 0 or more. */
 static volatile sig_atomic_t guarded_folder = -1;
 static char guarded_name[64];
 
@@ -95,7 +96,8 @@ int replace_begin(struct replace *replace, const char *path, int old)
         close(replace->folder);
         return error;
     }
-    /* A file shared with a group, or worked on by root, stays whose it was, as far as we may. */
+    /* The new file gets the old one's owner, group and mode, as far as we are allowed: it may be
+     * shared with a group, or we may be root. */
     if (replace->replaces && (fchown(replace->fd, replace->old.st_uid, replace->old.st_gid) == 0 ||
                               replace->old.st_uid == geteuid())) {
         (void)!fchmod(replace->fd, replace->old.st_mode & 0777);
@@ -149,7 +151,7 @@ int replace_commit(struct replace *replace)
     } else if (renameat(replace->folder, replace->temporary, replace->folder, replace->base) != 0) {
         error = -errno;
     }
-    replace_end(replace); /* whatever has the temporary name now is not wanted */
+    replace_end(replace); /* removes what has the temporary name: the old file, or the new one */
     return error;
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * A new file in the place of an old one, or nothing at all.
+ * Puts a new file in the place of an old one in one step, or leaves the old one.
  *
- * batch.c begins one for each output, writes to its descriptor, and ends it by commit or abandon;
- * exactly one of the two, and one replacement at a time.
+ * batch.c begins a replacement for each output, writes to its descriptor, and ends it by either
+ * commit or abandon. One replacement at a time.
  */
 #ifndef ENCODER_SYMBOLIZE_REPLACE_H
 #define ENCODER_SYMBOLIZE_REPLACE_H
@@ -16,19 +16,22 @@ struct replace {
     int folder, fd; /* fd: the new file, for writing */
     char base[NAME_MAX + 1], temporary[64];
     struct stat old;
-    bool replaces; /* there is an old file, and it must still be there */
+    bool replaces; /* an old file is replaced, and only that very file */
 };
 
-/* `old`: the open file that will be replaced; -1 = a new file, or whatever is there. 0 or -errno.
+/* Creates the new file, hidden, in the folder of `path`. `old` is the open file that is to be
+ * replaced; -1: any file of that name, or none, is. 0 or -errno.
  */
 int replace_begin(struct replace *replace, const char *path, int old);
 
-/* Puts the new file in place. -ENOENT: the old one has been taken away meanwhile, so there is none
- * now; -EBUSY: it is another one now, which stays. */
+/* Puts the new file in place. 0 or -errno, then the new file is removed. -ENOENT: the old file has
+ * been taken away meanwhile, and none is made in its place. -EBUSY: another file has its name now
+ * and stays. */
 int replace_commit(struct replace *replace);
 void replace_abandon(struct replace *replace);
 
-/* From now on a fatal signal removes the temporary file before it ends the process. */
+/* Installs handlers: a fatal signal removes the temporary file of a replacement before it ends the
+ * process. */
 void replace_guard_signals(void);
 
 #endif

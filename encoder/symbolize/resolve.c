@@ -29,14 +29,14 @@ static int spot_order(const void *a, const void *b)
 
 /* ---- in pieces ---- */
 
-/* What libdw keeps of a unit it has read is some 100 KB, and it gives nothing back before the end.
- */
+/* A piece is a number of units that one child process answers: libdw keeps some 100 KB of each unit
+ * that it has read, and frees it only with the module. */
 enum { UNITS_A_PIECE = 64 };
 enum { PIECE_SECONDS = 300 }; /* of CPU; the largest units known take a few */
 enum { UNIT_SECONDS = 30 };
-enum {
-    BAD_UNITS_MAX = 8
-}; /* then the rest has to do without lines: 8 that never end are 4 minutes */
+/* After so many units on which a child has died, all others are answered by symbol: 8 units that
+ * never end take 4 minutes. */
+enum { BAD_UNITS_MAX = 8 };
 
 /* Spots of some units, sorted by unit. */
 struct piece {
@@ -46,7 +46,7 @@ struct piece {
     bool symbols_only;
 };
 
-/* Where the units that begin at spots[i] end, `units` of them at most. */
+/* The index behind the spots of at most `units` units that begin at spots[i]. */
 static size_t piece_end(const struct spot *spots, size_t i, size_t n, size_t units)
 {
     for (; i < n && units > 0; units--) {
@@ -95,7 +95,7 @@ static int resolve_by_unit(struct reading *r, const struct spot *spots, size_t n
             piece.symbols_only = true;
             error = apart_run(answer_piece, &piece, r->sink, UNIT_SECONDS);
         }
-        if (died_of_it(error)) { /* nameless, then */
+        if (died_of_it(error)) { /* these spots get no answer */
             error = 0;
         }
     }
@@ -113,7 +113,8 @@ static int resolve_spots(struct reading *r, struct spot *spots, size_t n, enum r
         end = piece_end(spots, i, n, UNITS_A_PIECE);
         struct piece piece = {.r = r, .spots = spots + i, .n = end - i};
         if (piece.n == n) {
-            return answer_piece(&piece); /* a crash is the caller's */
+            /* Small enough for this process, whose death worker.c notices. */
+            return answer_piece(&piece);
         }
         error = apart_run(answer_piece, &piece, r->sink, PIECE_SECONDS);
         if (died_of_it(error)) {
@@ -162,7 +163,8 @@ static int resolve_reading(struct reading *r, enum resolve_mode mode)
     return error;
 }
 
-/* libdwfl insists on one; the module's file is always open already. */
+/* libdwfl wants a find_elf callback. It is not called: the module is reported with its file open.
+ */
 static int find_no_elf(Dwfl_Module *mod, void **userdata, const char *name, Dwarf_Addr base,
                        char **file_name, Elf **elf)
 {
@@ -193,13 +195,13 @@ int resolve_module(const struct module *module, enum resolve_mode mode, struct a
         close(fd);
         return -ENOMEM;
     }
-    /* At base 0 with the file's own addresses: the module's addresses are then those. */
+    /* Reported at base 0, a module has the addresses that its file has. */
     dwfl_report_begin(dwfl);
     r.dwfl = dwfl_report_elf(dwfl, path, path, fd, 0, true);
     if (r.dwfl) {
         dwfl_report_end(dwfl, NULL, NULL);
         dwfl_module_info(r.dwfl, &userdata, NULL, NULL, NULL, NULL, NULL, NULL);
-        *userdata = (void *)(uintptr_t)module; /* for debugfile_find, which only reads it */
+        *userdata = (void *)(uintptr_t)module; /* debugfile_find reads it */
         error = resolve_reading(&r, mode);
     } else {
         close(fd);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * Pass 2 over a profile; see rewrite.h.
+ * See rewrite.h.
  *
- * The file is copied field by field as it comes. Only mappings and locations that got something are
- * taken apart: the former lose their old flags and get the new ones, the latter get lines; what
- * else they hold, known or not, stays. New functions and strings follow at the end, so every id and
- * index that the file had before stays right, samples need not be looked into, and ids that were
- * dense stay dense. Memory: one message, and two numbers for each name of the batch.
+ * The file is copied field by field. Only mappings and locations that have got a name are changed:
+ * a mapping's flags are replaced, a location gets lines, and all else in them stays, known or not.
+ * New functions and strings are written at the end. So every id and index of the old file stays
+ * valid, samples are copied unread, and ids that were dense stay dense. Memory: one message, and
+ * two numbers for each name of the batch.
  */
 #include "encoder/symbolize/rewrite.h"
 
@@ -23,10 +23,10 @@ struct rewrite {
     pb_istream_t stream;
     pb_ostream_t sink;
     struct wire_buf buf;
-    size_t mapping, location, string; /* how many have passed */
-    uint32_t *function_id; /* by function of names: its number among the new ones, from 1 */
-    uint32_t *text_index;  /* by text of names: the same among the new strings; "" is never new */
-    uint32_t *functions, *texts; /* and the other way round */
+    size_t mapping, location, string; /* fields of that kind copied so far */
+    uint32_t *function_id; /* by index in names: number of the new function, from 1; 0 = not used */
+    uint32_t *text_index;  /* the same for texts; "" is never new */
+    uint32_t *functions, *texts; /* by number - 1: the index in names */
     uint32_t nfunctions, ntexts;
 };
 
@@ -39,7 +39,8 @@ static void rewrite_use_text(struct rewrite *rewrite, uint32_t text)
     rewrite->text_index[text] = rewrite->ntexts;
 }
 
-/* Numbers what this profile uses of the names, in the order of its locations. */
+/* Gives numbers to the functions and texts that this profile uses, in the order of its locations. 0
+ * or -errno. */
 static int rewrite_number(struct rewrite *rewrite)
 {
     const struct names *names = rewrite->names;
@@ -71,7 +72,7 @@ static int rewrite_number(struct rewrite *rewrite)
     return 0;
 }
 
-/* proto3: a field that is 0 is not written. */
+/* In proto3 a field whose value is 0 is not written. */
 static bool put_number(pb_ostream_t *sink, uint32_t tag, uint64_t value)
 {
     return value == 0 || (pb_encode_tag(sink, PB_WT_VARINT, tag) && pb_encode_varint(sink, value));
@@ -82,7 +83,7 @@ static bool put_bytes(pb_ostream_t *sink, uint32_t tag, const void *data, size_t
     return pb_encode_tag(sink, PB_WT_STRING, tag) && pb_encode_string(sink, data, len);
 }
 
-/* Closes the message in buf up over its fields from `first` to `last`. */
+/* Removes the fields with the numbers `first` to `last` from the message in buf. */
 static void rewrite_drop(struct rewrite *rewrite, uint32_t first, uint32_t last)
 {
     pb_istream_t stream = pb_istream_from_buffer(rewrite->buf.data, rewrite->buf.len);
@@ -133,7 +134,7 @@ static bool rewrite_lines(const struct rewrite *rewrite, pb_ostream_t *sink,
 static bool rewrite_location(struct rewrite *rewrite, const struct location *location)
 {
     pb_ostream_t size = PB_OSTREAM_SIZING;
-    rewrite_drop(rewrite, LOCATION_LINE, LOCATION_LINE); /* a stale one */
+    rewrite_drop(rewrite, LOCATION_LINE, LOCATION_LINE); /* a synthetic name */
     return rewrite_lines(rewrite, &size, location) &&
            pb_encode_tag(&rewrite->sink, PB_WT_STRING, PROFILE_LOCATION) &&
            pb_encode_varint(&rewrite->sink, rewrite->buf.len + size.bytes_written) &&
@@ -141,7 +142,7 @@ static bool rewrite_location(struct rewrite *rewrite, const struct location *loc
            rewrite_lines(rewrite, &rewrite->sink, location);
 }
 
-/* One field of the profile. */
+/* Copies one field of the profile, changed if need be. 0 or -errno. */
 static int rewrite_field(struct rewrite *rewrite, const struct wire_field *field)
 {
     const struct mapping *mapping = NULL;
@@ -174,7 +175,7 @@ static int rewrite_field(struct rewrite *rewrite, const struct wire_field *field
     return ok ? 0 : rewrite->out.error ? rewrite->out.error : -EIO;
 }
 
-/* The text's place in this profile's string table. */
+/* The text's index in the new file's string table. */
 static uint64_t rewrite_string(const struct rewrite *rewrite, uint32_t text)
 {
     return text ? rewrite->profile->nstrings - 1 + rewrite->text_index[text] : 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Pass 2, the profile written whole again with what was found.
+ * Pass 2: writes the whole profile again, with the names that were found.
  *
- * Called by batch.c after finish_profile. Both descriptors stay the caller's.
+ * Called by batch.c after finish_profile. The caller closes both descriptors.
  */
 #ifndef ENCODER_SYMBOLIZE_REWRITE_H
 #define ENCODER_SYMBOLIZE_REWRITE_H
@@ -10,8 +10,8 @@
 #include "encoder/symbolize/names.h"
 #include "encoder/symbolize/profile_file.h"
 
-/* Reads `in` once more, the same file that `profile` was loaded from. 0 or -errno; -EBUSY: it has
- * changed meanwhile. */
+/* Reads `in`, the file that `profile` was loaded from, once more, and writes `out`. 0 or -errno;
+ * -EBUSY: the file has changed since it was loaded. */
 int rewrite_profile(const struct profile *profile, const struct names *names, int in, int out);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * Walks a unit's tree for the scopes of many addresses at once; see scopes.h.
+ * See scopes.h.
  *
  * dwarf_getscopes would walk the tree once for each address, and a unit of C++ has 10^5 entries.
- * The first walk passes by everything that cannot hold code: types, and functions that hold none
- * of the addresses. That finds all but functions nested in such ones (GNU C, Ada, methods of local
- * classes); only if some address is left, a second walk looks everywhere.
+ * The first walk skips types and functions that hold none of the addresses. It misses only
+ * functions that are nested in those (GNU C, Ada, methods of local classes). If an address is left
+ * without a function, a second walk looks into everything.
  */
 #include "encoder/symbolize/scopes.h"
 
@@ -14,7 +14,7 @@
 #include <dwarf.h>
 #include <stdbool.h>
 
-enum { DEPTH_MAX = 512 }; /* of nested blocks; compilers stay far below */
+enum { DEPTH_MAX = 512 }; /* of nested entries; compilers stay far below */
 
 struct scope_walk {
     struct scope_chain *chains;
@@ -26,7 +26,7 @@ struct scope_walk {
 static void scopes_children(struct scope_walk *walk, Dwarf_Die *parent, unsigned depth,
                             const void *owner);
 
-/* The first chain at or behind pc. */
+/* The index of the first chain whose pc is not below this one. */
 static size_t scopes_at(const struct scope_walk *walk, uint64_t pc)
 {
     size_t low = 0, high = walk->n;
@@ -53,9 +53,10 @@ static int scopes_push(struct scope_chain *chain, const Dwarf_Die *die)
     return 0;
 }
 
-/* Adds a function or inlined call to every chain it covers; returns whether there was one. A
- * function claims chains that nobody has (of two at one address, the first); an inlined call joins
- * those of the function it stands in; a block, `die` being no scope of interest, only looks. */
+/* Adds a function or an inlined call to every chain whose address it covers; returns whether there
+ * is such a chain. A function is added to chains without an owner (of two functions at one address,
+ * the first is) and becomes their owner. An inlined call is added to the chains of `owner`, the
+ * function that it stands in. A block is not added. */
 static bool scopes_cover(struct scope_walk *walk, Dwarf_Die *die, int tag, const void *owner)
 {
     Dwarf_Addr base, low, high;
@@ -133,7 +134,7 @@ static void scopes_children(struct scope_walk *walk, Dwarf_Die *parent, unsigned
     }
     while (walk->error == 0) {
         scopes_visit(walk, &die, depth + 1, owner);
-        /* A sibling that is not farther on would make us walk in a circle. */
+        /* In damaged DWARF a sibling may lie before its entry: the walk would not end. */
         if (dwarf_siblingof(&die, &next) != 0 || (char *)next.addr <= (char *)die.addr) {
             break;
         }

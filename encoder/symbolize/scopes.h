@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * For addresses of one compilation unit, the function and the inlined calls they lie in.
+ * Finds the function and the inlined calls that addresses of one compilation unit lie in.
  *
- * answer.c makes one chain per address, in order of address, and has them filled together: one walk
- * over the unit's tree answers all of them.
+ * answer.c makes a chain for each address, sorted by address, and has all of them filled by one
+ * walk over the unit's tree of entries.
  */
 #ifndef ENCODER_SYMBOLIZE_SCOPES_H
 #define ENCODER_SYMBOLIZE_SCOPES_H
@@ -14,13 +14,14 @@
 #include <stdint.h>
 
 struct scope_chain {
-    uint64_t pc;     /* as the DWARF counts */
+    uint64_t pc;     /* address in the DWARF's own counting */
     Dwarf_Die *dies; /* outermost first: a DW_TAG_subprogram, then DW_TAG_inlined_subroutine */
     size_t n, cap;
-    const void *owner; /* the subprogram that claimed it */
+    const void *owner; /* address of the subprogram's entry that the chain begins with */
 };
 
-/* Fills the chains, which are sorted by pc and all empty. 0 or -ENOMEM. */
+/* Fills the chains, which must be sorted by pc and empty. A chain without a function stays empty. 0
+ * or -ENOMEM; scopes_free is to be called either way. */
 int scopes_find(Dwarf_Die *unit, struct scope_chain *chains, size_t n);
 void scopes_free(struct scope_chain *chains, size_t n);
 

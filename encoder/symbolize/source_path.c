@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Relative source files made whole; see source_path.h.
+ * See source_path.h.
  *
- * As binutils do it: the compiler's folder, a slash, the file, nothing simplified. libdw keeps one
- * string for each file of each unit, so its address stands for both.
+ * Paths are made as binutils make them: the compiler's folder, a slash, the file, nothing
+ * simplified. libdw keeps one string for each file of each unit, so the string's address identifies
+ * both.
  */
 #include "encoder/symbolize/source_path.h"
 
@@ -13,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* DWARF before 5 numbers the compiler's own folder 0, and libdw has then put it in front already;
- * that can be told from the name only. */
+/* Whether libdw has put the compiler's folder in front already. In DWARF before version 5 it does
+ * so for files of folder 0, which only the name shows. */
 static bool source_path_has_folder(Dwarf_Die *unit, const char *folder, const char *file)
 {
     Dwarf_Half version = 0;

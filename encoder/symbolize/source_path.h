@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Whole paths of source files.
+ * Makes the paths of source files absolute.
  *
- * DWARF names most files relative to the folder the compiler ran in, and libdw hands them out like
- * that. Used by answer.c. A path stays valid until source_paths_free, which comes before the end of
- * the Dwarf handle.
+ * DWARF and libdw give most files relative to the folder in which the compiler ran. Used by
+ * answer.c. A path stays valid until source_paths_free, which must be called before the Dwarf
+ * handle is closed.
  */
 #ifndef ENCODER_SYMBOLIZE_SOURCE_PATH_H
 #define ENCODER_SYMBOLIZE_SOURCE_PATH_H
@@ -17,7 +17,8 @@ struct source_paths {
     struct pointer_map map; /* libdw's file name → the whole path */
 };
 
-/* `file` as libdw says it, for the unit that `unit` is of. Never NULL: without memory, `file`. */
+/* The absolute path of `file`, a name that libdw has given for the unit `unit`. Never NULL: without
+ * memory it is `file`. */
 const char *source_path(struct source_paths *paths, Dwarf_Die *unit, const char *file);
 void source_paths_free(struct source_paths *paths);
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * An index over a module's symbol tables; see symbols.h.
+ * See symbols.h.
  *
- * libdwfl's own look-up runs through the whole table for each address; this one sorts it once. It
- * also has its own idea of the best of several symbols: sized before unsized (labels in assembler
- * code), then global and weak before local, functions before untyped ones, and of aliases the one
- * that a program would call: `malloc`, not `__libc_malloc`.
+ * libdwfl's own look-up searches the whole table for each address; this one sorts it once. Of
+ * several symbols at an address it takes sized ones before unsized ones (labels in assembler code),
+ * then global and weak before local ones, then functions before untyped ones, and of aliases the
+ * one with the fewest underscores in front and the shortest name: `malloc`, not `__libc_malloc`.
  */
 #include "encoder/symbolize/symbols.h"
 
@@ -13,7 +13,8 @@
 
 #include <string.h>
 
-/* How many enclosing symbols to look through before giving up; nested ones are rare. */
+/* The number of earlier symbols among which an enclosing one is looked for; nested symbols are
+ * rare. */
 enum { SYMBOLS_BACK = 256 };
 
 static uint32_t symbol_rank(const GElf_Sym *sym, const char *name)
@@ -27,7 +28,7 @@ static uint32_t symbol_rank(const GElf_Sym *sym, const char *name)
     return rank | (uint32_t)len;
 }
 
-/* Is this symbol code, and up to where at most? */
+/* Whether a symbol is code; then *end is where it ends at the latest. */
 static bool symbol_is_code(const GElf_Sym *sym, GElf_Addr start, GElf_Word section, Elf *elf,
                            const struct image *image, uint64_t *end)
 {
@@ -70,7 +71,7 @@ static int symbols_add(struct symbols *symbols, Dwfl_Module *mod, int i, const s
     Dwarf_Addr bias;
     uint64_t end;
     const char *name = dwfl_module_getsym_info(mod, i, &sym, &start, &section, &elf, &bias);
-    /* ".L" labels, annobin's marks and the ARM's "$x" are no functions. */
+    /* ".L" labels, annobin's marks and ARM's mapping symbols ("$x") are no functions. */
     if (!name || !*name || name[0] == '$' || name[0] == '.') {
         return 0;
     }
@@ -129,7 +130,7 @@ void symbols_free(struct symbols *symbols)
     memset(symbols, 0, sizeof *symbols);
 }
 
-/* The best symbol with the same start as all[i]. */
+/* The symbol of the lowest rank that has the same start as all[i] and holds the address. */
 static const struct symbol *symbols_best(const struct symbols *symbols, size_t i, uint64_t vaddr)
 {
     const struct symbol *best = &symbols->all[i];
@@ -163,7 +164,7 @@ const struct symbol *symbols_find(const struct symbols *symbols, uint64_t vaddr)
             return symbols_best(symbols, i, vaddr);
         }
     }
-    /* A label holds until the next symbol, whatever that is, or to the end of its section. */
+    /* An unsized symbol extends to the next symbol of any kind, or to the end of its section. */
     const struct symbol *last = &symbols->all[low - 1];
     if (!last->sized && vaddr < last->end) {
         return symbols_best(symbols, low - 1, vaddr);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * The functions that a module's symbol tables name, found by address.
+ * An index over a module's symbol tables: functions by address.
  *
- * resolve.c loads it once per module and asks it for every address; plt.c asks it for the targets
- * of ifuncs. The names point into the module's own data: valid until dwfl_end.
+ * resolve.c loads it once for a module, answer.c asks it for every address, plt.c for the targets
+ * of ifuncs. The names point into libdwfl's data and are valid until dwfl_end.
  */
 #ifndef ENCODER_SYMBOLIZE_SYMBOLS_H
 #define ENCODER_SYMBOLIZE_SYMBOLS_H
@@ -13,20 +13,21 @@
 #include <elfutils/libdwfl.h>
 
 struct symbol {
-    uint64_t start, end; /* of an unsized symbol: to the end of its section */
+    uint64_t start, end; /* the end of an unsized symbol is that of its section */
     const char *name;
-    uint32_t rank; /* lower is better, among symbols of one start */
+    uint32_t rank; /* of symbols with the same start, the lowest is shown */
     bool sized;
-    bool global; /* or weak: a name that others may call it by */
+    bool global; /* or weak: other modules may call it by this name */
 };
 
 struct symbols {
     struct symbol *all; /* by start, then rank */
-    uint64_t *reach;    /* the farthest end among all[0..i] */
+    uint64_t *reach;    /* reach[i]: the largest end of all[0] to all[i] */
     size_t n, cap;
 };
 
-/* All of .symtab (the module's or its debug file's), .dynsym and .gnu_debugdata that is code. */
+/* Loads the code symbols of .symtab (the module's or its debug file's), .dynsym and .gnu_debugdata.
+ * 0 or -ENOMEM; symbols_free is to be called either way. */
 int symbols_load(struct symbols *symbols, Dwfl_Module *mod, const struct image *image);
 void symbols_free(struct symbols *symbols);
 

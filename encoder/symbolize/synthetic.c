@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Names for the nameless; see synthetic.h.
+ * See synthetic.h.
  */
 #include "encoder/symbolize/synthetic.h"
 
@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NO_MODULE "[anon]" /* memory that is no file's: a JIT's code, as a rule */
+#define NO_MODULE "[anon]" /* memory of no file, mostly a JIT's code */
 
 void synthetic_name(char name[SYNTHETIC_SIZE], const char *file, uint64_t vaddr)
 {

@@ -2,9 +2,9 @@
  *
  * See text_profile.h.
  *
- * Go aligns the columns of a stack by tabs (text/tabwriter: cells as wide as a multiple of 8 that
- * leaves one blank); so do we, a stack at a time. debug=2 loses its memory map when it has names: a
- * crash report has none.
+ * As in Go, the columns of a stack are aligned by tabs (text/tabwriter: the width of a cell is a
+ * multiple of 8 that leaves one blank), for each stack by itself. A text of debug=2 that gets names
+ * loses its memory map, since a crash report has none.
  */
 #include "encoder/symbolize/text_profile.h"
 
@@ -88,7 +88,8 @@ static bool address_line_read(const char *line, struct address_line *entry)
     return false;
 }
 
-/* "START-END r-xp FILE (@OFFSET) BUILDID"; a file's name may hold anything. */
+/* Reads "START-END r-xp FILE (@OFFSET) BUILDID". The file's name may itself hold " (@", so the last
+ * one counts. 0, -ENOMEM or -EBADMSG. */
 static int text_mapping(struct profile *profile, char *line)
 {
     char *at, *file = strstr(line, " r-xp "), *offset = strstr(line, " (@"), *next;
@@ -183,7 +184,7 @@ struct text_frame {
     char place[4096 + 32];
 };
 
-/* Line i of what was found for a location. */
+/* The texts of line i of a location's answer. */
 static void text_frame_of(struct text_frame *frame, const struct names *names,
                           const struct location *location, size_t i)
 {
@@ -252,7 +253,7 @@ static void text_put_stack_line(FILE *out, const struct text_frame *frame,
 static void text_put_thread_line(FILE *out, const struct text_frame *frame,
                                  const struct address_line *entry, uint32_t offset, bool first)
 {
-    /* "created by" is about one call: the function that it stands in. */
+    /* Behind "created by" stands one function: not also the ones that it was inlined into. */
     if (entry->before[0] && !first) {
         return;
     }
@@ -299,7 +300,7 @@ static void text_copy(FILE *out, const struct profile *profile, const struct nam
             continue;
         }
         if (entry.threads && *at == '\t') {
-            text_line(&at); /* the place in the file gives way to the line */
+            text_line(&at); /* drops the line with the place in the file */
         }
         text_put(out, names, location, &entry, width);
     }

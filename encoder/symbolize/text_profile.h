@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * Names for the texts that the library writes, Go's debug=1 and debug=2.
+ * Gives names to the texts that the library writes, Go's debug=1 and debug=2
+ * (encoder/text_samples.h and text_threads.h).
  *
- * Called by batch.c in place of profile_file.h and rewrite.h. What the library leaves room for in
- * its text: a line that holds nothing but an address, "#\t0x…" (debug=1), "0x…" or "created by 0x…"
- * and the line below (debug=2). The memory map at the end says where addresses belong.
+ * Called by batch.c in place of profile_file.h and rewrite.h. A name replaces a line that holds
+ * nothing but an address: "#\t0x…" in debug=1; "0x…" or "created by 0x…" with the line below in
+ * debug=2. The memory map at the end tells the module of each address.
  */
 #ifndef ENCODER_SYMBOLIZE_TEXT_PROFILE_H
 #define ENCODER_SYMBOLIZE_TEXT_PROFILE_H
@@ -14,11 +15,12 @@
 
 bool text_profile_is(int fd);
 
-/* Mappings, and each address as a location, sorted. 0 or -errno; then profile_file_free either way.
+/* Reads the mappings, and each distinct address as a location, sorted by address. 0 or -errno;
+ * profile_file_free is to be called either way.
  */
 int text_profile_load(struct profile *profile, int fd);
 
-/* The text once more, with what was found. 0 or -errno. */
+/* Copies the text from `in` to `out` with the names that were found. 0 or -errno. */
 int text_profile_rewrite(const struct profile *profile, const struct names *names, int in, int out);
 
 #endif

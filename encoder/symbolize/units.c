@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * An index from addresses to compilation units; see units.h.
+ * See units.h.
  *
- * Made from the ranges of the units themselves and not from .debug_aranges, which clang does not
- * write. What a linker threw away (--gc-sections, duplicate inline functions) still has a range,
- * beginning at 0 or at 1: such ones are left out, since they would cover real code of a module
- * that begins at 0.
+ * The index is made from the units' own ranges and not from .debug_aranges, which clang does not
+ * write. Code that the linker has dropped (--gc-sections, duplicate inline functions) still has a
+ * range, which begins at 0 or 1. Such ranges are left out: they would cover real code of a module
+ * whose addresses begin at 0.
  */
 #include "encoder/symbolize/units.h"
 
@@ -14,7 +14,7 @@
 #include <dwarf.h>
 #include <string.h>
 
-enum { UNITS_BACK = 256 }; /* overlapping ranges to look through; there are hardly ever any */
+enum { UNITS_BACK = 256 }; /* earlier ranges searched; ranges rarely overlap */
 
 static int range_order(const void *a, const void *b)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Makes a file of the vDSO; see vdso.h.
+ * See vdso.h.
  *
- * Out of the process itself if it still lives and lets us; otherwise our own will do, provided that
- * it is known to be the same (the kernel gives its vDSO a build id).
+ * The copy is taken from the process itself if it still lives and we may read its memory. Otherwise
+ * this process's own vDSO is taken, if its build id is the one in the profile.
  */
 #include "encoder/symbolize/vdso.h"
 
@@ -18,7 +18,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { VDSO_MAX = 1 << 20 }; /* bytes; it has two to four pages */
+enum { VDSO_MAX = 1 << 20 }; /* bytes; real ones have two to four pages */
 
 static int vdso_file(const void *bytes, size_t len)
 {
@@ -57,7 +57,7 @@ static int vdso_of_process(const struct module *module)
     return fd;
 }
 
-/* Ours ends where its section headers, which come last, end. */
+/* This process's own. It ends with its section headers, which are at the end of the image. */
 static int vdso_of_ourselves(void)
 {
     const Elf64_Ehdr *ehdr = (const Elf64_Ehdr *)getauxval(AT_SYSINFO_EHDR);

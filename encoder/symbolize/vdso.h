@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The kernel's own library, which is no file.
+ * Makes a file of the vDSO, the library that the kernel maps into every process from no file.
  *
  * Called by locate.c for a mapping called [vdso].
  */
@@ -9,7 +9,8 @@
 
 #include "encoder/symbolize/module.h"
 
-/* A copy of the process's vDSO in a memory file: fd or -errno. The caller closes it. */
+/* Copies the process's vDSO into a memory file: a descriptor, which the caller closes, or -errno.
+ */
 int vdso_open(const struct module *module);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * The protobuf wire format over gzip; see wire.h.
+ * See wire.h.
  *
- * nanopb's primitives do the decoding; this file gives them bytes out of zlib (which also passes a
- * file through that is not gzip'ed) and turns "false" into an errno.
+ * nanopb's primitives decode; this file gives them bytes from zlib, which also reads files that are
+ * not gzip'ed, and turns their "false" into an errno.
  */
 #include "encoder/symbolize/wire.h"
 
@@ -14,7 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* zlib's idea of an error as ours. A file that stops in the middle is Z_BUF_ERROR. */
+/* zlib's error as -errno; 0: none. A file that ends in the middle of the stream is Z_BUF_ERROR, so
+ * -EBADMSG. */
 static int wire_gz_error(gzFile gz)
 {
     int code = Z_OK;
@@ -47,7 +48,8 @@ static void wire_fill(struct wire_in *in)
     in->have = (size_t)got;
 }
 
-/* nanopb's callback: all of `count` or false; bytes_left = 0 says that this is the end. */
+/* nanopb's callback: reads all of `count` bytes or returns false. bytes_left 0 tells nanopb that
+ * the stream has ended. */
 static bool wire_read(pb_istream_t *stream, pb_byte_t *buf, size_t count)
 {
     struct wire_in *in = stream->state;
@@ -115,7 +117,8 @@ pb_istream_t wire_stream(struct wire_in *in)
     return stream;
 }
 
-/* Why nanopb said no: the file's own error, or a message that makes no sense. */
+/* The error after nanopb has returned false: the file's, or -EBADMSG for bytes that are no
+ * protobuf. */
 static int wire_why(const struct wire_in *in)
 {
     return in->error ? in->error : -EBADMSG;
@@ -141,7 +144,7 @@ int wire_next(struct wire_in *in, pb_istream_t *stream, struct wire_field *field
     case PB_WT_32BIT:
         return 1;
     default:
-        return -EBADMSG; /* groups: not in this format */
+        return -EBADMSG; /* groups: profile.proto has none */
     }
 }
 

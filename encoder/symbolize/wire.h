@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * The protobuf wire format, read from and written to gzip as a stream.
+ * Reads and writes the protobuf wire format as a stream in gzip.
  *
- * profile_file.c reads with it (pass 1), rewrite.c reads and writes with it (pass 2). Nothing here
- * knows what a profile is. The limits are against hostile files: the inflated size is capped, and
- * no length found in a file is believed before that many bytes have really been there.
+ * profile_file.c reads with it (pass 1), rewrite.c reads and writes with it (pass 2). It knows
+ * nothing of profiles. Against hostile files the inflated size has a limit, and memory for a length
+ * that a file states is taken only as its bytes arrive.
  *
- * The caller owns the descriptor; a stream duplicates it and must be closed. The nanopb stream
- * made from it points into it, so it must not move meanwhile.
+ * The caller keeps its descriptor: wire_open and wire_create duplicate it, wire_close and
+ * wire_finish close the duplicate. A nanopb stream points to its struct wire_in or wire_out, which
+ * must not move while it is used.
  */
 #ifndef ENCODER_SYMBOLIZE_WIRE_H
 #define ENCODER_SYMBOLIZE_WIRE_H
@@ -44,30 +45,33 @@ struct wire_buf {
 struct wire_field {
     uint32_t tag;
     pb_wire_type_t type;
-    uint64_t value; /* of a varint, or the length of a string */
+    uint64_t value; /* a varint's value, or a string's length */
 };
 
-int wire_open(struct wire_in *in, int fd); /* reads from the start of the file, gzip'ed or not */
+/* Reads from the start of the file, gzip'ed or not. 0 or -errno. */
+int wire_open(struct wire_in *in, int fd);
 int wire_close(struct wire_in *in);
 pb_istream_t wire_stream(struct wire_in *in);
 
-/* The next field: 1, or 0 at the end, or -errno. A varint is read whole; of a string the length;
- * the bytes of all others are still to be read. */
+/* The next field: 1, 0 at the end, or -errno. A varint is read whole, of a string only the length.
+ * The bytes of a string or fixed-size field are then to be read by wire_skip, wire_take or
+ * wire_copy. */
 int wire_next(struct wire_in *in, pb_istream_t *stream, struct wire_field *field);
 int wire_skip(struct wire_in *in, pb_istream_t *stream, const struct wire_field *field);
 int wire_take(struct wire_in *in, pb_istream_t *stream, uint64_t len, struct wire_buf *buf);
 void wire_buf_free(struct wire_buf *buf);
 
-int wire_create(struct wire_out *out, int fd); /* gzip level 1 */
+/* Writes gzip of level 1. 0 or -errno. */
+int wire_create(struct wire_out *out, int fd);
 int wire_finish(struct wire_out *out);
 pb_ostream_t wire_sink(struct wire_out *out);
 
-/* The field as it came, key and all. */
+/* Copies the field with its key as it is. 0 or -errno. */
 int wire_copy(struct wire_in *in, pb_istream_t *stream, const struct wire_field *field,
               struct wire_out *out, pb_ostream_t *sink);
 
-/* The same inside a message that is in memory: 1, 0, -EBADMSG. The bytes of a string or a fixed
- * field are consumed; they end where the stream now stands. */
+/* The next field of a message that is in memory: 1, 0 at the end, or -EBADMSG. The bytes of a
+ * string or a fixed-size field are skipped: they end where the stream now is. */
 int wire_inner(pb_istream_t *stream, struct wire_field *field);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * A child process that reads one module; see worker.h.
+ * See worker.h.
  *
- * ELF and DWARF of unknown origin are read by a large library: it may crash on them, loop, or take
- * all memory (and a file that is truncated while mapped gives SIGBUS). The child writes its answers
- * into a pipe; the parent believes nothing in it but what it has checked, and asks for a last word,
- * so that a death half-way is seen. As a gain, all memory of a module is really given back.
+ * libdw and libelf read files of unknown origin: they may crash, loop, or take all memory, and a
+ * file that is truncated while it is mapped gives SIGBUS. The child writes its answers into a pipe.
+ * The parent checks all that it reads there, and expects an end mark, without which the child has
+ * died on the way. Another gain is that all memory of a module is freed with the child.
  */
 #include "encoder/symbolize/worker.h"
 
@@ -20,10 +20,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { WORKER_CPU_SECONDS = 600 }; /* a browser's 1 GB of DWARF takes less than a minute */
+enum { WORKER_CPU_SECONDS = 600 }; /* 1 GB of DWARF (a browser) takes less than 60 */
 enum { WORKER_TEXT_MAX = 65536 };  /* bytes of one name on the pipe; names.c cuts there too */
 
-/* What goes over the pipe: a head, then for each frame a body and its three texts. */
+/* An answer on the pipe: a head, then for each frame a body and its three texts. */
 struct worker_head {
     uint64_t query; /* or WORKER_END */
     uint32_t kind, nframes;
@@ -39,7 +39,8 @@ struct worker_body {
 
 #define WORKER_END UINT64_MAX
 
-/* Whole answers alone are written: a process that dies of its module leaves no half of one. */
+/* Bytes collected before they are written. Only whole answers are, so a child that dies leaves no
+ * half of one. */
 enum { PIPE_BUFFER = 65536 };
 
 struct pipe_sink {
@@ -52,7 +53,7 @@ struct pipe_sink {
 /* The parent's copy of one answer. */
 struct worker_answer {
     struct frame frames[FRAMES_MAX];
-    size_t at[FRAMES_MAX][3]; /* of the texts in `texts` */
+    size_t at[FRAMES_MAX][3]; /* where the frame's texts are in `texts` */
     char *texts;
     size_t len, cap;
 };
@@ -121,7 +122,8 @@ worker_child(const struct module *module, enum resolve_mode mode, int fd)
     signal(SIGHUP, SIG_DFL);
     setrlimit(RLIMIT_CPU, &cpu);
     setrlimit(RLIMIT_CORE, &core);
-    /* A library's last words (assertions, "out of memory") are for nobody. */
+    /* Libraries print to stderr before they abort (assertions, "out of memory"): not to the user's.
+     */
     int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
     if (null >= 0) {
         dup2(null, STDERR_FILENO);
@@ -164,7 +166,8 @@ static bool worker_read_frames(FILE *in, struct worker_answer *answer, uint32_t 
         answer->frames[i].start_line = body.start_line;
         answer->frames[i].offset = body.offset;
     }
-    for (uint32_t i = 0; i < n; i++) { /* the texts have stopped moving */
+    for (uint32_t i = 0; i < n;
+         i++) { /* `texts` does not grow any more, so pointers into it stay valid */
         answer->frames[i].name = answer->texts + answer->at[i][0];
         answer->frames[i].system_name = answer->texts + answer->at[i][1];
         answer->frames[i].file = answer->texts + answer->at[i][2];
@@ -172,7 +175,8 @@ static bool worker_read_frames(FILE *in, struct worker_answer *answer, uint32_t 
     return true;
 }
 
-/* The child's result, or -EFAULT if it broke off or spoke nonsense. */
+/* Reads the answers and puts them into the sink. The child's result, or -EFAULT if it has died or
+ * written something that is no answer. */
 static int worker_listen(const struct module *module, FILE *in, struct answer_sink *sink)
 {
     struct worker_answer *answer = calloc(1, sizeof *answer);
@@ -228,7 +232,7 @@ int worker_resolve(const struct module *module, enum resolve_mode mode, struct a
         result = -ENOMEM;
     }
     if (result == -EFAULT || result == -ENOMEM) {
-        kill(child, SIGKILL); /* it may be stuck; not reaped yet, so the pid is its own */
+        kill(child, SIGKILL); /* it may loop; it is not reaped yet, so the pid is still its own */
     }
     while (waitpid(child, NULL, 0) < 0 && errno == EINTR) {
         ;
