@@ -20,7 +20,7 @@
 
 /* ---- names ---- */
 
-/* The last component of the main program's path, as much of it as leaves room for the rest. */
+/* The last component of the main program's path, cut so that the rest of the name has room. */
 static void add_program(struct text *t, const struct maps *maps)
 {
     enum { MOST = 160 };
@@ -30,11 +30,14 @@ static void add_program(struct text *t, const struct maps *maps)
     text_add_n(t, base, strnlen(base, MOST));
 }
 
-/* A profile's name: bytes that may stand in a file's name as they are, the others as %XX. One for
- * which a file's name has no room is cut, and its hash (FNV-1a) makes it its own. */
+/* A profile's name: letters, digits, '.', '_' and '-' as they are, every other byte as %XX. A name
+ * for which a file's name has no room is cut, and a hash of it (FNV-1a) is added, so that two
+ * profiles with the same beginning have two files. */
 static void add_profile(struct text *t, const char *name)
 {
-    enum { BEHIND = 2 + 17 + 11 }; /* an escape's rest, the hash, the longest ending */
+    /* What may follow the last byte that is taken: the rest of its %XX, '~' and the hash, and the
+     * longest ending. */
+    enum { BEHIND = 2 + 17 + 11 };
     static const char hex[] = "0123456789ABCDEF";
     uint64_t hash = HASH_FNV_BEGIN;
     for (const char *p = name; *p; p++) {
@@ -113,8 +116,9 @@ static void remove_unfinished(struct folder *f)
     atomic_file_abandon(&f->file);
 }
 
-/* Removes the set that makes way for this one. The symboliser, should it be at work on it, puts no
- * file where there is none. */
+/* PPROF_KEEP: removes the oldest set, whose place in the ring the present one takes. If the
+ * symboliser is at work on that set, no file comes back: it replaces files and makes no new ones.
+ */
 static void remove_oldest(struct folder *f)
 {
     if (f->keep == 0) {

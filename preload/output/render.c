@@ -19,8 +19,8 @@ static bool count_one(const struct kind *k, void *arg)
 
 struct listing {
     const struct kind **list;
-    size_t from; /* filled from the end: the newest comes first */
-    bool full;   /* one has been made since they were counted */
+    size_t from; /* the array is filled from its end, for custom_each() begins with the newest */
+    bool full;   /* the program has made another profile since they were counted */
 };
 
 static bool list_one(const struct kind *k, void *arg)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * See seccomp.h. The copy is made by a raw clone without an exit signal and without CLONE_VM: a
- * process that is killed with a core file takes those down that share its memory, on kernels before
- * 5.16. Only raw system calls in it: other threads' locks are as the copy found them.
+ * See seccomp.h. The copy is made by a raw clone without an exit signal and without CLONE_VM: on
+ * kernels before 5.16, a process that is killed with a core file takes all down that share its
+ * memory. The copy makes raw system calls only, for a lock that another thread holds at the clone
+ * stays locked in it for ever.
  */
 #include "preload/output/seccomp.h"
 
@@ -27,9 +28,9 @@
 #include <unistd.h>
 
 enum {
-    TRIAL_PASSED = 0,
-    TRIAL_MUTE = 1,
-    PATIENCE = 10000 /* naps of 0.1 ms */
+    TRIAL_PASSED = 0, /* the copy's exit status: it made all calls, and could write a file */
+    TRIAL_MUTE = 1,   /* it made all calls, and could not */
+    PATIENCE = 10000  /* naps of 0.1 ms: how long the copy has for it */
 };
 
 static int try_all(const struct sock_fprog *filter)
@@ -48,7 +49,8 @@ static int try_all(const struct sock_fprog *filter)
     return syscall_trial_run(sys_getpid()) ? TRIAL_PASSED : TRIAL_MUTE;
 }
 
-/* Has the copy made all its calls? One that a filter's supervisor leaves waiting has not. */
+/* Has the copy made all its calls, and could it write? A filter may hand calls to a supervisor
+ * (SECCOMP_RET_USER_NOTIF); if that leaves the copy waiting for more than a second, it has not. */
 static bool has_passed(int child)
 {
     const struct timespec nap = {0, 100000};
@@ -84,7 +86,7 @@ int64_t seccomp_filters(void)
 {
     static const char name[] = "\nSeccomp_filters:";
     char status[4096];
-    int64_t n = 1; /* Linux before 5.9 does not count them */
+    int64_t n = 1; /* Linux before 5.9 does not tell the number */
     if (sys_call1(SYS_prctl, PR_GET_SECCOMP) != SECCOMP_MODE_FILTER) {
         return 0;
     }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * Filters on system calls (seccomp). One that kills would kill the program for what the library
- * does, one that answers with an error may leave the library without a file to write. Which it is
- * only the kernel can tell, so it is asked: a process that is a copy of this one, and that nobody
- * notices, puts itself behind the filter and makes each call that the library makes, on nothing.
+ * Filters on system calls (seccomp). A filter that kills would kill the program for a call of the
+ * library; one that answers with an error may keep the library from writing its files. Which of
+ * them a filter does cannot be read off it, so it is tried: a copy of the process puts itself
+ * behind the filter and makes every call that the library makes (syscall_trial.h). The copy is no
+ * child that the program's wait() could see. Called by preload/init.c and
+ * preload/hooks/hook_seccomp.c. No malloc, no lock; not in a signal handler.
  */
 #ifndef PRELOAD_SECCOMP_H
 #define PRELOAD_SECCOMP_H
@@ -12,12 +14,13 @@
 
 #include <linux/filter.h>
 
-/* Would this process live on with the filter (NULL: with the one it has), and could it still write
- * dumps? Takes the time of a fork of this process. Any thread; no malloc; not SIGNAL_SAFE. */
+/* Would the library do its work behind this filter, and neither die nor be kept from writing? NULL:
+ * behind the filters that are in force. Takes the time of a fork of this process, 0.2 ms for a
+ * small one. False also if no process can be made. Any thread. */
 bool seccomp_lets_us(const struct sock_fprog *filter);
 
-/* How many filters are in force. One system call, and three where there are any: none that a filter
- * would forbid behind which a program can be started. */
+/* How many filters are in force. Makes one system call, and three more if there are any (prctl,
+ * openat, read, close): calls that every filter behind which a program can be started allows. */
 int64_t seccomp_filters(void);
 
 #endif

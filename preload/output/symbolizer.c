@@ -16,24 +16,25 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { WAITING = 64 }; /* dumps */
+enum { WAITING = 64 }; /* dumps that may wait for their turn */
 
-/* One run of the helper. In a mapping of its own, with the arguments behind it. */
+/* One run of pprof-symbolize: a mapping of its own, with the arguments' pointers and texts behind.
+ */
 struct job {
     size_t bytes;
     char program[CONFIG_PATH_MAX];
-    char pid[16];
+    char pid[16];    /* of the scribe, as text */
     const char *dir; /* where it runs */
-    int in, out;     /* descriptors 0 and 1; -1 = of no use */
+    int in, out;     /* become descriptors 0 and 1; -1 = /dev/null */
     const char **argv;
     const char *envp[4]; /* NULL at the end */
 };
 
 static struct job *jobs[WAITING]; /* a ring: [head, tail) */
 static uint32_t head, tail;
-static int running; /* process; 0 = none */
+static int running; /* the process of the run that is going on; 0 = none */
 
-/* NULL: no memory, or the helper is not there. */
+/* NULL: no memory, or no pprof-symbolize beside the library. */
 static struct job *job_new(const struct maps *maps, const char *dir, const char *names,
                            size_t bytes, int files)
 {
@@ -89,15 +90,16 @@ void symbolizer_queue(const struct maps *maps, const char *dir, const char *name
     jobs[tail++ % WAITING] = job;
 }
 
-static bool awaited; /* by the end of the program */
+static bool awaited; /* the end of the program waits for the names */
 
 void symbolizer_is_awaited(void)
 {
     STORE(&awaited, true);
 }
 
-/* The helper's process, or 0; the job is done with either way. It waits for the processor until all
- * others have had their share, unless somebody waits for it. */
+/* Starts a run and frees the job. Its process, or 0. It runs only when a processor is idle
+ * (SCHED_IDLE), unless the end of the program or a call of the API waits for it: else the children
+ * of a busy machine would wait minutes for their names at their end. */
 static int start(struct job *job)
 {
     const struct helper_program p = {
@@ -110,8 +112,8 @@ static int start(struct job *job)
         .last = !LOAD(&awaited) && job->in < 0,
     };
     struct text t = text_in(job->pid, sizeof job->pid);
-    /* The scribe's: it has the program's memory map even where the program's first thread is gone.
-     */
+    /* -p PID, for /proc/PID/maps: the scribe has the program's memory map, and unlike the program's
+     * own it can be read even after the program's first thread has ended. */
     text_add_int(&t, sys_getpid(), 0);
     int child = helper_process_exec(&p);
     sys_unmap(job, job->bytes);
@@ -143,7 +145,7 @@ enum symbolizer_state symbolizer_tend(void)
         if (ended == 0) {
             return SYMBOLIZER_BUSY;
         }
-        running = 0; /* ended, or (SIGCHLD ignored) already gone */
+        running = 0; /* it has ended; with SIGCHLD ignored there is nothing left to collect */
     }
     while (head != tail) {
         running = start(jobs[head++ % WAITING]);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * The symboliser's life: a child of the scribe that puts names into the files of a dump, one at a
- * time, with nothing of the program's but its memory map to look at. Scribe only.
+ * How the symboliser is run: pprof-symbolize, a program of its own that puts names into profiles.
+ * It sees nothing of the profiled program but its memory map. One runs at a time; dumps that are
+ * complete wait for their turn. Called in the scribe, and by what writes into a descriptor: raw
+ * system calls only.
  */
 #ifndef PRELOAD_SYMBOLIZER_H
 #define PRELOAD_SYMBOLIZER_H
@@ -9,25 +11,29 @@
 #include "collectors/base/abi.h"
 
 /* The files of a dump are complete. dir: their folder, absolute, never freed; names: theirs, each
- * terminated, one after the other. Remembered for symbolizer_tend(); when too many dumps wait, the
- * oldest keeps its addresses. The program pprof-symbolize is looked for beside this library, which
- * maps tells of, and nowhere else. */
+ * terminated by a zero byte, one after the other; bytes: of all names; files: how many. They wait
+ * for symbolizer_tend(). If 64 dumps wait already, the oldest is dropped and its files keep
+ * addresses. pprof-symbolize is looked for beside this library, whose path maps tells, and nowhere
+ * else; without it, or with PPROF_SYMBOLIZE=0, nothing is done. */
 struct maps;
 void symbolizer_queue(const struct maps *maps, const char *dir, const char *names, size_t bytes,
                       int files);
 
-/* Puts names into one profile: reads it from descriptor `in` and writes it into `out`, both regular
- * files; waits for it. 0; -ENOENT, or what else kept it from doing so: then out is worth nothing.
- * Only in a process of our own, whose descriptors are its own. */
+/* Puts names into one profile: pprof-symbolize reads it from descriptor `in` and writes it to
+ * `out`, both regular files; returns when it has ended. 0; else -ENOENT (no symboliser) or -EIO (it
+ * failed), and what is in `out` must not be used. Only in a process of ours that has a table of
+ * descriptors of its own, and SIGCHLD at its default. */
 MUST_CHECK int symbolizer_filter(const struct maps *maps, int in, int out);
 
 enum symbolizer_state { SYMBOLIZER_IDLE, SYMBOLIZER_STARTED, SYMBOLIZER_BUSY };
 
-/* Starts the next run if none is going on, or looks whether it has ended. */
+/* Starts a run for the next dump that waits, unless one is going on. SYMBOLIZER_IDLE: none waits
+ * and none runs; _STARTED: one was started; _BUSY: one still runs. */
 enum symbolizer_state symbolizer_tend(void);
 
-/* The end of the program will wait for what is started from now on, which is therefore not the last
- * in line any more. From the program's side. */
+/* The process is about to wait for its files to get their names: runs that are started from now on
+ * are scheduled as others are, and not only when a processor is idle. In a thread of the program.
+ */
 void symbolizer_is_awaited(void);
 
 /* In a forked child: nothing is queued, nothing runs. */
