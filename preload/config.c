@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * See config.h. Runs in the constructor alone: the environment is read by hand, so that nothing
- * depends on what of libc is already awake.
+ * See config.h. Runs in the constructor alone. The environment is the array that the constructor is
+ * given, and is read without getenv(), which the program may have replaced.
  */
 #include "preload/config.h"
 
@@ -23,7 +23,7 @@ struct config config;
 enum { KEEP_MAX = 10000 };
 #define MARKER "PPROF_PARENT"
 
-/* ---- kinds of values: each reads a text, false = not valid ---- */
+/* ---- readers of values: *v from the text s; false = it is not valid ---- */
 
 static bool read_number(const char *s, int64_t *v)
 {
@@ -71,10 +71,10 @@ static bool read_signal(const char *s, int64_t *v)
 static const struct setting {
     const char *name;
     int64_t *value;
-    int64_t otherwise; /* the default */
-    int64_t least, most;
+    int64_t otherwise;   /* the default */
+    int64_t least, most; /* of what `read` has read */
     bool (*read)(const char *s, int64_t *v);
-    const char *allowed;
+    const char *allowed; /* for the message about a value that is not valid */
 } settings[] = {
     /* the dump signal */
     {"PPROF_SIGNAL", &config.signal, SIGUSR2, 0, 64, read_signal,
@@ -153,7 +153,8 @@ static void read_setting(const struct setting *s, const char *value)
     }
 }
 
-/* Enables the profiles of a comma list; all of them if it is missing, empty or wrong. */
+/* Enables the profiles of a comma list; all of them if it is missing, empty, or names one that
+ * there is not. */
 static void read_profiles(const char *list)
 {
     bool all = !list || strcmp(list, "all") == 0;
@@ -181,7 +182,7 @@ static void read_profiles(const char *list)
     }
 }
 
-/* A path, absolute: a later chdir of the program must not move it. False: too long. */
+/* Makes a path absolute, for the program may chdir() later. False: it is too long. */
 static bool read_path(const char *value, char *path)
 {
     struct text t = text_in(path, CONFIG_PATH_MAX);
@@ -250,8 +251,10 @@ void config_read(char *const *env, bool secure)
     }
 }
 
-/* Sets a variable without setenv(), which the program may have replaced (bash does) and which
- * would allocate: a new array, a new string, in memory that is never freed. */
+/* Sets a variable of the environment. setenv() would allocate in the program's heap, and the
+ * program may have replaced it (bash does). So a new array and a new string are made, which are
+ * never freed.
+ */
 static void env_set(const char *name, const char *value)
 {
     size_t name_len = strlen(name);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Every setting of the library: its variable, default, range and meaning in one table
- * (config.c), read once in the constructor and never changed.
+ * The settings: what the PPROF_ variables of the environment say. Each has its name, default, range
+ * and meaning in one table (config.c). Read once, in the constructor. After that only `pid`
+ * changes, in a forked child.
  */
 #ifndef PRELOAD_CONFIG_H
 #define PRELOAD_CONFIG_H
@@ -35,23 +36,27 @@ struct config {
     int pid;                     /* of the process that is profiled */
     bool names_threads;          /* PPROF_PROFILES names a profile that NEEDS_THREADS: they may be
                                   * sent a signal at any dump */
-    bool in_place;               /* no process can be made here: valgrind knows no such clone */
+    bool in_place;               /* dumps are made in a thread of the program: under valgrind, which
+                                  * cannot run a process that shares its memory */
     bool is_child;               /* a process that an injected one started */
-    int64_t filters;             /* on system calls, that are known to let us live */
+    int64_t filters;             /* on system calls in force at start that an injected parent has
+                                  * found harmless (preload/output/seccomp.h) */
 };
 
 extern HIDDEN struct config config;
 
-/* Reads the environment, unless secure. A value that does not parse is one line on stderr and the
- * default. Also decides kinds[].enabled. */
+/* Reads the settings from env; secure: takes the defaults and reads nothing. A value that is not
+ * valid gets a line in the log (stderr at start) and the default is used. Also sets
+ * kinds[].enabled. Constructor only. */
 void config_read(char *const *env, bool secure);
 
 /* Does the comma list of globs (as fnmatch knows them) match name? Constructor only. */
 bool config_glob_list(const char *list, const char *name);
 
-/* Makes PPROF_OUT and PPROF_LOG absolute in the environment and leaves the marker there, for the
- * processes that this one will start; they need not ask of so many filters on system calls what
- * they do to us. Only in the first injected process. */
+/* Changes the environment for the programs that this process will start: PPROF_OUT and PPROF_LOG
+ * become absolute, and PPROF_PARENT says that an injected process has started them, and how many
+ * filters on system calls are in force that need not be tried again. Does nothing in a process that
+ * has found PPROF_PARENT itself. Constructor only. */
 void config_hand_down(int64_t filters);
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * The only place that knows in which order the library starts and stops. The constructor runs
- * before the program's first instruction, but (glibc 2.36) after those of the libraries it needs:
- * hooks have been called by then and merely forwarded.
+ * The only place that knows in which order the library starts and stops. library_start() runs
+ * before the program's main(), but (glibc 2.36) after the constructors of the program's libraries.
+ * So hooks have been called before; until library_start() they only forward to the real functions.
+ * library_stop() runs when the process ends by exit() or by a return from main().
  */
 #include "preload/init.h"
 #include "collectors/base/log.h"
@@ -71,8 +72,8 @@ static void start_profiles(void)
     control_start();
     hook_process_start(api_cpu_fork_child);
     hook_thread_start();
-    if (!config
-             .is_child) { /* which may live for less than the look-ups take, and wait for nobody */
+    if (!config.is_child) { /* a child, often a command of a script, may live for less time than
+                             * these look-ups take; it makes them at its first wait, if any */
         real_waits_start();
     }
     start_collectors();
@@ -87,8 +88,8 @@ static bool is_to_be_profiled(int64_t *filters)
     }
     *filters = seccomp_filters();
     if (*filters > config.filters && !seccomp_lets_us(NULL)) {
-        if (!config.is_child ||
-            config.log[0]) { /* what a program says in a pipe is to be its own */
+        /* Not on the stderr of a child: it may be a pipe that another program reads. */
+        if (!config.is_child || config.log[0]) {
             log_line("a filter of system calls is in force that this library would not survive: "
                      "nothing is profiled");
         }
@@ -101,11 +102,12 @@ __attribute__((constructor)) static void library_start(int argc, char **argv, ch
 {
     (void)argc;
     log_open();
-    self.depth++; /* what start-up allocates is not the program's */
+    self.depth++; /* what is allocated until the end of this function is not sampled */
     real_start();
     hook_cxx_start();
     hook_thread_main_stack(argv);
-    /* With rights that its caller lacks: no profile is worth a file written with them. */
+    /* A setuid program or the like has rights that its caller lacks. It must not be made to write
+     * files with them, or to read the caller's settings. */
     bool secure = getauxval(AT_SECURE) != 0;
     config_read(env, secure);
     int64_t filters = 0;
@@ -123,7 +125,7 @@ __attribute__((constructor)) static void library_start(int argc, char **argv, ch
 
 void init_stand_down(const char *why)
 {
-    api_stop(); /* a call of the program's would be what it has just forbidden */
+    api_stop(); /* its calls make system calls that the program is about to forbid */
     control_stand_down();
     hook_thread_stop();
     kinds_stop();

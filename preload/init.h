@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the rest of preload/ may ask of the place that knows in which order the library starts and
- * stops.
+ * The one way to stop the library while the program goes on; see init.c.
  */
 #ifndef PRELOAD_INIT_H
 #define PRELOAD_INIT_H
 
-/* The last dump, and no sample, timer or system call of ours from then on, for good; why goes to
- * the log. Any thread of the program, not SIGNAL_SAFE. */
+/* Makes the last dump, and stops all sampling, timers and system calls of the library for good; the
+ * hooks only forward from then on. why: a line for the log. Any thread of the program, not in a
+ * signal handler. */
 void init_stand_down(const char *why);
 
 #endif

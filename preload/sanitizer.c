@@ -7,12 +7,12 @@
 #include "collectors/base/abi.h"
 
 #ifndef BESIDE_SANITIZER
-#define BESIDE_SANITIZER false /* true: a build of the tests', to be judged by one */
+#define BESIDE_SANITIZER false /* true: for a test that checks the library with a sanitizer */
 #endif
 
-/* What each runtime exports, bound by the dynamic linker while it relocates us. A dlsym() that
- * fails would say so to nobody in memory of the program's heap, before the program's first
- * allocation. */
+/* A function that each runtime exports. Weak references are bound by the dynamic linker while it
+ * relocates this library, and are NULL if there is no such runtime. dlsym() would allocate its
+ * error message in the program's heap, before the program's own first allocation. */
 #define RUNTIME(name) extern void name(void) __attribute__((weak))
 RUNTIME(__asan_init);   /* NOLINT: the names are theirs */
 RUNTIME(__tsan_init);   /* NOLINT */
@@ -28,8 +28,8 @@ bool sanitizer_is_there(void)
     return __asan_init || __tsan_init || __msan_init || __lsan_init || __hwasan_init;
 }
 
-/* AddressSanitizer asks for this before anything else. Unless told so it ends a program in which
- * another library comes before its own, whatever that library does. */
+/* AddressSanitizer's runtime calls this function, if there is one, before it does anything else.
+ * Its default is to end a program in which another library is loaded before its own. */
 EXPORT const char *__asan_default_options(void); /* NOLINT: the name is its */
 const char *__asan_default_options(void)         /* NOLINT */
 {

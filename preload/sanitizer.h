@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * Programs built with AddressSanitizer and its like replace malloc and the threads' functions
- * themselves, and must be the only ones to do so: this library then stands down.
+ * The runtime of AddressSanitizer, and of its like, replaces malloc and the functions of threads
+ * itself, and does not work with another library that does so too. In such a program this library
+ * profiles nothing.
  */
 #ifndef PRELOAD_SANITIZER_H
 #define PRELOAD_SANITIZER_H
 
 #include <stdbool.h>
 
-/* Is the run-time of one in the process? Constructor only. */
+/* Is a sanitizer's runtime in the process? Constructor only. */
 bool sanitizer_is_there(void);
 
 #endif

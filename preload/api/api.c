@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * The C API: the table behind preload/pprofinject.h, one short function a call. Runs in the
- * program's threads, as part of the program: may set errno, and allocates nothing of the program's.
- * A profile is a row of collectors/kinds.h; a label set and a context are both a struct labels.
+ * The C API: the table of functions behind preload/pprofinject.h, one short function a call, called
+ * by the program's threads. They may set errno, and do not allocate in the program's heap. A
+ * pprof_profile is a struct kind (collectors/kind.h); a pprof_labelset and a pprof_ctx are both a
+ * struct labels.
  */
 #include "preload/api/api.h"
 #include "collectors/base/sys.h"
@@ -91,7 +92,7 @@ static pprof_profile *lookup(const char *name)
     return k && !k->in_sessions ? profile_of(k) : failed(ENOENT);
 }
 
-/* Insertion: a handful, in near order. */
+/* Insertion sort: there are a handful of profiles, nearly in order. */
 static void sort_by_name(const struct kind **list, size_t n)
 {
     for (size_t i = 1; i < n; i++) {
@@ -245,7 +246,7 @@ static pprof_ctx *with_labels(const pprof_ctx *ctx, pprof_labelset *set)
         return failed(EINVAL);
     }
     if (!ctx) {
-        return (pprof_ctx *)(void *)set; /* it is one already */
+        return (pprof_ctx *)(void *)set; /* both are a struct labels */
     }
     const struct labels *both = labels_merged(labels_in(ctx), labels_in(set));
     labels_unref(labels_in(set));
@@ -280,7 +281,7 @@ static void set_thread_labels(const pprof_ctx *ctx)
 static pprof_ctx *do_begin(const pprof_ctx *ctx, pprof_labelset *set)
 {
     const struct labels *merged = set ? labels_in(with_labels(ctx, set)) : NULL;
-    if (!merged) { /* of a set that could not be made: as without one */
+    if (!merged) { /* no set was given, or there was no memory for one: the labels of ctx alone */
         merged = labels_ref(labels_in(ctx));
     }
     labels_carry(merged);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * StartCPUProfile and StopCPUProfile: one session at a time, a profile of its own beside the one
- * that goes on from the start. Called by the program's threads.
+ * StartCPUProfile and StopCPUProfile: one session at a time, whose profile is written into the
+ * program's descriptor. The cpu profile of the dumps goes on all the while and does not notice. Any
+ * thread of the program. `state` is taken by compare-and-swap; the
+ * session's variables belong to the thread that has set CHANGING.
  */
 #include "collectors/base/sys.h"
 #include "collectors/cpu/cpu_rate.h"

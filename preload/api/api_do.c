@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
- * See api_do.h. The frame of api_do_call() has a personality routine of ours: in the cleanup phase
- * of an unwinding it puts the labels back and lets the unwinding go on. So there is no landing pad
- * and nothing of libgcc's to depend on. Which call it is about, the routine knows from a list that
- * each thread keeps on its stack, the innermost call first; what a longjmp has left in it lies
- * below the frame that makes or ends the next entry, and is taken out there. Its memory may be
- * something else's by then, so it is read only under its seal; entries outside of one that is
- * broken are lost to the unwinding, not to their own returns.
+ * See api_do.h. An exception, pthread_exit() and cancellation unwind the stack. The unwind
+ * information of api_do_call() names personality() here, which the unwinder calls when it comes to
+ * that frame: in the cleanup phase personality() puts the labels back and lets the unwinding go on.
+ * So no landing pad is needed, and no function of libgcc.
+ *
+ * Which call the frame belongs to, personality() knows from self.calls: a list of the thread's
+ * calls under way, the innermost first, whose entries lie in the stack frames of api_do(). A
+ * longjmp leaves frames without any code of ours being run, and their entries stay in the list.
+ * They lie below the stack pointer then, and are taken out when the next entry is made or ended.
+ * Until then their memory may have been overwritten, so an entry is believed only if its seal is
+ * right. Where a seal is broken, the entries outside of it cannot be found by an unwinding any
+ * more; each of those calls still restores its labels when it returns.
  */
 #include "preload/api/api_do.h"
 
@@ -20,7 +25,7 @@
 struct api_call {
     struct api_call *outer;
     const struct labels *before, *merged;
-    uint64_t seal; /* over the above: what a longjmp has left may have been overwritten */
+    uint64_t seal; /* a hash of the above and of the entry's address */
 };
 
 static uint64_t seal_of(const struct api_call *c)
@@ -29,14 +34,15 @@ static uint64_t seal_of(const struct api_call *c)
     return h + (uintptr_t)c->merged;
 }
 
-/* Is it an entry still? Asked of those alone that may be none: its stack may even be gone. */
+/* Is there still an entry at c? Its stack may even have been unmapped since. */
 static bool is_whole(const struct api_call *c)
 {
     return c && sys_readable((uintptr_t)c) && sys_readable((uintptr_t)&c->seal) &&
            c->seal == seal_of(c);
 }
 
-/* Entries of this stack below the frame at `here` are of calls that a longjmp has left. */
+/* Takes out the calls that a longjmp has left: on the thread's own stack, entries that lie below
+ * the frame at `here`. */
 static void forget_left(const char *here)
 {
     bool own = (uintptr_t)here - self.stack_lo < self.stack_hi - self.stack_lo;
@@ -47,7 +53,8 @@ static void forget_left(const char *here)
     }
 }
 
-/* Most calls are the innermost one; not that of one of several stacks (swapcontext). */
+/* Takes c out of the list. It is the innermost entry, unless the thread changes between stacks
+ * (swapcontext) and ends its calls in another order than it began them. */
 static void take_out(struct api_call *c)
 {
     struct api_call *inner = self.calls;

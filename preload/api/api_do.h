@@ -8,8 +8,9 @@
 
 #include "collectors/snapshot.h"
 
-/* Calls f(merged, arg); then, however it ends, the thread carries `before` and the reference to
- * merged is gone. */
+/* Calls f(merged, arg), in a thread that carries `merged`. However f is left, the thread carries
+ * `before` afterwards, and a reference to merged is dropped; but a longjmp out of f does neither.
+ * Any thread of the program. */
 void api_do(const struct labels *before, const struct labels *merged,
             void (*f)(const struct labels *, void *), void *arg);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The four rates, which the program may change while it runs. Each returns the previous one; a
- * negative rate only reads. A profile that PPROF_PROFILES does not name stays off.
+ * The four rates, which the program may change while it runs. Each call returns the rate before it;
+ * a negative rate changes nothing. A profile that is not enabled (PPROF_PROFILES) has no rate to
+ * change. Any thread of the program.
  */
 #include "collectors/cpu/cpu_rate.h"
 #include "collectors/heap/heap.h"

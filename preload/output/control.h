@@ -28,7 +28,7 @@ SIGNAL_SAFE void control_dump(const void *context);
 
 /* The same for pprof_dump(), and waits until the files are complete but for the names, which the
  * symboliser puts in later. 0 or the first -errno of a file; -EIO if the scribe was killed; -EPERM
- * in a vfork child. Any thread, not in a signal handler. */
+ * in a vfork child. Any thread. */
 int control_dump_wait(void);
 
 /* The end of the process: makes the last dump, if PPROF_AT_EXIT says so, and waits until it is

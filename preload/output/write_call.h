@@ -17,9 +17,8 @@ struct write_call {
     int fd;
 };
 
-/* In any thread of the program, not in a signal handler. 0; the first -errno, also of a write; -EIO
- * if the helper was killed. Where no process can be made, the caller's thread does the work,
- * without names. */
+/* In any thread of the program. 0; the first -errno, also of a write; -EIO if the helper was
+ * killed. Where no process can be made, the caller's thread does the work, without names. */
 MUST_CHECK int write_call_run(const struct write_call *c);
 
 #endif
