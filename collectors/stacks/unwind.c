@@ -37,7 +37,7 @@ _Static_assert(PSEUDO_PC_LIMIT <= PC_MIN, "no code address may be taken for a ps
 
 #define WORD sizeof(uintptr_t)
 #define RETURN ARCH_RETURN_BELOW_CFA /* from a frame's CFA down to its return address */
-enum { WALKS_PER_LESSON = 8 };
+enum { WALKS_PER_LINK = 8 };
 #define BP_UNKNOWN 1UL /* no CFA made from it lies above any sp */
 
 enum verdict {
@@ -57,7 +57,7 @@ struct walk {
     int exact; /* index in pcs of the last interrupted instruction */
     uint32_t generation;
     bool foreign;
-    bool teach;     /* the rule table, which frame calls which */
+    bool links;     /* this walk updates the links from rules to the rules of their callers */
     bool outermost; /* the last frame in the list is that, by its rule */
     const struct stack_bounds *stack;
     uintptr_t floor, top; /* [floor, top) is mapped; empty if that is not known */
@@ -157,7 +157,7 @@ find(const struct walk *w, uintptr_t pc, uint64_t key, uint32_t mask, struct rul
         *at = rules_table_home(pc, mask);
         return miss(w, pc);
     }
-    if (LOAD(&below->caller) == 0 || w->teach) {
+    if (LOAD(&below->caller) == 0 || w->links) {
         STORE(&below->caller, (uint16_t)rules_table_index(e));
     }
     *at = e;
@@ -433,12 +433,12 @@ int unwind(const struct regs *from, const struct stack_bounds *stack, uintptr_t 
     w.stack = stack;
     w.known = from;
     w.outermost = false;
-    w.teach = false;
+    w.links = false;
     w.trail.trail = NULL;
     rules_table_ready(w.generation);
     if (own && stack->trail && whole_words && w.top - w.sp <= TRAIL_STACK_MAX) {
         trail_begin(&w.trail, stack->trail, w.generation, w.top);
-        w.teach = w.trail.trail && w.trail.trail->walks % WALKS_PER_LESSON == 0;
+        w.links = w.trail.trail && w.trail.trail->walks % WALKS_PER_LINK == 0;
     }
 
     enum verdict v;
