@@ -1,25 +1,27 @@
 /* SPDX-License-Identifier: MIT
  *
- * The stack walk. A frame is (pc, sp, bp); its rule, from the shared table (rules_table.h), names
- * the slots of its caller's. Nothing else is known or needed on this fast path, and nothing is
- * remembered between walks but the rules.
+ * The stack walk, see unwind.h. A frame is (pc, sp, bp). The rule of its pc, from the table that
+ * all threads share (rules_table.h), says in which words of the stack its caller's pc and bp are.
+ * The fast path needs nothing else; between two walks only the rules and the thread's trail
+ * (unwind_trail.h) are remembered.
  *
- * A frame that no rule describes is stepped by libunwind (rules_step), in two attempts:
- *   1. from (pc, sp, bp) alone, the other registers marked lost. This is enough for signal frames,
- *      realigned stacks and most expressions, which build on sp and bp. libunwind refuses as soon
- *      as anything depends on a lost register, so an answer is never a guess.
- *   2. if it refused: from the last frame all of whose registers are known (the start, or what the
- *      last such step or signal frame gave) down to this one by rules_step with full registers, and
- *      one step further. The walk goes on by fast rules from there, and the new frame is the one to
- *      start from next time, so every frame is stepped twice at most: what libunwind's own slow
- *      walk would find is found, at a bounded number of steps.
+ * Where no rule describes a frame, libunwind makes the step (rules_step), in two attempts:
+ *   1. From (pc, sp, bp) alone, the other registers marked as lost. This is enough for signal
+ *      frames, realigned stacks and most expressions, which build on sp and bp. libunwind refuses
+ *      as soon as anything depends on a lost register, so that its answer is never a guess.
+ *   2. If libunwind refused: by rules_step with full registers, from the last frame whose registers
+ *      were all known (the walk's start, or the caller that such a step or a signal frame gave) up
+ *      to this frame, and one step further. The caller found so is the frame to start from the next
+ *      time, so every frame is stepped at most twice. The walk goes on by rules from there: it
+ *      finds what a walk by libunwind alone would find, in a bounded number of steps.
  *
  * Memory: what lies between the first frame's sp and the end of the thread's stack is mapped, and
- * is read as it is. Everything else (coroutines, alternate stacks, bounds unknown) is probed, once
- * a page. Each step must move sp upwards, signal frames excepted, and there are at most max, so a
- * walk ends whatever the stack holds.
+ * is read as it is. For all other memory (coroutines, alternate stacks, a stack whose bounds are
+ * not known) the kernel is asked, once a page, whether it can be read. Every step but that from a
+ * signal frame must move sp upwards, and there are at most max steps, so that a walk ends whatever
+ * the stack holds.
  *
- * SIGNAL_SAFE throughout; calls nothing but rules.c and the kernel.
+ * SIGNAL_SAFE throughout; calls nothing but the unwinder's own files and the kernel.
  */
 #include "collectors/stacks/unwind.h"
 
@@ -38,15 +40,15 @@ _Static_assert(PSEUDO_PC_LIMIT <= PC_MIN, "no code address may be taken for a ps
 #define WORD sizeof(uintptr_t)
 #define RETURN ARCH_RETURN_BELOW_CFA /* from a frame's CFA down to its return address */
 enum { WALKS_PER_LINK = 8 };
-#define BP_UNKNOWN 1UL /* no CFA made from it lies above any sp */
+#define BP_UNKNOWN 1UL /* a CFA made from this value is below any sp, which ends the walk */
 
 enum verdict {
     WALK_ON,
     WALK_END,     /* the outermost frame is in the list */
-    WALK_FULL,    /* no room for more */
+    WALK_FULL,    /* pcs has no room for more */
     WALK_SLOW,    /* the last frame in the list needs libunwind */
     WALK_BARE,    /* the last frame in the list has no frame information */
-    WALK_NOWHERE, /* ... and lies in no module */
+    WALK_NOWHERE, /* the same, because it lies in no module */
     WALK_LOST,    /* nothing is proven beyond the last frame in the list */
 };
 
@@ -58,13 +60,13 @@ struct walk {
     uint32_t generation;
     bool foreign;
     bool links;     /* this walk updates the links from rules to the rules of their callers */
-    bool outermost; /* the last frame in the list is that, by its rule */
+    bool outermost; /* the last frame in the list is the outermost one, by its rule */
     const struct stack_bounds *stack;
     uintptr_t floor, top; /* [floor, top) is mapped; empty if that is not known */
     uintptr_t page[4];    /* pages that were found readable */
     unsigned turn;
-    const struct regs *known; /* the last frame of which all registers are known that ever were */
-    struct regs kept;         /* where known points to after the start */
+    const struct regs *known; /* the frame that attempt 2 of a slow step starts from */
+    struct regs kept;         /* what known points to, once it is not the walk's first frame */
     struct trail_walk trail;
 };
 
@@ -85,14 +87,14 @@ static bool page_readable(struct walk *w, uintptr_t addr)
     return true;
 }
 
-/* A stack's words are whoever's: what lies there is judged before it is believed. */
+/* One word of a stack, which another thread may be writing: what is read is judged before use. */
 static inline __attribute__((no_sanitize_thread)) uintptr_t word_at(uintptr_t addr)
 {
     return *(const volatile uintptr_t *)addr; /* NOLINT: a stack is made of integers */
 }
 
-/* Stacks grow downwards, but the first segment of a split stack, from which the others are left,
- * lies anywhere. This can be so once in a walk. */
+/* Whether a step leads from another stack onto the thread's own. Split stacks and coroutines do,
+ * and then sp may move downwards; this happens at most once in a walk. */
 static bool enters_own_stack(const struct walk *w, uintptr_t from_sp, uintptr_t to_sp)
 {
     uintptr_t bytes = w->stack->hi - w->stack->lo;
@@ -132,7 +134,7 @@ static bool load_for_step(void *arg, uintptr_t addr, uintptr_t *word)
 
 /* ---- Fast steps ---- */
 
-/* The rule of a pc that the table does not have. */
+/* The rule of a pc that the table does not have: found by rules.c, and put into the table. */
 static COLD struct rule_bits miss(const struct walk *w, uintptr_t pc)
 {
     struct rule r = {.kind = RULE_NOWHERE};
@@ -145,9 +147,10 @@ static COLD struct rule_bits miss(const struct walk *w, uintptr_t pc)
     return rule_bits_of(r);
 }
 
-/* The rule of a pc that is not where the last walk found it. *at: the entry of the frame below,
- * whose caller it is; becomes this one's. Another caller is remembered for the next walk, but not
- * every time: threads that walk at once would take each other's cache lines away. */
+/* The rule of a pc that is not in the entry to which the rule of the frame below links. *at: the
+ * entry of the frame below; becomes this frame's. The link of the frame below is set to this
+ * frame's entry, but only if it was empty or in every WALKS_PER_LINK'th walk: otherwise threads
+ * that walk different stacks would take the entry's cache line from each other at each walk. */
 static __attribute__((noinline)) struct rule_bits
 find(const struct walk *w, uintptr_t pc, uint64_t key, uint32_t mask, struct rules_entry **at)
 {
@@ -174,12 +177,12 @@ static inline enum verdict verdict_of(unsigned kind)
                                   : WALK_LOST;
 }
 
-/* Walks until something else than a simple rule is met. mapped, a constant: sp is a multiple of
- * words and the return addresses lie in [floor, top); recording, another: there is a trail, and
- * they do. (A leaf's saved bp may lie below: after the instruction that restores bp the rule still
- * names its slot, and the kernel leaves the ARCH_RED_ZONE bytes below sp alone.) The critical path
- * of a frame is the load of its return address, of its rule, and one addition; everything else can
- * run ahead. */
+/* Walks until a frame has no simple rule. mapped, a constant where this is inlined: sp is a
+ * multiple of words, and return addresses are read only in [floor, top). recording, another such
+ * constant: mapped, and there was a trail when this began. (A leaf's saved bp may lie below floor:
+ * after the instruction that restores bp the rule still names its slot, and the kernel leaves the
+ * ARCH_RED_ZONE bytes below sp alone.) A frame waits for the load of its return address, the load
+ * of its rule and one addition; the processor can do everything else ahead of them. */
 static inline __attribute__((always_inline)) enum verdict run(struct walk *w, const bool mapped,
                                                               const bool recording)
 {
@@ -193,8 +196,8 @@ static inline __attribute__((always_inline)) enum verdict run(struct walk *w, co
     uintptr_t *const pcs = w->pcs;
     const int max = w->max;
     int n = w->n;
-    struct rules_entry *at = rules_table_home(pc, mask); /* of the last frame */
-    struct rules_entry *next = at;                       /* perhaps of the frame to come */
+    struct rules_entry *at = rules_table_home(pc, mask); /* the entry of the last frame's rule */
+    struct rules_entry *next = at;                       /* the frame to come may have this one */
     enum verdict verdict = WALK_LOST;
     for (;;) {
         if (recording && LIKELY(w->trail.trail)) {
@@ -276,8 +279,9 @@ static inline __attribute__((always_inline)) enum verdict run(struct walk *w, co
 
 /* ---- Slow steps ---- */
 
-/* Stacks grow downwards. A signal may have come on another stack; assembly may have taken its
- * return address off the stack already, so that its caller's sp is its own. */
+/* Whether the step from one frame to the other may be believed: sp grows from a frame to its
+ * caller. Exceptions: a signal handler may run on another stack; hand-written assembly, interrupted
+ * after it took its return address off the stack, has the same sp as its caller. */
 static bool moved_up(const struct walk *w, const struct regs *from, const struct regs *to,
                      bool signal_frame)
 {
@@ -323,7 +327,7 @@ static COLD enum verdict slow_step(struct walk *w)
             return WALK_LOST;
         }
         ret = rules_step(&in, &out, &mem, w->foreign, &signal_frame);
-        full = true; /* as full as can be had */
+        full = true; /* registers that are lost even so are known to no walk */
     }
     if (ret == 0) {
         return WALK_END;
@@ -347,7 +351,7 @@ static COLD enum verdict slow_step(struct walk *w)
     return WALK_ON;
 }
 
-/* A step that no trail can prove is behind w, from a frame with the given sp. */
+/* Tells the trail that the last step, from a frame with the given sp, was by no simple rule. */
 static COLD void record_break(struct walk *w, uintptr_t sp)
 {
     if (!w->trail.trail) {
@@ -362,9 +366,10 @@ static COLD void record_break(struct walk *w, uintptr_t sp)
 
 /* ---- Frames without frame information ---- */
 
-/* The last frame of the list lies in no module, and leads nowhere. It may be code made at run time,
- * worth its place, or a word that was no return address at all. The pc that the processor was at is
- * always kept, any other if a call instruction precedes it. */
+/* The last frame of the list lies in no module, and no caller of it was found. It may be code made
+ * at run time, which belongs into the list, or a word that was no return address at all. The pc
+ * that the processor was executing stays in the list; any other only if a call instruction precedes
+ * it. */
 static enum verdict end_nowhere(struct walk *w, const struct stack_memory *mem, bool executing)
 {
     uintptr_t pc = w->pcs[w->n - 1];
@@ -409,7 +414,7 @@ int unwind(const struct regs *from, const struct stack_bounds *stack, uintptr_t 
         return 0;
     }
     if (UNLIKELY(from->pc >= ARCH_CODE_END)) {
-        pcs[0] = PSEUDO_TRUNCATED; /* a jump to nowhere; the table's keys have no room for it */
+        pcs[0] = PSEUDO_TRUNCATED; /* a jump to no user address: the table's keys cannot hold it */
         return 1;
     }
     bool own = from->sp >= stack->lo && from->sp < stack->hi;

@@ -13,7 +13,7 @@ enum {
     FRAME_MAX = 1 << 20, /* bytes between sp and the frame pointer that are believed */
 };
 
-/* n bytes from addr, 1 to 8 of them. */
+/* Reads n bytes from addr, 1 to 8 of them, by words. False: they cannot be read. */
 static bool bytes_at(const struct stack_memory *mem, uintptr_t addr, uint8_t *bytes, size_t n)
 {
     uintptr_t word[2] = {0, 0};
@@ -33,7 +33,8 @@ bool bare_after_call(const struct stack_memory *mem, uintptr_t ret)
            bytes_at(mem, ret - ARCH_CALL_BYTES, code, ARCH_CALL_BYTES) && arch_ends_with_call(code);
 }
 
-/* Whether the words at slot − 8 and slot are a saved frame pointer and a return address. */
+/* Makes *f its caller if the word at slot is a return address, and (if bp_saved) the word below it
+ * the caller's bp. False: it is none, and *f is unchanged. */
 static bool step_over(struct bare_frame *f, const struct stack_memory *mem, uintptr_t slot,
                       bool bp_saved)
 {
@@ -46,8 +47,9 @@ static bool step_over(struct bare_frame *f, const struct stack_memory *mem, uint
     return true;
 }
 
-/* At the instructions around a function's body its frame is not there yet, or no more: where is its
- * return address? 0 = it has one. */
+/* Where the return address is of a function that was interrupted before it set up its frame
+ * pointer, or after it put back its caller's. 0: it was interrupted in between. *bp_saved: the
+ * caller's bp lies in the word below. */
 static uintptr_t slot_in_prologue(const struct bare_frame *f, const struct stack_memory *mem,
                                   bool *bp_saved)
 {
@@ -79,7 +81,8 @@ enum bare_step bare_step(struct bare_frame *f, const struct stack_memory *mem, b
             return step_over(f, mem, slot, bp_saved) ? BARE_PROLOGUE : BARE_LOST;
         }
     } else if (!bare_after_call(mem, f->pc)) {
-        /* The first instruction of a function that describes itself, as makecontext leaves it. */
+        /* makecontext has made the first instruction of a function a return address, if that
+         * function's rule there is that of a function which has just been called. */
         struct rule r = rules_find(f->pc, foreign);
         return r.kind == RULE_SP && r.cfa_offset == WORD ? BARE_OUTERMOST : BARE_LOST;
     }

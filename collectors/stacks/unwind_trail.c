@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * See unwind_trail.h. trail_follow is the hot path: two comparisons a frame.
+ * See unwind_trail.h. proven(), called by trail_follow(), is the hot path: two comparisons a frame.
  */
 #include "collectors/stacks/unwind_trail.h"
 
@@ -14,7 +14,7 @@ static inline uintptr_t word_at(uintptr_t addr)
     return *(const volatile uintptr_t *)addr; /* NOLINT: a stack is made of integers */
 }
 
-/* The last frame that is proven, from the one at `from` up to `to`. */
+/* The last frame up to `to` that is the same as in the last walk, if the one at `from` is. */
 static inline uint32_t proven(const struct trail *t, uint32_t from, uint32_t to)
 {
     uint32_t i = from;
@@ -46,7 +46,7 @@ static void move(struct trail *t, uint32_t to, uint32_t from, uint32_t n)
     }
 }
 
-/* The recorded frames come before the one at `before`, and the trail is free. */
+/* Moves the recorded frames to their place before the one at `before`, and releases the trail. */
 static void keep(struct trail_walk *tw, uint32_t before, bool whole)
 {
     struct trail *t = tw->trail;
@@ -57,8 +57,8 @@ static void keep(struct trail_walk *tw, uint32_t before, bool whole)
     STORE_RELEASE(&t->taken, 0);
 }
 
-/* bp in frame i, to which the walk has followed from the frame `from`, where it was bp. Frames
- * that it has followed are recorded. */
+/* The value of bp in frame i, to which the walk has followed the last one from the frame `from`,
+ * where it was bp. To be called before the frames from `from` on join the recorded ones. */
 static uintptr_t bp_at(struct trail_walk *tw, uint32_t from, uint32_t i, uintptr_t bp)
 {
     const struct trail *t = tw->trail;
@@ -71,7 +71,8 @@ static uintptr_t bp_at(struct trail_walk *tw, uint32_t from, uint32_t i, uintptr
     return bp;
 }
 
-/* The frame at tw->at is the caller of the last recorded one. */
+/* Joins the frame at tw->at, the first of those that are followed, to the recorded ones: it is the
+ * caller of the last of them, so that a CFA further up may depend on their bp. */
 static void join(struct trail_walk *tw, const struct trail_frame *f)
 {
     struct trail *t = tw->trail;
@@ -108,7 +109,7 @@ bool trail_follow(struct trail_walk *tw, struct trail_frame *f, uintptr_t *pcs, 
     f->bp = bp_at(tw, from, i, f->bp);
     move(t, tw->fresh, from, i - from);
     if (i > from) {
-        tw->broken = 0; /* else that frame is yet to be recorded */
+        tw->broken = 0; /* if i == from, the frame that it concerns is not yet recorded */
     }
     tw->fresh += i - from;
     tw->at = i + 1;
@@ -153,10 +154,10 @@ void trail_begin(struct trail_walk *tw, uint32_t *number, uint32_t generation, u
     tw->broken = 0;
 }
 
-/* False: it cannot be told in so few bits. */
+/* Packs a word and its place, see TRAIL_PLACE_SHIFT. False: one of them needs more bits. */
 static bool word_put(uint64_t *word, uintptr_t sp, uintptr_t place, uintptr_t holds)
 {
-    uint64_t above = (place - sp) / TRAIL_WORD; /* huge where it lies below */
+    uint64_t above = (place - sp) / TRAIL_WORD; /* too large for its bits if place is below sp */
     *word = above << TRAIL_PLACE_SHIFT | holds;
     return above >> (64 - TRAIL_PLACE_SHIFT) == 0 && holds >> TRAIL_PLACE_SHIFT == 0;
 }
@@ -211,7 +212,7 @@ void trail_finish(struct trail_walk *tw, bool whole)
 
 void trail_fork_child(void)
 {
-    uint32_t used = LOAD(&given); /* the pages of the others are untouched, and stay so */
+    uint32_t used = LOAD(&given); /* trails never given lie on pages that are to stay untouched */
     for (uint32_t i = 0; i < used && i < TRAILS; i++) {
         if (trails[i].taken) {
             trails[i].first = TRAIL_FRAMES;
