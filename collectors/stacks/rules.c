@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: MIT
  *
- * How a rule is made without reading call frame information ourselves: libunwind steps once from a
- * frame whose stack and frame pointers are made-up addresses that no memory has. A read there is
- * answered with the name of the place that was read, so the caller's pc, sp and bp come back as the
- * names of the slots that hold them, and these, less the made-up pointers, are the rule:
+ * See rules.h. How a rule is made without reading call frame information ourselves: libunwind steps
+ * once from a frame whose stack and frame pointers are made-up addresses at which no memory is. A
+ * read there is answered with a name made of the address that was read. So the caller's pc, sp and
+ * bp come back as the names of the words that hold them, and the distances of these words from the
+ * made-up pointers are the rule. With S the made-up stack pointer:
  *
  *   pc read from S + 24, sp = S + 32, bp read from S + 16   →   CFA = sp + 32, bp at CFA − 16
  *
- * Any other register and any other memory is refused, which shows that the frame depends on it.
- * Where the frame information holds an expression, the question is asked twice from different
- * pointers: what is not linear in them, such as an alignment, answers differently. Whatever is not
- * exactly of this form is left to rules_step.
+ * Reads of any other register or memory are refused; that libunwind tried shows that the frame
+ * depends on it. Where the frame information holds an expression, the question is asked twice with
+ * different pointers: an expression that is not linear in them, such as an alignment, gives two
+ * different answers. What is not exactly of this form is RULE_SLOW, and left to rules_step().
  *
- * Contexts: rules_find and rules_step run anywhere, signal handlers and threads without a thread
- * block included, with all signals blocked, the rules lock held and the private stack below them.
- * A handler therefore never interrupts a holder on its own thread, and waits for a bounded time for
- * one on another.
+ * Contexts: rules_find and rules_step run anywhere, also in signal handlers and in threads without
+ * a thread block. Their work is done on a private stack, with the rules lock held and all signals
+ * blocked, so that a signal handler never interrupts a holder of the lock on its own thread. For a
+ * holder on another thread it waits for a bounded time.
  */
 #include "collectors/stacks/rules.h"
 
@@ -29,23 +30,24 @@
 static struct lock rules_lock;
 static bool ready;
 
-/* A step holds the lock for 1 to 3 µs, but its holder may lose its processor for some time slices:
- * a stack given up for that would be missing from an exact profile. So many tries, most of them
- * asleep in between (lock.c), are about 100 ms. Who has waited in vain waits less from then on: the
- * holder may be a killed vfork child, and never come back. */
+/* How often the lock is tried. A step holds it for 1 to 3 µs, but its holder may lose its processor
+ * for some time slices, and a stack given up for that would be missing from an exact profile.
+ * LOCK_SPINS are about 100 ms, because lock.c sleeps between most tries. After a wait that was in
+ * vain the next ones are shorter: the holder may be a vfork child that was killed, which never
+ * releases the lock. */
 enum { LOCK_SPINS = 4096 + 64 * 1000, LOCK_SPINS_AGAIN = 4096 };
 static bool waited_in_vain;
 
 /* ---- On the private stack ---- */
 
-/* Addresses that no process has mapped; they are named and compared, never read. Pointers of the
- * two runs differ in every alignment above that of a word; a window reaches 2 GiB to either side,
- * as far as a rule's offset. */
+/* The made-up stack and frame pointers of the two runs: addresses that no process has mapped, which
+ * are only compared. Those of the two runs differ in every alignment above that of a word. Around
+ * each is a window of 2 GiB to either side, as far as a rule's offset can reach. */
 static const uintptr_t made_up[2][2] = {
     {0x5a10400000000000, 0x5a20800000004000},
     {0x5a10400000012348, 0x5a20800000056798},
 };
-/* Makes the name of an address, which lies in no window, and back. */
+/* An address ^ NAME_BITS is its name, which lies in no window. */
 #define NAME_BITS 0x0f00000000000000ULL
 
 static bool in_window(uintptr_t addr, uintptr_t pointer)
@@ -60,7 +62,8 @@ static bool names_load(void *arg, uintptr_t addr, uintptr_t *word)
     return in_window(addr, q->reg[ARCH_UNW_SP]) || in_window(addr, q->reg[ARCH_UNW_BP]);
 }
 
-/* Why a step failed decides whether real registers and memory could help. */
+/* The rule where the step failed. If libunwind was refused a register or memory, a step with the
+ * real ones may succeed. */
 static struct rule failed(const struct query *q)
 {
     return (struct rule){.kind = q->found && q->refused ? RULE_SLOW : RULE_NONE};
@@ -82,7 +85,7 @@ static struct rule rule_of(const struct query *q)
         r.kind = RULE_SP;
         r.cfa_offset = (int32_t)(cfa - sp);
         if (r.cfa_offset < (int32_t)sizeof cfa || r.cfa_offset % (int32_t)sizeof cfa) {
-            return slow; /* code that has taken its return address off the stack, or worse */
+            return slow; /* the return address lies below sp, or the frame information is wrong */
         }
     } else if (in_window(cfa, bp)) {
         r.kind = RULE_BP;
@@ -133,7 +136,7 @@ static void find_on_stack(void *arg)
                                    : failed(&q);
         f->rule = r;
         if (r.kind != RULE_SP && r.kind != RULE_BP) {
-            return; /* of which a second opinion changes nothing */
+            return; /* a second answer would not change it */
         }
         if (!q.expressions) {
             return;
@@ -235,11 +238,11 @@ static void step_on_stack(void *arg)
     }
 }
 
-/* ---- Getting there ---- */
+/* ---- To the private stack ---- */
 
-/* A thread made by raw clone may have its creator's thread block or none. Code built with a stack
- * protector finds its canary there, and libc's errno and our own thread-locals lie there too: lend
- * it a block. Under the rules lock, so one is enough. */
+/* The thread block that libunwind and our code use in a thread of raw clone, which may have its
+ * creator's block or none: code with a stack protector reads the canary there, and thread-local
+ * variables lie there. Used under the rules lock, so one block is enough. 0: no memory. */
 static uintptr_t borrowed_block(void)
 {
     static uintptr_t block;
@@ -250,8 +253,8 @@ static uintptr_t borrowed_block(void)
     return block;
 }
 
-/* fn(arg) with signals blocked, the lock held, on the private stack. False = no lock, or no block
- * for a thread that needs one. */
+/* Calls fn(arg) on the private stack, with signals blocked and the rules lock held. False: not
+ * called, because the lock was not to be had, or a block for a foreign thread. */
 static bool enter(void (*fn)(void *), void *arg, bool foreign)
 {
     if (!LOAD_ACQUIRE(&ready)) {
@@ -281,8 +284,9 @@ static bool enter(void (*fn)(void *), void *arg, bool foreign)
     return entered;
 }
 
-/* Rules of this library's own code, which never leaves: without them a stack would not even have
- * its leaf where another thread has the lock. Each slot is written once. */
+/* The rules of this library's own code, kept for good: it is never unloaded. A walk starts in this
+ * code, so that without these rules a stack would have no frame of the program at all while another
+ * thread holds the lock. Each element is written once. */
 enum { OWN_RULES = 256 };
 static struct module own_module;
 static struct {
@@ -361,7 +365,7 @@ int rules_start(bool at_once)
 
 void rules_fork_child(void)
 {
-    if (LOAD(&rules_lock.taken)) { /* by a thread in the middle of it, which is not here */
+    if (LOAD(&rules_lock.taken)) { /* by a thread of the parent, which the child does not have */
         libunwind_forget();
         lock_drop(&rules_lock);
     }

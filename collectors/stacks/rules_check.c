@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * See rules_check.h. Written against DWARF 4, chapter 6.4, the Linux Standard Base on .eh_frame,
- * and what libunwind makes of them: it must accept whatever compilers, assemblers and linkers
- * write, and the walker loses nothing with what libunwind would refuse anyway. Not accepted
- * though legal, because nobody writes them and libunwind does not bound them: DW_CFA_set_loc,
- * 64-bit lengths, and in expressions division, branches, and whatever needs more than registers and
- * memory.
+ * See rules_check.h. Written after DWARF 4, chapter 6.4, the Linux Standard Base's chapter on
+ * .eh_frame, and the source of libunwind. The check must accept whatever compilers, assemblers and
+ * linkers write. It may refuse what libunwind would refuse anyway, and refuses what is legal but
+ * written by no tool and not bounded by libunwind: DW_CFA_set_loc, 64-bit lengths, and in
+ * expressions division, branches, and operations that need more than registers and memory.
  *
- * The price is a pass over the bytes that libunwind will read next, some 30 to 100.
+ * The cost is one pass over the bytes that libunwind will read next, some 30 to 100.
  */
 #include "collectors/stacks/rules_check.h"
 
@@ -21,11 +20,11 @@ enum {
     ENTRY_BYTES_MAX = 1 << 16,    /* a function of some 10,000 call sites that push arguments */
 };
 
-/* A run of bytes known to be readable. Reading past its end makes it bad, and gives zeros. */
+/* Bytes that can be read, in memory order. Reading beyond their end sets bad, and gives zeros. */
 struct bytes {
     const uint8_t *at, *end;
     bool bad;
-    bool expressions; /* one was met */
+    bool expressions; /* a DWARF expression was met */
 };
 
 static inline uint8_t take_u8(struct bytes *b)
@@ -57,7 +56,8 @@ static inline uint64_t take_le(struct bytes *b, unsigned n)
     return v;
 }
 
-/* Of at most ten bytes, which hold 64 bits. The sign is of no use here. */
+/* A LEB128 number of at most ten bytes, which hold 64 bits. A signed one is taken for unsigned: no
+ * check depends on its value. */
 static inline uint64_t take_leb(struct bytes *b)
 {
     uint64_t v = 0;
@@ -109,7 +109,7 @@ static bool entry_bytes(const struct check *c, uintptr_t at, struct bytes *b)
 
 enum { PTR_OMIT = 0xff, PTR_FORM = 0x0f, PTR_RELATION = 0x70, PTR_PC = 0x10, PTR_INDIRECT = 0x80 };
 
-/* Bytes of a pointer; 0 = a form that is not written by anyone. */
+/* How many bytes a pointer of this encoding has; 0 = an encoding that no tool writes. */
 static unsigned pointer_bytes(uint8_t encoding)
 {
     static const uint8_t bytes[16] = {
@@ -131,7 +131,7 @@ static uintptr_t take_pointer(struct bytes *b, uint8_t encoding)
 
 /* ---- expressions ---- */
 
-/* One operation, DW_OP_*, and its operands. */
+/* Reads one operation (DW_OP_*) and its operands. False: it is not accepted. */
 static bool operation(struct bytes *b)
 {
     uint8_t size;
@@ -197,7 +197,8 @@ static inline bool take_column(struct bytes *b)
     return take_leb(b) < COLUMNS;
 }
 
-/* Those from loc up to the one that is in force behind pc, as libunwind runs them. */
+/* Reads the instructions that libunwind would run for pc: those for locations from loc up to pc.
+ * False: one of them is not accepted. */
 static bool instructions(struct bytes *b, uint64_t code_align, uintptr_t loc, uintptr_t pc)
 {
     int remembered = 0;
@@ -272,10 +273,11 @@ struct cie {
     uint64_t code_align;
     uint8_t fde_encoding;
     bool expressions;
-    bool sized; /* augmentation data, also in FDEs, are behind their size */
+    bool sized; /* the augmentation data, also those of FDEs, begin with their size */
 };
 
-/* Augmentations are 'z' and, in any order, the letters whose data follow. */
+/* Reads the augmentation data of a CIE. letters: the augmentation string, 'z' and then, in any
+ * order, a letter for each piece of data. */
 static bool augmentation(struct bytes *b, const uint8_t *letters, struct cie *cie)
 {
     if (!letters[0]) {
@@ -308,7 +310,7 @@ static bool augmentation(struct bytes *b, const uint8_t *letters, struct cie *ci
 
 static bool check_cie(const struct check *c, uintptr_t at, struct cie *cie)
 {
-    enum { LETTERS = 4 }; /* libunwind looks at no more */
+    enum { LETTERS = 4 }; /* libunwind reads no longer augmentation string */
     struct bytes b;
     if (!entry_bytes(c, at, &b) || take_le(&b, 4) != 0) {
         return false;
@@ -321,7 +323,7 @@ static bool check_cie(const struct check *c, uintptr_t at, struct cie *cie)
         }
     }
     *cie = (struct cie){.code_align = take_leb(&b)};
-    take_leb(&b); /* the data alignment is but a factor */
+    take_leb(&b); /* the data alignment is only a factor of offsets: any value will do */
     uint64_t column = version == 1 ? take_u8(&b) : take_leb(&b);
     bool good = !b.bad && (version == 1 || version == 3) && column < COLUMNS &&
                 augmentation(&b, letters, cie) && instructions(&b, cie->code_align, 0, UINTPTR_MAX);
@@ -353,7 +355,9 @@ bool check_fde(const struct check *c, uintptr_t fde, uintptr_t pc)
 
 /* ---- the table ---- */
 
-/* Version 1, a pointer of any form, count udata4, entries of two sdata4 relative to the header. */
+/* The first entry of .eh_frame_hdr's table, and how many there are. 0 = the header has another form
+ * than all linkers write: version 1, a pointer of any encoding, the count in four bytes, entries of
+ * two signed words of four bytes relative to the header. */
 static uintptr_t table_of(const struct check *c, uint32_t *count)
 {
     enum { HEADER_BYTES = 16 };
@@ -373,7 +377,7 @@ static uintptr_t table_of(const struct check *c, uint32_t *count)
 
 static inline bool word32(const struct check *c, uintptr_t at, int32_t *word)
 {
-    /* Tables are aligned to words; where one is not, a word may lie in two pages. */
+    /* Linkers align tables to words; in one that is not aligned a word may lie in two pages. */
     if (!c->readable(at) || (UNLIKELY(at % sizeof *word) && !c->readable(at + sizeof *word - 1))) {
         return false;
     }
@@ -391,7 +395,7 @@ uintptr_t check_find(const struct check *c, uintptr_t pc)
         return 0;
     }
     uint32_t lo = 0;
-    while (lo < hi) { /* all before lo start at or before pc, all from hi on behind it */
+    while (lo < hi) { /* entries before lo start at or before pc, those from hi on behind pc */
         uint32_t middle = lo + (hi - lo) / 2;
         if (!word32(c, table + 8UL * middle, &start)) {
             return 0;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * See rules_image.h. The work of a dynamic linker for one object (System V ABI, chapter 5): map
- * the segments, apply the relocations. Every file offset and address is checked against the image,
- * as a file that was half written must not take the program down. Takes no lock; called under the
- * rules lock or in the constructor.
+ * See rules_image.h. Does what a dynamic linker does for one object (System V ABI, chapter 5): maps
+ * the segments and applies the relocations. Every file offset and address is checked against the
+ * image, because a damaged file must not crash the program. Takes no lock; its caller holds the
+ * rules lock, or is the constructor.
  */
 #include "collectors/stacks/rules_image.h"
 
@@ -52,7 +52,8 @@ static int headers_read(struct headers *h, int fd)
     return got == bytes ? 0 : -ENOEXEC;
 }
 
-/* Bytes from the first segment's page to the end of the last one; 0 = nonsense. */
+/* Bytes from address 0 of the image to the end of its last segment's page; 0 = the headers are
+ * wrong. */
 static size_t span(const struct headers *h)
 {
     size_t end = 0;
@@ -90,7 +91,7 @@ static bool segment_map(const struct image *image, const ElfW(Phdr) * p, int fd)
                                  p->p_offset - (p->p_vaddr - from))) {
         return false;
     }
-    if (p->p_memsz > p->p_filesz) { /* what is not in the file is zero */
+    if (p->p_memsz > p->p_filesz) { /* the part that is not in the file is zero */
         memset(image->base + file_end, 0, mapped - file_end);
         if (end > mapped &&
             !map_at(image->base + mapped, end - mapped, prot, MAP_ANONYMOUS, -1, 0)) {
@@ -152,13 +153,14 @@ static int dynamic_read(struct image *image, const struct headers *h, struct dyn
         case DT_PLTRELSZ:
             rela_bytes[1] = d->d_un.d_val;
             break;
-        case DT_RELRSZ: /* the compact form; no linker uses it for libunwind yet */
+        case DT_RELRSZ: /* compact relocations, which distributions do not use for libunwind yet */
             return -ENOTSUP;
         default:
             break;
         }
     }
-    /* The ABI names no end of the symbol table; every linker lays the strings right behind it. */
+    /* The ABI gives no length of the symbol table; every linker puts the strings right behind it.
+     */
     if (strings <= symbols || !inside(image, strings, strings_bytes) || strings_bytes == 0 ||
         image->base[strings + strings_bytes - 1] != '\0' ||
         !inside(image, rela[0], rela_bytes[0]) || !inside(image, rela[1], rela_bytes[1])) {
@@ -222,7 +224,7 @@ static int relocate(const struct image *image, const ElfW(Rela) * r, size_t n,
     return 0;
 }
 
-/* ---- the whole ---- */
+/* ---- the whole object ---- */
 
 static int image_fill(struct image *image, const struct headers *h, int fd, const struct binding *b)
 {

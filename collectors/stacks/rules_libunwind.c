@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * libunwind, mapped beside the program (rules_image.h) and kept from touching it. It is used as a
- * debugger would use it, through a "remote" address space whose accessors are the functions of this
- * file, because its local interface keeps 256 KiB a thread, is not reentrant and probes memory with
- * a pipe. Nor does it see libc: what it imports is what this file gives it. There is no lock to
- * take (ours is held), no mask to change (signals are blocked), no pipe, no file; memory comes from
- * the kernel; abort() comes back here as a failed step.
+ * See rules_libunwind.h. libunwind is mapped apart from the program's libraries (rules_image.h) and
+ * used as a debugger uses it: through a "remote" address space whose accessors are functions of
+ * this file. Its local interface would not do: it keeps 256 KiB a thread, is not reentrant, and
+ * probes memory with a pipe. Nor does libunwind call libc: the functions that it imports are in
+ * this file. Its locks and signal masks need nothing, because the rules lock is held and signals
+ * are blocked; pipes and files are refused; memory comes from the kernel; abort() ends the step as
+ * failed.
  *
- * Everything here but libunwind_find runs under the rules lock, on the private stack.
+ * Everything here but libunwind_find() runs under the rules lock, on the private stack.
  */
 #include "collectors/stacks/rules_libunwind.h"
 
@@ -33,29 +34,29 @@ static struct {
                                int, void *);
 } lib;
 static unw_addr_space_t space;
-static bool tried; /* to make it */
+static bool tried; /* to make the address space */
 static const char *library_path;
 
-/* Reads of a step. An ordinary one needs 200 to 300; the frame information of the largest functions
- * has some thousand bytes. Bounds what a hostile loop of expressions can cost to about 130 µs. */
+/* How many reads a step may make. An ordinary one makes 200 to 300; the frame information of the
+ * largest functions has some thousand bytes. So a hostile expression costs at most 130 µs. */
 enum { READS_MAX = 1 << 16 };
 
-/* ---- what libunwind finds in place of libc ---- */
+/* ---- the functions that libunwind imports, instead of libc's ---- */
 
-static void *escape[5]; /* for __builtin_longjmp: out of a step that wants to abort */
+static void *escape[5]; /* __builtin_longjmp's buffer: where import_abort() returns to */
 
 static __attribute__((noreturn)) void import_abort(void)
 {
     __builtin_longjmp(escape, 1);
 }
 
-/* Locks and masks: granted. */
+/* For locks, masks, free and munmap: does nothing, and succeeds. */
 static int import_granted(void)
 {
     return 0;
 }
 
-/* Files, pipes, compressed symbols, the local interface: there are none. */
+/* For all other functions (files, pipes, compressed symbols, the local interface): fails. */
 static long import_refused(void)
 {
     return -1;
@@ -78,7 +79,8 @@ static int import_getpagesize(void)
     return (int)PAGE_BYTES;
 }
 
-/* The address space, 26 KiB of which nearly nothing is ever touched, and pools; never freed. */
+/* For the address space object, 26 KiB of which little is ever touched, and for pools; never freed.
+ */
 static void *import_calloc(size_t n, size_t bytes)
 {
     return sys_map(n * bytes);
@@ -94,7 +96,7 @@ static void *import_mmap(void *at, size_t bytes)
     (void)at;
     void *p = sys_map(bytes);
     if (!p) {
-        import_abort(); /* a pool that cannot grow hands out what it does not have */
+        import_abort(); /* libunwind would go on with the failed mmap's result */
     }
     return p;
 }
@@ -122,11 +124,12 @@ static const struct import imports[] = {
     {"strlen", strlen},
 };
 
-/* ---- what libunwind asks of us ---- */
+/* ---- the accessors that libunwind calls ---- */
 
-/* Whether the page of addr may be read. Modules are only read where their frame information is, and
- * that stays while they are loaded, so the answer is remembered: a page that could be read has its
- * number here, above the generation in which that was so. Direct-mapped, under the rules lock. */
+/* Whether the page of addr, in a module, can be read. Modules are read only where their frame
+ * information is, which stays as long as they are loaded. So the answer is kept, in a direct-mapped
+ * cache: an element is the address of a page that could be read, and in the bits below it those of
+ * the generation in which that was found. */
 static bool page_readable(uintptr_t addr)
 {
     static uintptr_t seen[64];
@@ -215,15 +218,15 @@ static int find_proc_info(unw_addr_space_t as, unw_word_t ip, unw_proc_info_t *i
 {
     struct query *q = arg;
     if (q->info_kept) {
-        /* Of this format libunwind gives nothing back to its pool. */
+        /* libunwind does not try to free unwind_info if the format is this one. */
         *info = q->info;
         info->format = UNW_INFO_FORMAT_REMOTE_TABLE;
         info->unwind_info = q->info_data;
         q->found = true;
         return 0;
     }
-    /* Its own search would cost a call of access_mem for every byte; a table of one entry, which
-     * has been looked through, leaves it none. */
+    /* libunwind's own binary search would call access_mem for every byte. So it is given a table of
+     * one entry, the one that check_find() has found and checked. */
     const struct check check = {&q->module, page_readable, &q->expressions};
     uintptr_t entry = check_find(&check, ip);
     if (!entry) {
@@ -235,7 +238,7 @@ static int find_proc_info(unw_addr_space_t as, unw_word_t ip, unw_proc_info_t *i
         .format = UNW_INFO_FORMAT_REMOTE_TABLE,
         .u.rti = {.segbase = q->module.frame_info, .table_data = entry, .table_len = 1},
     };
-    q->found = true; /* reading may begin */
+    q->found = true; /* from now on access_mem() reads memory */
     int ret = lib.search_unwind_table(as, ip, &di, info, need, q);
     if (ret < 0) {
         q->found = false;
@@ -274,8 +277,8 @@ static bool symbols_find(const struct image *image)
     return true;
 }
 
-/* At the first question, or in the constructor: most processes that a shell starts are over before
- * anything is sampled. Tried once. */
+/* Maps libunwind and makes the address space. Tried once. Not always in the constructor, because
+ * most processes that a shell starts end before anything is sampled. */
 static COLD bool create_space(void)
 {
     static unw_accessors_t accessors = {
@@ -329,7 +332,7 @@ int query_step(struct query *q)
     }
     int ret = lib.step(&cursor);
     if (!q->found) {
-        return -1; /* what libunwind guesses without frame information is no rule */
+        return -1; /* without frame information libunwind guesses, which is of no use here */
     }
     if (ret <= 0) {
         return ret;
@@ -344,7 +347,7 @@ int query_step(struct query *q)
             q->out_known |= 1ULL << reg;
         }
     }
-    q->refused = refused; /* by the step itself; a register that it leaves unknown is no failure */
+    q->refused = refused; /* as the step left them: get_reg of an unknown register sets them too */
     q->lost = lost;
     return 1;
 }

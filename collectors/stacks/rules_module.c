@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * See rules_module.h. The dynamic linker answers in nanoseconds; but of an object with holes
- * between its segments (programs that are not PIE, libraries with large alignments) it tells the
- * one segment that holds the address, while the frame information is in another. The extent then
- * comes from the object's program headers.
+ * See rules_module.h. libc_object_find() answers in nanoseconds. For an object with holes between
+ * its segments (a program that is not PIE, a library with large alignments) it gives the extent of
+ * the one segment at the address; if the frame information is in another segment, the extent of the
+ * whole object is computed from its program headers.
  */
 #include "collectors/stacks/rules_module.h"
 
@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 
-static uintptr_t program_headers; /* of the main program */
+static uintptr_t program_headers; /* of the main program, from the kernel; 0 = unknown */
 static size_t program_header_count;
 
 void module_start(void)

@@ -8,7 +8,7 @@ struct rules_group rules_table[TABLE_GROUPS];
 uint32_t rules_table_mask = TABLE_GROUPS_MIN * TABLE_WAYS - 1;
 uint32_t rules_table_epoch;
 
-/* Rules that were overwritten while they were still good, since the table last grew. */
+/* How many rules of the current generation were overwritten since the table last grew. */
 static uint32_t evictions;
 
 struct rules_entry *rules_table_find(uintptr_t pc, uint64_t key, uint32_t mask)
@@ -23,7 +23,9 @@ struct rules_entry *rules_table_find(uintptr_t pc, uint64_t key, uint32_t mask)
     return NULL;
 }
 
-/* Half of the rules are where the larger table looks for them; the other half are found again. */
+/* Doubles the part of the table in use, if one rule in 32 entries was overwritten. Half of the
+ * rules are in the group where the larger table looks for them; the other half are asked for again.
+ */
 static void grow_if_crowded(uint32_t mask)
 {
     uint32_t entries = mask + 1;
@@ -33,16 +35,16 @@ static void grow_if_crowded(uint32_t mask)
     }
 }
 
-/* Whether a key means nothing any more: empty, of another generation, or left here by a smaller
- * table. */
+/* Whether the entry with key k in the group of `key` is of no use: empty, of another generation, or
+ * put there when the table was smaller, so that its pc is now looked for elsewhere. */
 static bool is_stale(uint64_t k, uint64_t key, uint32_t mask)
 {
     return k != ENTRY_BUSY && (k >> KEY_PC_BITS != key >> KEY_PC_BITS ||
                                ((k ^ key) & mask & ~(uint32_t)(TABLE_WAYS - 1)) != 0);
 }
 
-/* What an insertion overwrites: the same pc, else a stale entry, that at home before the others,
- * else one of the four in turn. */
+/* The entry that an insertion overwrites: that of the same pc, else the first stale one (beginning
+ * at home), else one of the four in turn. *seen: its key. NULL: it is being written. */
 static struct rules_entry *victim(uintptr_t pc, uint64_t key, uint32_t mask, uint64_t *seen)
 {
     static uint32_t turn;
@@ -78,27 +80,28 @@ void rules_table_put(uintptr_t pc, uint32_t generation, struct rule r)
     if (!e || !CAS(&e->key, &seen, ENTRY_BUSY)) {
         return;
     }
-    __atomic_thread_fence(__ATOMIC_RELEASE); /* nobody sees the rule before the busy key */
+    __atomic_thread_fence(__ATOMIC_RELEASE); /* no thread sees the rule before the busy key */
     struct rule_bits rule = rule_bits_of(r);
     STORE(&e->shape, rule.shape);
     STORE(&e->caller, 0);
     STORE(&e->cfa_offset, rule.cfa_offset);
-    /* A writer that slept through 65,536 generations must not leave what a clear has missed. */
+    /* If the generation has changed meanwhile, the entry stays empty: the table may have been
+     * cleared since, and 65,536 generations later the rule would be taken for a new one. */
     STORE_RELEASE(&e->key, rules_generation() == generation ? key : 0);
 }
 
-/* Several threads may do this at once, all with the same effect. */
+/* Several threads may clear the table at once: the effect is the same. */
 void rules_table_clear_for(uint32_t generation)
 {
     uint32_t epoch = LOAD_ACQUIRE(&rules_table_epoch);
     if ((int16_t)(uint16_t)((generation >> 16) - epoch) <= 0) {
-        return; /* an old walk: it finds nothing but rules that were true when it began */
+        return; /* a walk that began before the last clear: its keys match only rules of its time */
     }
     for (int i = 0; i < TABLE_GROUPS; i++) {
         for (int way = 0; way < TABLE_WAYS; way++) {
             uint64_t *key = &rules_table[i].way[way].key;
             uint64_t seen = LOAD(key);
-            if (seen != 0 && seen != ENTRY_BUSY) { /* untouched pages stay untouched */
+            if (seen != 0 && seen != ENTRY_BUSY) { /* do not touch pages that were never used */
                 (void)CAS(key, &seen, 0);
             }
         }

@@ -1,40 +1,43 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the unwinder has learnt: one table for the process, from a stored pc to its rule, in groups
- * of four entries that fill a cache line. No lock and no allocation anywhere, so that a handler may
- * interrupt a writer on the same thread at any instruction and still read and write.
+ * The rule table: from a stored pc to its rule, one table for the process, in groups of four
+ * entries that fill a cache line. No function takes a lock or allocates, so that a signal handler
+ * may interrupt a writer on the same thread at any instruction, and still read and write.
+ * unwind.c reads and writes it.
  *
  * An entry is a small sequence lock of its own:
- *   writer: CAS key from what was there to ENTRY_BUSY; store the rule; store-release the new key.
- *   reader: load the key, load the rule, load the key again: equal to what is wanted both times
- *           means that the rule between them belongs to it.
- * A CAS that fails means that somebody else is writing there; the rule is then not remembered, and
- * will be found again. Two threads may enter the same pc twice: both entries say the same.
+ *   writer: CAS the key from what was there to ENTRY_BUSY; store the rule; store-release the new
+ *           key.
+ *   reader: load the key, load the rule, load the key again. If both keys are the one wanted, the
+ *           rule read between them belongs to it.
+ * A CAS that fails means that another thread, or the code that this handler has interrupted, is
+ * writing the entry; then the rule is not put into the table, and will be found again. Two threads
+ * may put in the same pc twice: both entries hold the same rule.
  *
- * A pc has one entry where it is looked for first; when that belongs to another, it is in the rest
- * of the group. A walk that finds its rules at home goes the same way through the code every time,
- * which is what the processor predicts.
+ * A pc is looked for first in one entry of its group, its home, and then in the other three. A walk
+ * that finds all rules at home takes the same branches every time, as the processor predicts.
  *
- * The key holds the low 16 bits of the generation (rules_generation) beside the pc, so forgetting
- * costs nothing: entries of older generations match nobody and are the first to be replaced. When
- * those 16 bits come round, the table is cleared before it is used again.
+ * The key holds the low 16 bits of the generation (rules_generation.h) beside the pc. So forgetting
+ * all rules costs nothing: entries of older generations match no key that is looked for, and are
+ * the first to be replaced. Before the same 16 bits are used again, the table is cleared.
  */
 #ifndef COLLECTORS_RULES_TABLE_H
 #define COLLECTORS_RULES_TABLE_H
 
 #include "collectors/stacks/rules.h"
 
-/* The table starts with 32 KiB and doubles up to 1 MiB, when insertions overwrite what was still of
- * use: the memory it costs follows the code that is seen. It lies there from the beginning, unused
- * pages untouched. At its largest, 65,536 rules, 20,000 distinct pcs (a large compiler's) leave one
- * group in a hundred overfull. */
+/* The table begins with 32 KiB in use, which are doubled, up to 1 MiB, when insertions have
+ * overwritten too many rules of this generation: its memory follows the code that is seen. All of
+ * it is reserved from the beginning; pages not in use are never touched. At its largest, 65,536
+ * rules, 20,000 distinct pcs (those of a large compiler) leave one group in a hundred with more
+ * than four pcs. */
 enum {
     TABLE_WAYS = 4,
     TABLE_GROUPS_MIN = 1 << 9,
     TABLE_GROUPS = 1 << 14,
 };
 
-#define ENTRY_BUSY 1ULL /* neither empty nor the key of any pc a program can execute */
+#define ENTRY_BUSY 1ULL /* a key that is neither empty nor that of a pc: no code lies there */
 #define KEY_PC_BITS ARCH_ADDRESS_BITS
 
 /* A rule as the table holds it. */
@@ -42,15 +45,15 @@ struct rule_bits {
     uint16_t shape; /* kind, 3 bits | bp_saved, 1 bit | bp_offset in words, 12 bits signed */
     int32_t cfa_offset;
 };
-#define RULE_ABSENT 7 /* the kind of what the table does not have */
+#define RULE_ABSENT 7 /* the kind where the table has no rule */
 _Static_assert(RULE_NOWHERE < RULE_ABSENT, "three bits for the kind");
 
 struct rules_entry {
     uint64_t key;   /* pc + generation << KEY_PC_BITS; 0 = empty */
     uint16_t shape; /* struct rule_bits */
-    /* The index of the entry that a walk found its caller's rule in: where the next one looks
-     * first, which spares it to wait for the return address. Not under the key's protection: what
-     * is found there has a key of its own. 0 = not yet known. */
+    /* The index of the entry with the rule of this frame's caller, as a walk has found it. The next
+     * walk looks there first, so that it need not wait until the return address is loaded. Written
+     * without regard to the key: the entry there is believed by its own key only. 0 = not known. */
     uint16_t caller;
     int32_t cfa_offset;
 };
@@ -63,7 +66,7 @@ struct rules_group {
 _Static_assert(sizeof(struct rules_group) == CACHE_LINE, "a group is read with one cache miss");
 
 extern struct rules_group rules_table[TABLE_GROUPS];
-/* The entries in use, less one. */
+/* How many entries are in use, less one: all bits below a power of two. */
 extern uint32_t rules_table_mask;
 
 static inline struct rule_bits rule_bits_of(struct rule r)
@@ -98,9 +101,8 @@ static inline uint32_t rules_table_index(const struct rules_entry *e)
     return (uint32_t)(e - (struct rules_entry *)rules_table);
 }
 
-/* The low bits of a pc, and nothing else: modules are loaded at page boundaries and return
- * addresses fall anywhere, so these bits are as good as a hash, and finding the entry is on the
- * critical path of every frame. */
+/* The home of a pc: the entry whose index is its low bits. These are as good as a hash, because
+ * return addresses have any value in them, and every frame of a walk waits for this computation. */
 static inline struct rules_entry *rules_table_home(uintptr_t pc, uint32_t mask)
 {
     return rules_table_entry((uint32_t)pc & mask);
@@ -121,16 +123,19 @@ static inline struct rule_bits rules_entry_read(const struct rules_entry *e, uin
     return rule;
 }
 
-/* The entry of a pc, in its group; NULL = there is none. mask: of the moment the walk began. */
+/* The entry of a pc in its group; NULL = there is none. mask: rules_table_mask when the walk began.
+ */
 SIGNAL_SAFE struct rules_entry *rules_table_find(uintptr_t pc, uint64_t key, uint32_t mask);
 
-/* Remembers a rule that was found while generation was in force; may forget another one. */
+/* Puts in the rule of a pc, found while the generation was in force. It may replace another rule,
+ * and may fail to be put in. */
 SIGNAL_SAFE void rules_table_put(uintptr_t pc, uint32_t generation, struct rule r);
 
-/* To be called with the generation of a walk before its first look-up. */
+/* Clears the table of rules whose generation has the same low 16 bits; see rules_table_ready(). */
 SIGNAL_SAFE COLD void rules_table_clear_for(uint32_t generation);
 extern uint32_t
     rules_table_epoch; /* the high 16 bits of the generations that the entries are from */
+/* To be called with the generation of a walk before its first look-up. */
 static inline void rules_table_ready(uint32_t generation)
 {
     if (UNLIKELY(LOAD_ACQUIRE(&rules_table_epoch) != generation >> 16)) {
