@@ -15,9 +15,10 @@
 #include <string.h>
 
 enum {
-    COLUMNS = ARCH_DWARF_COLUMNS, /* registers that libunwind knows */
-    REMEMBERED_MAX = 16,          /* compilers nest two deep; libunwind keeps 200 bytes for each */
-    ENTRY_BYTES_MAX = 1 << 16,    /* a function of some 10,000 call sites that push arguments */
+    COLUMNS = ARCH_DWARF_COLUMNS,        /* registers that libunwind knows */
+    NAMED = COLUMNS < 32 ? COLUMNS : 32, /* those with an operation of their own */
+    REMEMBERED_MAX = 16,       /* compilers nest two deep; libunwind keeps 200 bytes for each */
+    ENTRY_BYTES_MAX = 1 << 16, /* a function of some 10,000 call sites that push arguments */
 };
 
 /* Bytes that can be read, in memory order. Reading beyond their end sets bad, and gives zeros. */
@@ -136,16 +137,16 @@ static bool operation(struct bytes *b)
 {
     uint8_t size;
     switch (take_u8(b)) {
-    case 0x06:          /* deref */
-    case 0x12 ... 0x14: /* dup, drop, over */
-    case 0x16 ... 0x17: /* swap, rot */
-    case 0x19 ... 0x1a: /* abs, and */
-    case 0x1c ... 0x22: /* minus, mod, mul, neg, not, or, plus */
-    case 0x24 ... 0x27: /* shl, shr, shra, xor */
-    case 0x29 ... 0x2e: /* eq, ge, gt, le, lt, ne */
-    case 0x30 ... 0x4f: /* lit0 to lit31 */
-    case 0x50 ... 0x60: /* reg0 to reg16 */
-    case 0x96:          /* nop */
+    case 0x06:                      /* deref */
+    case 0x12 ... 0x14:             /* dup, drop, over */
+    case 0x16 ... 0x17:             /* swap, rot */
+    case 0x19 ... 0x1a:             /* abs, and */
+    case 0x1c ... 0x22:             /* minus, mod, mul, neg, not, or, plus */
+    case 0x24 ... 0x27:             /* shl, shr, shra, xor */
+    case 0x29 ... 0x2e:             /* eq, ge, gt, le, lt, ne */
+    case 0x30 ... 0x4f:             /* lit0 to lit31 */
+    case 0x50 ... 0x50 + NAMED - 1: /* reg0, reg1, … */
+    case 0x96:                      /* nop */
         return true;
     case 0x08 ... 0x09: /* const1u, const1s */
     case 0x15:          /* pick */
@@ -161,9 +162,9 @@ static bool operation(struct bytes *b)
     case 0x0e ... 0x0f: /* const8u, const8s */
         skip(b, 8);
         return true;
-    case 0x10 ... 0x11: /* constu, consts */
-    case 0x23:          /* plus_uconst */
-    case 0x70 ... 0x80: /* breg0 to breg16 */
+    case 0x10 ... 0x11:             /* constu, consts */
+    case 0x23:                      /* plus_uconst */
+    case 0x70 ... 0x70 + NAMED - 1: /* breg0, breg1, … */
         take_leb(b);
         return true;
     case 0x90: /* regx */
