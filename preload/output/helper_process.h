@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The one maker of this library's processes: their stack and thread block, their descriptors, who
- * waits for them, their priority, and what ends them. There are two sorts.
+ * The one maker of this library's processes: their stack and thread block, their descriptors,
+ * their parent, their priority, and what ends them. There are two sorts.
  *
  * A helper shares the program's memory and runs a function of ours. The scribe (scribe.c) is one, a
  * call that writes (write_call.c) makes another. It is two processes. The keeper is the program's

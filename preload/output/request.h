@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * One request for profiles, whoever asks: which ones, in which forms, into what, and since when.
- * The dump into PPROF_OUT (dump.c) is one, a call of the API that writes into a descriptor
+ * One request for profiles, from any consumer: which ones, in which forms, into what, and since
+ * when. The dump into PPROF_OUT (dump.c) is one, a call of the API that writes into a descriptor
  * (write_call.c) makes another. A new way out is a file with a struct sink of its own.
  *
  * A request is served in one go: snapshot, encode, hand over, profile by profile, from tables that
@@ -18,8 +18,8 @@
 
 struct request;
 
-/* Who takes profiles. The functions are called in the order open, {begin, end} for each profile and
- * form, close; an open that fails is the last. Errors are -errno. */
+/* A sink takes profiles. Its functions are called in the order open, {begin, end} for each profile
+ * and form, close; an open that fails is the last. Errors are -errno. */
 struct sink {
     /* A request begins, and this is all that belongs to it; both stay until close. r->kinds is
      * never NULL here; in it may be profiles that are not enabled, which are not written. */

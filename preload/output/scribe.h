@@ -31,7 +31,7 @@ SIGNAL_SAFE void scribe_reside(bool only_if_recorded);
 /* The process is about to end: a scribe that stays is to leave when it has nothing to do. */
 SIGNAL_SAFE void scribe_dismiss(void);
 /* With PPROF_INTERVAL: is a dump due, and no scribe there to make it, because none could be made or
- * it was killed? True for one caller each time, who is to ask for the dump. */
+ * it was killed? True for one caller each time, which is to ask for the dump then. */
 SIGNAL_SAFE bool scribe_is_due(void);
 
 /* Collects the processes of scribes that have ended, so that no zombie stays. */

@@ -11,21 +11,13 @@
 #include "collectors/base/text.h"
 #include "preload/output/syscall_trial.h"
 
-#include <errno.h>
-#include <linux/futex.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/time.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 enum {
     TRIAL_PASSED = 0, /* the copy's exit status: it made all calls, and could write a file */
