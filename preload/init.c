@@ -21,7 +21,6 @@
 #include "preload/hooks/own_signals.h"
 #include "preload/hooks/real.h"
 #include "preload/output/control.h"
-#include "preload/output/helper_process.h"
 #include "preload/output/seccomp.h"
 #include "preload/sanitizer.h"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 from harness import Failure, Run, bare, case, finish, folder, inject, ok, program
-from profile import Profile
+from profile import Profile, load
 
 # All plugins have one layout, so that a later one lies where an earlier one lay.
 PLUGIN = """
@@ -83,6 +83,14 @@ def one_after_the_other() -> None:
     ok("their callees too", inner == {f"{n}_inner": v for n, v in want.items()}, inner)
 
 
+def by_a_call() -> None:
+    a, b, out = plugin("plug_a"), plugin("plug_b"), folder() / "written.pb.gz"
+    argv = [program("unloaded_modules"), f"{a}:plug_a:1", f"{b}:plug_b:2", f"write:{out}"]
+    result = inject(argv, RATE_1, symbolize=True)
+    heap = load(out)
+    ok("a call of the API that writes knows them, too", sums(heap) == {"plug_a": 1000, "plug_b": 2000}, sums(heap), result)
+
+
 def no_build_id() -> None:
     a, b = plugin("plug_a", "-Wl,--build-id=none"), plugin("plug_b", "-Wl,--build-id=none")
     argv = [f"{a}:plug_a:1", f"{b}:plug_b:2", f"{a}:plug_a:3"]
@@ -123,7 +131,7 @@ def loop() -> None:
     print(f"# a round takes {seconds['injected'] / LOOPS * 1e6:.0f} us at rate 1, bare {seconds['bare'] / LOOPS * 1e6:.0f}")
 
 
-for part in (gone, one_after_the_other, no_build_id, relative, removed, loop):
+for part in (gone, one_after_the_other, by_a_call, no_build_id, relative, removed, loop):
     with case(part.__name__):
         part()
 finish()

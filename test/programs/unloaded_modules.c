@@ -2,10 +2,13 @@
  * A program that loads and unloads plugins: each argument is "PATH:FUNCTION:TIMES[:stay]". It loads
  * PATH, calls FUNCTION once (plugins allocate and keep 1,000 bytes a call), unloads it unless it is
  * to stay, and so TIMES times; prints where the function was, and at the end the time that all
- * took. An argument "cd:FOLDER" changes the folder. Run by e2e/unloaded_modules.py. flags: -ldl
+ * took. An argument "cd:FOLDER" changes the folder, "write:FILE" writes the heap profile there by
+ * the C API. Run by e2e/unloaded_modules.py.
  */
+#include "preload/pprofinject.h"
 #include "truth.h"
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 SITE void use(const char *path, const char *name, int times, int stay)
@@ -36,6 +39,12 @@ int main(int argc, char **argv)
         if (strcmp(path, "cd") == 0) {
             if (chdir(name) != 0)
                 return 3;
+            continue;
+        }
+        if (strcmp(path, "write") == 0) {
+            int fd = open(name, O_WRONLY | O_CREAT | O_EXCL, 0600);
+            if (pprof_write_heap_profile(fd) != 0 || close(fd) != 0)
+                return 4;
             continue;
         }
         use(path, name, atoi(times), stay != NULL);
