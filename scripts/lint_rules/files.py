@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .tree import Tree
 
-LINES_MAX = 600
+LINES_MAX = 500
 SOURCES = (".c", ".h", ".cc", ".S", ".rs", ".py", ".sh", ".proto", ".options", ".map")
 QUIET = re.compile(r"\b(printf|fprintf|snprintf|puts|abort|exit|calloc|strdup)\s*\(")
 # Calls through a pointer of the library's own, and definitions of what the library exports.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the two tests of the stack walk share: the truth (libunwind's slow step with all registers,
+ * What the tests of the stack walk share: the truth (libunwind's slow step with all registers,
  * rules_step, from the same context), lists of frames and their comparison. Included by
- * test_unwind.c and test_unwind_hostile.c, each of which is a program.
+ * test_unwind.c, test_unwind_contexts.c and test_unwind_hostile.c, each of which is a program.
  */
 #ifndef TEST_UNIT_UNWIND_TRUTH_H
 #define TEST_UNIT_UNWIND_TRUTH_H
