@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * See allocator.h. A call has waited if its thread has given up the processor by itself meanwhile,
- * which the kernel counts; the time that it took is the wait then, unless contention.c has seen one
- * in it. What the kernel makes a call
- * wait for (the lock of the address space, a page from disk) is among it: the allocator asked.
+ * See allocator.h. A call has waited if its thread has given up the processor of its own accord in
+ * between, which the kernel counts (ru_nvcsw). The time that the call took is then taken for the
+ * wait, unless contention.c has seen a wait in it. Waits for the kernel itself (the lock of the
+ * address space, a page from disk) are among these: the allocator asked for them.
  */
 #include "collectors/waits/allocator.h"
 
@@ -15,11 +15,11 @@
 
 #include <sys/resource.h>
 
-enum { SLEEP_NS = 1000 }; /* no thread falls asleep and is woken in less */
+enum { SLEEP_NS = 1000 }; /* to fall asleep and be woken takes longer */
 
 bool allocator_timed;
 
-/* How often it has given up the processor by itself; -1 = unknown. */
+/* How often the thread has given up the processor of its own accord; -1 = unknown. */
 static long sleeps_of_this_thread(void)
 {
     struct rusage used;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * See contention.h: waits for a lock or for what nobody holds, and the releases that end them.
+ * See contention.h: waits for a lock or for what has no holder, and the releases that end them.
  * Conditions are in contention_condition.c, what is counted is in contention_count.c. Locks: a
  * bucket's of waiters.h, never over a system call or the program's code.
  *
- * A thread's registration as a waiter is noted in its own block (self.waiting), so that one whose
- * wait ended by longjmp or asynchronous cancellation is taken out at its next wait or its end.
+ * A thread notes its registration as a waiter in its own block (self.waiting), so that a wait which
+ * ended by longjmp or asynchronous cancellation is taken out at the thread's next wait or its end.
  */
 #include "collectors/waits/contention.h"
 
@@ -51,7 +51,7 @@ WAIT_PATH void contention_wait_ends(struct contention_wait *w, bool waited)
         return;
     }
     uint64_t now = arch_counter();
-    contention_busy(); /* from here on no handler that waits takes it out of there */
+    contention_busy(); /* from here on, a handler's wait does not undo the registration */
     if (UNLIKELY(self.waiting != w->lock || self.waiting_since != w->began ||
                  !waiters_leave_at_once(w->lock, w->began))) {
         contention_idle();
@@ -86,7 +86,7 @@ WAIT_PATH void contention_release_ends(struct contention_hold *h, const void *lo
                !LOAD(&contention_stopped) && ticks_are_counted())) {
         contention_busy();
         contention_ends_release(
-            ticks_counted_ns(h->waited)); /* the waiter's end measures the rate */
+            ticks_counted_ns(h->waited)); /* does not recalibrate: the waiter's end does */
     } else if (h->waited || h->others) {
         release_ends(h, lock, released);
     }
@@ -118,7 +118,7 @@ static void wait_begins(struct contention_wait *w, const void *lock)
         return;
     }
     contention_busy();
-    if (UNLIKELY(self.waiting)) { /* it was jumped out of */
+    if (UNLIKELY(self.waiting)) { /* the wait was jumped out of */
         unregister(self.waiting, self.waiting_since);
     }
     if (LIKELY(waiters_enter(lock, w->began))) {
@@ -140,7 +140,7 @@ static void wait_ends(struct contention_wait *w, bool waited)
     self.took = w->lock;
     self.took_at = now;
     if (w->lock && LIKELY(self.waiting == w->lock && self.waiting_since == w->began)) {
-        unregister(w->lock, w->began); /* else: done, by a wait of a handler or in a forked child */
+        unregister(w->lock, w->began); /* else: a handler's wait, or a fork, has undone it */
     }
     if (LIKELY(waited)) {
         uint64_t ns = contention_counts(w, false, now);
@@ -158,7 +158,7 @@ static void release_begins(struct contention_hold *h, const void *lock,
     h->others = false;
     if (LIKELY(!self.waits_busy && !LOAD(&contention_stopped))) {
         contention_busy();
-        if (UNLIKELY(self.asleep)) { /* as in contention_condition_left() */
+        if (UNLIKELY(self.asleep)) { /* it was cancelled or jumped out of its wait */
             contention_wake_up();
         }
         h->waited = waiters_claim(lock, holders, lock == self.took ? self.took_at : 0, &h->others);
@@ -177,7 +177,7 @@ static void release_ends(const struct contention_hold *h, const void *lock, bool
     }
     if (LIKELY(h->waited && released)) {
         contention_count_release(
-            ticks_known_ns(h->waited)); /* the waiter's end measures the rate */
+            ticks_known_ns(h->waited)); /* does not recalibrate: the waiter's end does */
     }
     contention_idle();
 }
@@ -194,7 +194,7 @@ void contention_thread_end(void)
         contention_wake_up();
         contention_idle();
     }
-    stack_memo_drop(&self.last_block.stack); /* also where a handler has jumped out of a wait */
+    stack_memo_drop(&self.last_block.stack); /* also if a handler jumped out of a wait */
     stack_memo_drop(&self.last_mutex.stack);
 }
 

@@ -44,7 +44,7 @@ WAIT_PATH void contention_condition_ends(struct contention_wait *w, bool waited,
         return;
     }
     uint64_t now = arch_counter();
-    contention_busy(); /* from here on no handler that waits takes it out of there */
+    contention_busy(); /* from here on, a handler's wait does not undo the registration */
     struct sleepers_entry *e = w->asleep;
     const void *wanted = LIKELY(e && self.asleep == e) ? sleepers_leave_at_once(e) : NULL;
     if (UNLIKELY(!wanted)) {
@@ -84,7 +84,7 @@ static void condition_begins(struct contention_wait *w, const void *cond, const 
     }
     w->asleep = NULL;
     if (LOAD(&contention_mutex_rate) == 0 && !contention_mutex_wanted()) {
-        return; /* at a rate of 0 it may be another when it wakes */
+        return; /* else: the rate is 0 now, but may be another when the thread wakes */
     }
     contention_busy();
     w->asleep = self.asleep = sleepers_enter(cond, lock, begun);
@@ -100,10 +100,10 @@ static void condition_ends(struct contention_wait *w, bool waited, bool by_time)
     struct sleepers_entry *e = w->asleep;
     contention_busy();
     self.took = NULL;
-    if (e && self.asleep == e) { /* else: as in contention_wait_ends() */
+    if (e && self.asleep == e) { /* else: a handler's wait, or a fork, has undone it */
         self.asleep = NULL;
         self.took = LOAD(&e->mutex);
-        sleepers_leave(e, by_time || !waited); /* after an error it was not woken */
+        sleepers_leave(e, by_time || !waited); /* after an error the thread was not woken */
     }
     self.took_at = now;
     if (waited) {
@@ -121,7 +121,7 @@ static void wakes(const void *cond, uint32_t inside, uint64_t begun, uint32_t mo
     }
 }
 
-/* ---- those that never came back ---- */
+/* ---- threads that never came back from their wait ---- */
 
 void contention_wake_up(void)
 {

@@ -12,8 +12,9 @@
 
 #include "collectors/waits/contention_count.h"
 
-/* The same for a condition, with the mutex that the wait releases and takes again, and how many
- * waits have begun before. by_time: the wait ended because its time was up. */
+/* As contention_wait_begins() and _ends(), for a condition. lock: the mutex that the wait releases
+ * and takes again. begun: how many waits for cond had begun before, by the condition's own count.
+ * by_time: the wait ended because its time was up. */
 void contention_condition_begins(struct contention_wait *w, const void *cond, const void *lock,
                                  uint64_t begun);
 void contention_condition_ends(struct contention_wait *w, bool waited, bool by_time);

@@ -28,17 +28,18 @@ READ_OFTEN int64_t contention_mutex_rate, contention_block_rate;
 
 static struct profile {
     struct table table;
-    struct bucket lost; /* no memory for a bucket */
-    struct bucket own;  /* contention on the library's own locks, which have no stack to tell */
-    struct bucket allocator; /* and inside the program's allocator */
+    struct bucket lost; /* waits for which there was no memory for a bucket */
+    struct bucket
+        own; /* waits for the library's own locks (lock_wait.h), of which no stack is kept */
+    struct bucket allocator; /* waits inside the program's allocator */
     bool wanted;
     int64_t rate_set;
-    int64_t *rate; /* in force: 0 where the profile is not wanted */
+    int64_t *rate; /* the one in force: 0 where the profile is not kept */
 } block = {.rate = &contention_block_rate}, mutex = {.rate = &contention_mutex_rate};
 
 static uint64_t seed_given;
 static uint64_t threads_seeded;
-static uintptr_t allocator_lo, allocator_hi; /* its code; hi = 0: libc's, which is not told by it */
+static uintptr_t allocator_lo, allocator_hi; /* its code; hi = 0: it is libc's */
 
 /* ---- sampling and counting ---- */
 
@@ -62,7 +63,8 @@ static bool is_in_allocator(uintptr_t pc)
 static inline __attribute__((always_inline)) struct bucket *
 bucket_of(struct profile *p, struct wait_memo *last, bool condition)
 {
-    /* In a sampled call of the allocator, whose frames a walk leaves out with ours around them. */
+    /* Inside a sampled malloc or free. A walk leaves out the frames up to that call's hook, the
+     * allocator's among them, so that no stack could tell whose lock it is. */
     if (UNLIKELY(self.depth > 1) && !condition) {
         return &p->allocator;
     }
@@ -72,7 +74,8 @@ bucket_of(struct profile *p, struct wait_memo *last, bool condition)
     }
     struct bucket *b = NULL;
     if (stack) {
-        /* An allocator's own threads sleep on conditions, and keep nobody waiting. */
+        /* Waits for conditions are those of the allocator's own threads, which sleep until there is
+         * work: no call waits for them. */
         bool allocator = !condition && is_in_allocator(stack->pc[0]);
         b = allocator ? &p->allocator : table_bucket(&p->table, stack, 0, 0);
     }
@@ -84,8 +87,8 @@ bucket_of(struct profile *p, struct wait_memo *last, bool condition)
     return b;
 }
 
-/* Always inlined: each function between here and the program is a frame to compare, and to return
- * through. */
+/* Always inlined: a function between here and the program would be one more frame to compare with
+ * the last stack's, and to return through. */
 static inline __attribute__((always_inline)) void
 count(struct profile *p, struct wait_memo *last, bool condition, uint64_t contentions, uint64_t ns)
 {
@@ -154,8 +157,7 @@ void contention_in_allocator(uint64_t ns, double weight)
         return;
     }
     if (rate > 0 && (ns >= rate || contention_drawn(ns, rate))) {
-        double longer =
-            ns >= rate ? 1 : (double)rate / (double)ns; /* as in contention_count_kept() */
+        double longer = ns >= rate ? 1 : (double)rate / (double)ns; /* as in count_kept() */
         ADD(&block.allocator.value[COUNT], (uint64_t)(weight * longer * (double)ONE + 0.5));
         ADD(&block.allocator.value[DELAY], (uint64_t)(weight * longer * (double)ns + 0.5));
     }

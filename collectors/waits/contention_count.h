@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the files of contention.h share: the rates, and how a wait or a release is counted. Private
- * to collectors/contention*.c.
+ * What the profiles block and mutex count, and how: the rates in force, which waits and releases
+ * are sampled, and the steps that waits for locks and waits for conditions have in common. Called
+ * by contention.c and contention_condition.c, and by allocator.c. What is said to be called while
+ * busy is called between contention_busy() and contention_idle(). No locks.
  */
 #ifndef COLLECTORS_CONTENTION_COUNT_H
 #define COLLECTORS_CONTENTION_COUNT_H
@@ -15,12 +17,12 @@
 /* Keeps block and mutex: one wait is timed once for both. */
 enum { CONTENTION_BLOCK = 1, CONTENTION_MUTEX = 2 };
 
-/* Is anything of this wanted? False before the start, and while both rates are 0. */
+/* Is any wait to be timed? False before the start, and while both rates are 0. */
 extern HIDDEN bool contention_on;
 
-/* Changes PPROF_BLOCK_RATE (ns, 1 = all, 0 = off) or PPROF_MUTEX_FRACTION (1 = all, 0 = off) from
- * now on; a negative value only reads, and so does any where the profile is not kept. The previous
- * value. Any thread. */
+/* Change the block rate (ns blocked for each sample; 1 = all waits, 0 = off) or the mutex fraction
+ * (one in n contended releases; 1 = all, 0 = off) from now on, and return the previous value. A
+ * negative value only reads, and so does any value where the profile is not kept. Any thread. */
 int64_t contention_set_block_rate(int64_t rate);
 int64_t contention_set_mutex_fraction(int64_t n);
 
@@ -39,25 +41,28 @@ size_t contention_mutex_snapshot(struct snapshot_sample **out, size_t *bytes);
 /* ---- a wait under way ---- */
 
 struct sleepers_entry;
+/* On the stack of the hook whose real function waits. */
 struct contention_wait {
-    uint64_t began; /* ticks; 0 = not timed, and nothing of the rest is set */
+    uint64_t began; /* ticks; 0 = not timed, and no other field is set */
     union {
-        const void *lock;              /* that it is registered for, or NULL */
-        struct sleepers_entry *asleep; /* or where as asleep on a condition, or NULL */
+        const void *lock;              /* the lock that the thread is registered for, or NULL */
+        struct sleepers_entry *asleep; /* of a condition: the entry it is registered in, or NULL */
     };
-    bool unasked; /* block was off when it began */
-    bool unheld;  /* it could not be registered: whoever it waits for is not charged */
+    bool unasked; /* the block rate was 0 when the wait began: block does not count the wait */
+    bool unheld;  /* the thread could not be registered, so no holder is charged for the wait */
 };
 
-/* The kernel may be out of bounds: not even the time is asked for. */
+/* The library stands down: the program may have forbidden itself any system call, also the one that
+ * reads the clock. */
 extern HIDDEN bool contention_stopped;
-/* In force: 0 where the profile is not wanted. */
+/* The rates in force: 0 where the profile is not kept. */
 extern HIDDEN int64_t contention_mutex_rate, contention_block_rate;
-/* Is mutex wanted, be its rate 0 now or not? */
+/* Is mutex kept? Its rate may be 0 for now. */
 bool contention_mutex_wanted(void);
 
-/* Between these, what a handler does that interrupts us is not seen: nothing that it would change
- * is looked at before, nor changed after. */
+/* A signal handler of the program that interrupts its own thread between these two finds waits_busy
+ * set, and its waits and releases change nothing here. The fences keep the compiler from moving
+ * accesses to the thread's registration out of the pair. */
 static inline void contention_busy(void)
 {
     self.waits_busy = true;
@@ -69,11 +74,11 @@ static inline void contention_idle(void)
     self.waits_busy = false;
 }
 
-/* A draw: true in `part` of `whole` cases, whole > 0. The first only where the thread has been
- * seeded: self.wait_random is not 0. */
+/* A draw: true with probability part/whole, whole > 0. contention_drawn_again() only where the
+ * thread's generator has been seeded: self.wait_random is not 0. */
 static inline bool contention_drawn_again(uint64_t part, uint64_t whole)
 {
-    uint64_t drawn = sampler_random(&self.wait_random); /* as a fraction of one, times whole: */
+    uint64_t drawn = sampler_random(&self.wait_random); /* 0.64 fixed point; times whole: */
     return (uint64_t)((unsigned __int128)drawn * whole >> 64) < part;
 }
 COLD void contention_seed_thread(void);
@@ -85,10 +90,10 @@ static inline bool contention_drawn(uint64_t part, uint64_t whole)
     return contention_drawn_again(part, whole);
 }
 
-/* The following, while busy. A wait of ns that is kept at this rate, > 0, is counted; condition: it
- * was for one. */
+/* While busy: counts a wait of ns > 0 that is sampled at this rate > 0. condition: it was a wait
+ * for a condition. */
 void contention_count_kept(uint64_t ns, uint64_t rate, bool condition);
-/* A wait is: kept for certain from the rate on, below it as often as it is long. */
+/* While busy: a wait of at least `rate` ns is sampled, a shorter one with probability ns/rate. */
 static inline void contention_count_wait(uint64_t ns, bool condition)
 {
     uint64_t rate = (uint64_t)LOAD(&contention_block_rate);
@@ -97,35 +102,35 @@ static inline void contention_count_wait(uint64_t ns, bool condition)
         contention_count_kept(ns, rate, condition);
     }
 }
-/* A release that others have waited for. */
+/* While busy: a release that other threads have waited for, ns in all. */
 void contention_count_release(uint64_t ns);
-/* A wait of which no holder could be charged. */
+/* While busy: a wait of which no holder could be charged; mutex shows it as lost. */
 COLD void contention_count_unheld(uint64_t ns);
 
-/* The collector's: see contention.c. */
+/* The half of contention_collector that is about counting. */
 void contention_count_start(const struct collector_settings *s, uint32_t parts);
 void contention_count_stop(void);
 void contention_count_fork_child(uint64_t nth);
 
-/* A wait begins, before it is busy. False: this one is not to be seen. */
+/* A wait begins; not yet busy. False: this wait is not timed. */
 static inline __attribute__((always_inline)) bool contention_begins(struct contention_wait *w)
 {
     w->began = 0;
     if (UNLIKELY(!contention_on || self.waits_busy)) {
         return false;
     }
-    w->unasked = LOAD(&contention_block_rate) == 0; /* as in Go, turned on meanwhile is too late */
+    w->unasked = LOAD(&contention_block_rate) == 0; /* as in Go, a rate set meanwhile is too late */
     w->began = ticks_now();
     return true;
 }
 
-/* It is over at now: for how many ns, and it is counted. */
+/* While busy: the wait w ended at `now`, ticks. Counts it for block; how many ns it took. */
 static inline __attribute__((always_inline)) uint64_t
 contention_counts(const struct contention_wait *w, bool condition, uint64_t now)
 {
     uint64_t ns = LIKELY(now > w->began) ? ticks_to_ns(now - w->began, now) : 0;
     if (UNLIKELY(self.depth > 0)) {
-        self.alloc_began = 0; /* it is in a call of the allocator, and this is the call's wait */
+        self.alloc_began = 0; /* inside a sampled malloc or free: that call is not counted, too */
     }
     if (LIKELY(!w->unasked)) {
         contention_count_wait(ns, condition);
@@ -135,21 +140,20 @@ contention_counts(const struct contention_wait *w, bool condition, uint64_t now)
 
 /* ---- at once ----
  *
- * A thread that has slept finds little code near, and a function that may call another has
- * registers to save first. So of what happens at a wait and at a release the usual case is a
- * function without a call (contention.c, contention_condition.c), and ends in another where the
- * case is not the usual one: one that is general, and finds no trace of what was begun, or does
- * what is left to do. */
+ * The caches are cold after a sleep, and a function that may call another has registers to save
+ * first. So the usual case of each step is a function that makes no call (contention.c,
+ * contention_condition.c). Other cases tail-call a general function, for which either nothing has
+ * been changed yet, or which does what is left to do. */
 #define CONTENTION_LONG_WAY WAIT_PATH __attribute__((noinline))
 
-/* These are the last that their callers do: they leave it idle. */
+/* Tail-called, while busy; they end with contention_idle(). */
 CONTENTION_LONG_WAY void contention_ends_kept(uint64_t ns, uint64_t rate, bool condition);
 CONTENTION_LONG_WAY void contention_ends_counting(const struct contention_wait *w, bool condition,
                                                   uint64_t now);
 
 CONTENTION_LONG_WAY void contention_ends_release(uint64_t ns);
 
-/* As contention_counts(), where ticks_are_counted(); likewise the last. */
+/* As contention_counts(), but only where ticks_are_counted(); to be tail-called likewise. */
 static inline __attribute__((always_inline)) void
 contention_ends_at_once(const struct contention_wait *w, bool condition, uint64_t now)
 {

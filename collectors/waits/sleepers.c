@@ -7,14 +7,14 @@
 #include "collectors/base/arena.h"
 
 struct sleepers_bucket sleepers_buckets[1 << SLEEPERS_BITS];
-static bool used; /* there has been a sleeper */
+static bool used; /* there has been a sleeper; set before a list is locked */
 
 enum {
-    SHORT = 3,  /* entries beside the first */
-    OFTEN = 64, /* waits that found their entry behind others, before it is moved */
+    SHORT = 3, /* a list of no more entries beside the first grows, before entries are taken over */
+    OFTEN = 64, /* waits that found their entry behind the first, before it becomes the first */
 };
 
-/* Under the list's lock: nobody is in it, and from now on it is no pair's. */
+/* Under the list's lock. True: no thread is in the entry, and from now on it has no pair. */
 static bool take_over(struct sleepers_entry *e)
 {
     const void *mutex = LOAD(&e->mutex);
@@ -36,8 +36,8 @@ static bool take_over(struct sleepers_entry *e)
     return empty;
 }
 
-/* Likewise: one that is no pair's, or is not any more; NULL = no memory. A short list grows
- * instead: the pairs that nobody is in now may be in use. */
+/* Under the list's lock: an entry without a pair; NULL = no memory. A short list grows rather than
+ * take an entry over: a pair that no thread is in now may be in use again at once. */
 static struct sleepers_entry *vacant(struct sleepers_entry *first)
 {
     int others = 0;
@@ -62,7 +62,7 @@ static struct sleepers_entry *vacant(struct sleepers_entry *first)
     return e;
 }
 
-/* From *e on; false: it is not there. */
+/* Moves *e along the list to the pair's entry. False: there is none, and *e is the last one. */
 static bool finds(struct sleepers_entry **e, const void *cond, const void *mutex)
 {
     while (!sleepers_is_of(*e, cond, mutex)) {
@@ -75,7 +75,7 @@ static bool finds(struct sleepers_entry **e, const void *cond, const void *mutex
     return true;
 }
 
-/* One that is still this pair's. */
+/* Registers the calling thread, if e is still this pair's. */
 static bool enter(struct sleepers_entry *e, const void *cond, const void *mutex, uint64_t begun)
 {
     struct waiters_bucket *b = waiters_bucket_lock(mutex);
@@ -92,7 +92,8 @@ static bool enter(struct sleepers_entry *e, const void *cond, const void *mutex,
     return ours;
 }
 
-/* Under the list's lock: one that is nobody's. */
+/* Under the list's lock: gives the pair an entry that has none, and registers the calling thread.
+ */
 static bool enter_new(struct sleepers_entry *e, const void *cond, const void *mutex, uint64_t begun)
 {
     struct waiters_bucket *b = waiters_bucket_lock(mutex);
@@ -116,7 +117,7 @@ struct sleepers_entry *sleepers_enter(const void *cond, const void *mutex, uint6
     if (finds(&e, cond, mutex) && LOAD(&e->behind) < OFTEN && enter(e, cond, mutex, begun)) {
         return e;
     }
-    STORE(&used, true); /* before the locks: a fork may meet them held */
+    STORE(&used, true); /* before the locks: the child of a fork looks at them only if set */
     STORE(&waiters_used, true);
     if (LOAD(&waiters_bucket_of(mutex)->lost) ||
         !lock_take_or_give_up(&b->lock, LOCK_SLEEPERS, &b->lost)) {
@@ -128,7 +129,7 @@ struct sleepers_entry *sleepers_enter(const void *cond, const void *mutex, uint6
         e = vacant(&b->first);
         entered = e && enter_new(e, cond, mutex, begun);
     } else if (LOAD(&e->behind) >= OFTEN && take_over(e)) {
-        e = take_over(&b->first) ? &b->first : e; /* whose pair will find e vacant */
+        e = take_over(&b->first) ? &b->first : e; /* the first one's pair will find e vacant */
         entered = enter_new(e, cond, mutex, begun);
     } else {
         entered = enter(e, cond, mutex, begun);
@@ -146,7 +147,7 @@ void sleepers_leave(struct sleepers_entry *e, bool by_time)
     if (e->woken > 0 && !(by_time && e->asleep > 0)) {
         STORE(&e->woken, e->woken - 1);
         waiters_leave_woken(b, e->mutex);
-    } else if (e->asleep > 0) { /* woken by no signal that was seen */
+    } else if (e->asleep > 0) { /* it was woken by no signal that was seen */
         STORE(&e->asleep, e->asleep - 1);
     }
     lock_drop(&b->lock);
@@ -161,7 +162,7 @@ void sleepers_wake(const void *cond, uint32_t inside, uint64_t begun, uint32_t m
     if (!e) {
         return;
     }
-    const void *mutex = LOAD(&e->mutex); /* NULL: between two pairs */
+    const void *mutex = LOAD(&e->mutex); /* NULL: the entry passes from one pair to another */
     struct waiters_bucket *b = mutex ? waiters_bucket_lock(mutex) : NULL;
     if (!b) {
         return;
@@ -183,7 +184,7 @@ void sleepers_fork_child(void)
     for (int i = 0; i < 1 << SLEEPERS_BITS; i++) {
         struct sleepers_bucket *b = &sleepers_buckets[i];
         if (b->lock.taken || b->lost || b->first.cond || b->first.next) {
-            *b = (struct sleepers_bucket){0}; /* its entries may be half changed */
+            *b = (struct sleepers_bucket){0}; /* it may have been left half changed */
         }
     }
 }

@@ -28,18 +28,18 @@ enum { SLEEPERS_BITS = 10 };
 
 /* Of most buckets the first entry is all there is. */
 struct sleepers_entry {
-    const void *cond; /* and mutex: the pair that used it last; NULL = none */
+    const void *cond; /* with mutex: the pair that used the entry last; NULL = none */
     const void *mutex;
     struct sleepers_entry *next;
-    uint64_t last;   /* to enter: how many waits had begun before its own */
-    uint32_t asleep; /* so many threads */
-    uint32_t woken;  /* and so many that are not back yet */
-    uint32_t behind; /* so many waits have found it behind the first of its bucket */
+    uint64_t last;   /* of the thread that entered last: how many waits for cond had begun before */
+    uint32_t asleep; /* threads asleep on cond */
+    uint32_t woken;  /* threads that were woken and do not have the mutex yet */
+    uint32_t behind; /* waits that have found the entry behind the first of its bucket */
 };
 extern HIDDEN struct sleepers_bucket {
     struct sleepers_entry first;
     struct lock lock; /* of the list, not of its entries */
-    uint32_t lost;    /* given up */
+    uint32_t lost;    /* given up: its lock was orphaned */
 } __attribute__((aligned(CACHE_LINE))) sleepers_buckets[1 << SLEEPERS_BITS];
 
 static inline struct sleepers_bucket *sleepers_bucket(const void *cond)
@@ -50,7 +50,7 @@ static inline struct sleepers_bucket *sleepers_bucket(const void *cond)
     return b;
 }
 
-/* False: a signal to this condition wakes nobody that is known. */
+/* False: no thread is known that a signal to this condition could wake. */
 static inline bool sleepers_maybe(const void *cond)
 {
     const struct sleepers_entry *e = &sleepers_bucket(cond)->first;
@@ -63,8 +63,10 @@ static inline bool sleepers_is_of(const struct sleepers_entry *e, const void *co
     return LOAD(&e->cond) == cond && LOAD(&e->mutex) == mutex;
 }
 
-/* The calling thread, which holds mutex, is about to sleep on cond; so many waits for cond have
- * begun before. Where it has entered; NULL = nowhere. */
+/* The calling thread, which holds mutex, is about to sleep on cond; begun: how many waits for cond
+ * had begun before. The entry that it is registered in, for sleepers_leave(); NULL = none. The
+ * function at once also returns NULL where it would have to search or wait; then it has changed
+ * nothing. */
 COLD struct sleepers_entry *sleepers_enter(const void *cond, const void *mutex, uint64_t begun);
 static inline struct sleepers_entry *sleepers_enter_at_once(const void *cond, const void *mutex,
                                                             uint64_t begun)
@@ -83,9 +85,10 @@ static inline struct sleepers_entry *sleepers_enter_at_once(const void *cond, co
     return LIKELY(ours) ? e : NULL;
 }
 
-/* It is back, and holds the mutex again. by_time: its time was up, which a signal at the same
- * moment may have been too late to prevent. At once: it was woken by a signal, and no other is on
- * its way; its mutex, else NULL, and nothing has changed. */
+/* A thread is back from its sleep, and holds the mutex again. by_time: its time was up, though a
+ * signal at the same moment may have counted it as woken. The function at once is for a thread that
+ * was woken by a signal while no other woken one is on its way: its mutex; NULL = another case, and
+ * nothing has changed. */
 COLD void sleepers_leave(struct sleepers_entry *e, bool by_time);
 static inline const void *sleepers_leave_at_once(struct sleepers_entry *e)
 {
@@ -105,32 +108,34 @@ static inline const void *sleepers_leave_at_once(struct sleepers_entry *e)
     return LIKELY(alone) ? mutex : NULL;
 }
 
-/* Under the lock: so many of those asleep in e does a signal wake: see sleepers_wake(). */
+/* Under the lock of the mutex's bucket: how many of the threads asleep in e does a signal wake? For
+ * the arguments see sleepers_wake(). */
 static inline uint32_t sleepers_woken_by(const struct sleepers_entry *e, uint32_t inside,
                                          uint64_t begun, uint32_t most)
 {
-    uint32_t n = e->asleep; /* of one mutex: two are an error of theirs */
-    /* Who still holds the mutex is not inside yet, and this signal does not wake it. There can
-     * be one such at most, and where the signal comes from the holder, none. */
+    uint32_t n = e->asleep; /* POSIX: all waits for one condition use one mutex */
+    /* A thread that has entered here but still holds the mutex is not inside its wait, and this
+     * signal does not wake it. There can be one such thread at most: the last that entered. */
     n -= n > 0 && e->last == begun;
     n = n < most ? n : most;
     n = n < inside ? n : inside;
     return inside <= e->asleep + e->woken ? n : 0;
 }
 
-/* Before a signal to cond at `now`, which wakes `most` threads at most: those of the known sleepers
- * that it wakes wait for their mutex from now on. By the condition's own word so many threads are
- * inside a wait, woken or not, and have not left it for the mutex, and so many waits have begun,
- * ever; if more are inside than are known, none is claimed. The mutex is not asked: of one whose
- * sleeper was cancelled, the memory may be gone. */
+/* Before a signal to cond at `now`, in ticks, which wakes `most` threads at most: the known
+ * sleepers among them wait for their mutex from now on. inside: how many threads are inside a wait
+ * for cond, woken or not, and have not left it for the mutex; begun: how many waits have ever
+ * begun; both by the condition's own words. If more threads are inside than are known here, none is
+ * taken for woken. The mutex is not touched: the sleeper may have been cancelled, and the mutex
+ * freed. */
 COLD void sleepers_wake(const void *cond, uint32_t inside, uint64_t begun, uint32_t most,
                         uint64_t now);
-/* False: not at once, and nothing has changed. */
+/* False: not the usual case, and nothing has changed. */
 static inline bool sleepers_wake_at_once(const void *cond, uint32_t inside, uint64_t begun,
                                          uint32_t most, uint64_t now)
 {
     struct sleepers_entry *e = &sleepers_bucket(cond)->first;
-    const void *mutex = LOAD(&e->mutex); /* NULL: between two pairs */
+    const void *mutex = LOAD(&e->mutex); /* NULL: the entry passes from one pair to another */
     struct waiters_bucket *b = waiters_bucket_of(mutex);
     if (UNLIKELY(!mutex) || !waiters_bucket_try(b)) {
         return false;
@@ -149,7 +154,7 @@ static inline bool sleepers_wake_at_once(const void *cond, uint32_t inside, uint
     return LIKELY(ours);
 }
 
-/* In a forked child nobody sleeps. */
+/* In a forked child, where no thread sleeps: empties all lists. */
 void sleepers_fork_child(void);
 
 #endif

@@ -41,7 +41,8 @@ struct waiters_entry *waiters_entry_search(struct waiters_bucket *b, const void 
 
 bool waiters_enter(const void *lock, uint64_t now)
 {
-    STORE(&waiters_used, true); /* before the lock: a fork may meet it held */
+    STORE(&waiters_used, true); /* before the bucket is locked: the child of a fork looks for
+                                   buckets left locked only if set */
     struct waiters_bucket *b = waiters_bucket_lock(lock);
     if (!b) {
         return false;
@@ -63,7 +64,7 @@ void waiters_leave(const void *lock, uint64_t began)
         return;
     }
     struct waiters_entry *e = waiters_entry_of(b, lock);
-    if (e && e->n > 0) { /* else: it began before a fork, in the parent */
+    if (e && e->n > 0) { /* else: the wait began in the parent, before a fork */
         waiters_entry_leave(b, e, began);
     }
     lock_drop(&b->lock);
@@ -80,13 +81,13 @@ uint64_t waiters_claim(const void *lock, uint32_t (*holders)(const void *lock), 
     }
     struct waiters_entry *e = waiters_entry_of(b, lock);
     if (e && e->n + e->woken > 0) {
-        /* Readers that leave at the same moment: the last of them claims. Should one be taken for
+        /* Of readers that leave at the same moment the last one claims. Should one take itself for
          * the last too early, the true last one claims the rest. */
         if (holders && holders(lock) > e->leaving + 1) {
             e->leaving++;
             *others = true;
         } else {
-            waited = waiters_entry_claim(e, took, ticks_now()); /* after every t0 there is */
+            waited = waiters_entry_claim(e, took, ticks_now()); /* after every t0 in it */
         }
     }
     lock_drop(&b->lock);
@@ -115,7 +116,7 @@ void waiters_fork_child(void)
     for (int i = 0; i < 1 << WAITERS_BITS; i++) {
         struct waiters_bucket *b = &waiters_buckets[i];
         if (b->lock.taken || b->lost || waiters_known[i] || b->first.lock) {
-            *b = (struct waiters_bucket){0}; /* its entries may be half changed */
+            *b = (struct waiters_bucket){0}; /* it may have been left half changed */
             waiters_known[i] = 0;
         }
     }

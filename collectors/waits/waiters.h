@@ -31,10 +31,10 @@
 #include "collectors/base/ticks.h"
 
 enum { WAITERS_BITS = 10 };
-/* Of each bucket: its waiters, but those that came out of a condition, times WAITER, and: */
+/* Of each bucket: its waiters, without those that came out of a condition, times WAITER, plus: */
 enum {
-    WAITERS_EVER = 1,       /* there has been one */
-    WAITERS_CONDITIONS = 2, /* threads have slept on a condition with one of its mutexes */
+    WAITERS_EVER = 1,       /* there has been such a waiter */
+    WAITERS_CONDITIONS = 2, /* threads have slept on a condition with a mutex of this bucket */
     WAITER = 4,
 };
 extern HIDDEN uint32_t waiters_known[1 << WAITERS_BITS];
@@ -49,19 +49,19 @@ static inline uint32_t waiters_known_for(const void *lock)
     return LOAD(&waiters_known[waiters_bucket(lock)]);
 }
 
-/* False: nobody is known to wait for this lock, but who came out of a condition. */
+/* False: no thread is known to wait for this lock, except such as came out of a condition. */
 static inline bool waiters_maybe(const void *lock)
 {
     return waiters_known_for(lock) >= WAITER;
 }
 
-/* True: nobody is known ever to have waited for this lock, but who came out of a condition. */
+/* True: no thread is known to have ever waited for this lock, except as above. */
 static inline bool waiters_never(const void *lock)
 {
     return (waiters_known_for(lock) & ~(uint32_t)WAITERS_CONDITIONS) == 0;
 }
 
-/* Somebody is about to wait for this lock. */
+/* The calling thread is about to wait for this lock, without being registered. */
 static inline void waiters_note(const void *lock)
 {
     if (waiters_never(lock)) {
@@ -72,25 +72,25 @@ static inline void waiters_note(const void *lock)
 /* ---- the table ---- */
 
 struct waiters_entry {
-    uintptr_t lock;       /* that used it last; 0 = none */
-    uint64_t since;       /* Σt0 */
-    uint64_t last;        /* ticks of the last claim, 0 = none: where each of those waits begins */
-    uint64_t woken_since; /* Σt0 of those that were asleep on a condition */
-    uint32_t woken;       /* so many */
-    uint32_t n;           /* and so many others */
-    uint32_t leaving;     /* readers about to release it, who may still be counted as holding it */
+    uintptr_t lock;       /* the address that used the entry last; 0 = none has */
+    uint64_t since;       /* Σt0 of the n waiters */
+    uint64_t last;        /* ticks of the last claim, from which on they wait uncharged; 0 = none */
+    uint64_t woken_since; /* Σt0 of the woken waiters */
+    uint32_t woken;       /* waiters that were asleep on a condition and want their mutex back */
+    uint32_t n;           /* all other waiters */
+    uint32_t leaving;     /* readers about to release it, which it may still count as holders */
     struct waiters_entry *next;
 };
 
 extern HIDDEN struct waiters_bucket {
     struct lock lock;
-    uint32_t lost; /* given up */
+    uint32_t lost; /* given up: its lock was orphaned */
     struct waiters_entry first;
 } __attribute__((aligned(CACHE_LINE))) waiters_buckets[1 << WAITERS_BITS];
 _Static_assert(sizeof(struct waiters_bucket) == CACHE_LINE,
-               "who waits for one lock is on one line");
+               "all that a release looks at is on one line");
 
-/* False: nobody who came out of a condition is known to be on the way to this lock. */
+/* False: no thread that came out of a condition is known to be on its way to this lock. */
 static inline bool waiters_maybe_woken(const void *lock)
 {
     const struct waiters_entry *e = &waiters_buckets[waiters_bucket(lock)].first;
@@ -98,16 +98,19 @@ static inline bool waiters_maybe_woken(const void *lock)
            (LOAD(&e->woken) != 0 || LOAD(&e->next));
 }
 
-/* A lock held for less has kept nobody waiting who was still on his way to it. */
+/* Woken condition waiters are charged only if the lock was held for that long or more: sooner, they
+ * were still waking. */
 enum { WAITERS_WAKE_NS = 50000 };
 
-extern HIDDEN bool waiters_used; /* there has been a waiter */
+extern HIDDEN bool waiters_used; /* there has been a waiter; set before a bucket's lock is taken */
 
 static inline uint32_t *waiters_known_of(const struct waiters_bucket *b)
 {
     return &waiters_known[b - waiters_buckets];
 }
 
+/* The bucket has been given up: no release of its locks is charged any more. Waits for them are
+ * still timed, because waiters_never() is false. */
 COLD void waiters_bucket_lost(const struct waiters_bucket *b);
 
 static inline struct waiters_bucket *waiters_bucket_of(const void *lock)
@@ -117,7 +120,7 @@ static inline struct waiters_bucket *waiters_bucket_of(const void *lock)
     return b;
 }
 
-/* False: not at once. */
+/* False: the lock is not free now, or given up. */
 static inline bool waiters_bucket_try(struct waiters_bucket *b)
 {
     return LIKELY(!LOAD(&b->lost) && lock_try(&b->lock, LOCK_WAITERS));
@@ -133,8 +136,8 @@ static inline struct waiters_bucket *waiters_bucket_lock(const void *lock)
     return b;
 }
 
-/* Under the lock: so many waiters more, or fewer. A waiters_note() at the same instant may go
- * under, and is made up for by the next wait. */
+/* Under the lock: so many waiters more, or fewer (negative). The store may overwrite what a
+ * waiters_note() sets at the same instant, but sets the same bit. */
 static inline void waiters_known_add(const struct waiters_bucket *b, int waiters)
 {
     uint32_t *known = waiters_known_of(b);
@@ -142,7 +145,7 @@ static inline void waiters_known_add(const struct waiters_bucket *b, int waiters
 }
 
 /* Under the lock: a mutex of this bucket is going to be released and taken again by waits for
- * conditions. A lock that only these have waited for is still taken as one that nobody waits for.
+ * conditions. If there are no other waits for it, hooks still take it at a look (waiters_never()).
  */
 static inline void waiters_conditions(const struct waiters_bucket *b)
 {
@@ -158,13 +161,13 @@ static inline struct waiters_entry *waiters_entry_of(struct waiters_bucket *b, c
     return e;
 }
 
-/* Nobody is in it: it can be another address's. All sums are 0 then. */
+/* No waiter is left in it, so that another address can have it. All its sums are 0 then. */
 static inline bool waiters_entry_is_free(const struct waiters_entry *e)
 {
     return e->n + e->woken + e->leaving == 0;
 }
 
-/* Its entry, or a free one made it; NULL = no memory. */
+/* Under the lock: the entry of `lock`, or a free one that becomes its; NULL = no memory. */
 struct waiters_entry *waiters_entry_search(struct waiters_bucket *b, const void *lock);
 
 static inline struct waiters_entry *waiters_entry_for(struct waiters_bucket *b, const void *lock)
@@ -173,8 +176,9 @@ static inline struct waiters_entry *waiters_entry_for(struct waiters_bucket *b, 
     return LIKELY(e->lock == (uintptr_t)lock) ? e : waiters_entry_search(b, lock);
 }
 
-/* A wait for `lock` begins at `now` (base/ticks.h). False: it could not be entered; at once: not
- * as it mostly is, and nothing has changed. */
+/* A wait for `lock` begins at `now`, in ticks. False: it could not be entered (no memory, or the
+ * bucket is given up). The function at once also says false where it would have to search or wait;
+ * then it has changed nothing. */
 bool waiters_enter(const void *lock, uint64_t now);
 static inline bool waiters_enter_at_once(const void *lock, uint64_t now)
 {
@@ -193,7 +197,8 @@ static inline bool waiters_enter_at_once(const void *lock, uint64_t now)
     return LIKELY(ours);
 }
 
-/* Under the lock. */
+/* Under the lock: a waiter that began to wait at `began` leaves. A claim since then has moved its
+ * t0 to e->last. */
 static inline void waiters_entry_leave(struct waiters_bucket *b, struct waiters_entry *e,
                                        uint64_t began)
 {
@@ -205,7 +210,9 @@ static inline void waiters_entry_leave(struct waiters_bucket *b, struct waiters_
     }
 }
 
-/* It is over, or was given up; began is what waiters_enter() was told. At once: see there. */
+/* A wait is over, or was given up; began: the time that waiters_enter() was told. At once: see
+ * there.
+ */
 void waiters_leave(const void *lock, uint64_t began);
 static inline bool waiters_leave_at_once(const void *lock, uint64_t began)
 {
@@ -222,9 +229,10 @@ static inline bool waiters_leave_at_once(const void *lock, uint64_t began)
     return LIKELY(ours);
 }
 
-/* Under the lock: threads that were asleep on a condition have been woken, and want `lock` again.
- * When they get that far is not known: of such alone a release is not to claim unless it is blocked
- * on. False: no memory. */
+/* Under the lock: n threads that were asleep on a condition have been woken at `now`, and want
+ * `lock` again. When each of them begins to wait for it is not known, so where there are no other
+ * waiters, a release is to claim only if the lock's own word says that the kernel has a waiter.
+ * False: no memory. */
 static inline bool waiters_enter_woken(struct waiters_bucket *b, const void *lock, uint32_t n,
                                        uint64_t now)
 {
@@ -237,8 +245,8 @@ static inline bool waiters_enter_woken(struct waiters_bucket *b, const void *loc
     return true;
 }
 
-/* Under the lock: one of them has it now, or gives up: any, for what all of them together have
- * waited comes out the same. */
+/* Under the lock: one of the woken threads has the mutex now, or has given up. It does not matter
+ * which: the mean t0 is taken off, and the sum over all of them comes out the same. */
 static inline void waiters_leave_woken(struct waiters_bucket *b, const void *lock)
 {
     struct waiters_entry *e = waiters_entry_of(b, lock);
@@ -248,7 +256,8 @@ static inline void waiters_leave_woken(struct waiters_bucket *b, const void *loc
     }
 }
 
-/* What those that came out of a condition have waited for a holder since `took`. */
+/* Ticks that the woken threads have waited for a holder that took the lock at `took` (0 = unknown):
+ * 0 if it held the lock for less than WAITERS_WAKE_NS. */
 static inline uint64_t waiters_woken_waited(const struct waiters_entry *e, uint64_t took,
                                             uint64_t now)
 {
@@ -259,13 +268,14 @@ static inline uint64_t waiters_woken_waited(const struct waiters_entry *e, uint6
     return e->woken * now - (e->woken_since > least ? e->woken_since : least);
 }
 
-/* Under the lock: what they have waited until now, which nobody has been charged with; at `now`
- * each wait begins anew. */
+/* Under the lock: the ticks that the entry's waiters have waited until `now` and that no release
+ * was charged with; from `now` on each of them waits anew. took: see above. At least 1 if there are
+ * waiters that did not come out of a condition. */
 static inline uint64_t waiters_entry_claim(struct waiters_entry *e, uint64_t took, uint64_t now)
 {
     uint64_t waited = e->n * now - e->since;
     waited += UNLIKELY(e->woken) ? waiters_woken_waited(e, took, now) : 0;
-    if (UNLIKELY((int64_t)waited < 0)) { /* two processors' counters, a hair apart */
+    if (UNLIKELY((int64_t)waited < 0)) { /* the counters of two processors differ by some ticks */
         waited = 0;
     }
     waited += e->n > 0;
@@ -275,14 +285,16 @@ static inline uint64_t waiters_entry_claim(struct waiters_entry *e, uint64_t too
     return waited;
 }
 
-/* The calling thread is about to release `lock`: what is waiting for it has waited so many ticks
- * that nobody has been charged with; 0 = nobody waits. holders (NULL: one) tells how many hold it
- * now; where others do, nothing is claimed, and waiters_released() is to be called afterwards.
- * took: when it took the lock, 0 = unknown; the lock itself should have said that it is waited for.
- * Those that came out of a condition have not waited for it before, nor for a moment. */
+/* The calling thread is about to release `lock`: the ticks that threads have waited for the lock
+ * and that no release was charged with; 0 = no thread waits. took: when the calling thread took the
+ * lock, in ticks; 0 = unknown, and then the lock's own word should have said that it is waited for.
+ *
+ * holders says how many threads hold the lock now (NULL: one). Where others do too, nothing is
+ * claimed, *others is true, and waiters_released() is to be called after the release. */
 uint64_t waiters_claim(const void *lock, uint32_t (*holders)(const void *lock), uint64_t took,
                        bool *others);
-/* Of a lock that one thread holds, where ticks_are_counted(). 0 = not at once, or nobody waits. */
+/* Of a lock that one thread holds, and only where ticks_are_counted(). 0 = not at once (nothing has
+ * changed), or no thread waits. */
 static inline uint64_t waiters_claim_at_once(const void *lock)
 {
     uint64_t waited = 0;
@@ -292,15 +304,16 @@ static inline uint64_t waiters_claim_at_once(const void *lock)
         return 0;
     }
     if (LIKELY(e->lock == (uintptr_t)lock && e->woken == 0 && e->n > 0)) {
-        waited = waiters_entry_claim(e, 0, arch_counter()); /* after every t0 there is */
+        waited = waiters_entry_claim(e, 0, arch_counter()); /* after every t0 in it */
     }
     lock_drop(&b->lock);
     return waited;
 }
 
+/* The calling thread has released `lock`, and waiters_claim() said that others held it too. */
 void waiters_released(const void *lock);
 
-/* In a forked child nobody waits. */
+/* In a forked child, where no thread waits: empties all buckets. */
 void waiters_fork_child(void);
 
 #endif
