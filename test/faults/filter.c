@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * Preloaded behind the library: a kernel filter on the system calls that are made from within the
- * library's own code. FAULT="always NUMBER ERRNO" lets each of that number fail; "ask FD" has every
- * one of them decided by whoever holds the other end of the socket FD, to whom the filter's
- * descriptor is sent. e2e/faults_syscalls.py is that one.
+ * library's own code. With FAULT="always NUMBER ERRNO" each call of that number fails. With
+ * FAULT="ask FD" every call is decided by the process at the other end of the socket FD,
+ * e2e/faults_syscalls.py, which gets the filter's descriptor.
  */
 #include <link.h>
 #include <linux/audit.h>
@@ -61,7 +61,8 @@ __attribute__((constructor)) static void install(void)
     dl_iterate_phdr(find_library, NULL);
     if ((!always && !ask) || lo == 0 || lo >> 32 != hi >> 32)
         return;
-    /* The library lies within one 4 GiB, so the halves of the address can be looked at one by one.
+    /* The library lies within one aligned range of 4 GiB, so the two halves of the address can be
+     * compared separately.
      */
     struct sock_filter code[] = {
         LOAD_WORD(HALF(instruction_pointer, 1)),

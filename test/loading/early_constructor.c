@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * A library whose constructor runs before that of the profiler, and does there what programs do
- * later: it allocates, starts a thread, handles our signals, forks and waits, and dlopens. What it
- * found is printed by the program, by early_report().
+ * A library whose constructor runs before the profiler's, and does what programs do later: it
+ * allocates, starts a thread, handles the profiler's signals, forks and waits, and calls dlopen.
+ * The program prints what it found there by early_report().
  */
 #include "../programs/truth.h"
 #include <dlfcn.h>
@@ -52,7 +52,7 @@ __attribute__((constructor)) static void early(void)
     dlclose(dlopen("libm.so.6", RTLD_NOW));
 }
 
-/* In main: what the constructor set up is as it left it. */
+/* Called in main: what the constructor has set must not have changed. */
 void early_report(void)
 {
     raise(SIGPROF);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * A program that loads libraries in the way that its arguments name, and prints what it found. Run
- * by e2e/library_loading.py: `loads open LIBRARY…` (by name, found through the RUNPATH of whoever
- * opens), `loads deepbind|namespace LIBRARY` (memory changes hands 1,000 times), `loads early`,
- * `loads vdso`.
+ * by e2e/library_loading.py: `load_ways open LIBRARY…` (by name, found through the RUNPATH of the
+ * object that opens it), `load_ways deepbind|namespace LIBRARY` (the program and the library free
+ * each other's memory 1,000 times), `load_ways early`, `load_ways vdso`.
  */
 #include "../programs/truth.h"
 #include <dlfcn.h>
@@ -31,7 +31,8 @@ SITE void *site_program(size_t n)
     return p;
 }
 
-/* Memory changes hands only where both sides have one allocator: not with another namespace's. */
+/* The two sides free each other's memory only if they have the same allocator, which a library in
+ * another namespace has not. */
 static void exchange(void *handle, int one_heap)
 {
     void *(*with)(void *, size_t) = (void *(*)(void *, size_t))dlsym(handle, "plugin_exchange");
@@ -49,7 +50,7 @@ static void exchange(void *handle, int one_heap)
     print_sites();
 }
 
-/* In the kernel's own code, which is in no file. */
+/* Spends CPU time in the vDSO, the kernel's code, which is in no file. */
 SITE void site_vdso(void)
 {
     struct timespec t;

@@ -23,7 +23,7 @@ SITE void *site_plugin(size_t n)
     return p;
 }
 
-/* "NAME", or what the inner library says, behind "NAME/". */
+/* "NAME", followed by "/" and the inner library's answer if there is an inner one. */
 const char *plugin_name(void)
 {
     static char name[64] = NAME;
@@ -35,7 +35,7 @@ const char *plugin_name(void)
     return name;
 }
 
-/* Memory crosses the border in both directions, and a thread is made on this side of it. */
+/* Each side frees memory that the other has allocated, and the library makes a thread. */
 void *plugin_exchange(void *theirs, size_t n)
 {
     pthread_t thread;

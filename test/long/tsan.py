@@ -16,7 +16,7 @@ from harness import ROOT, case, environment, finish, folder, ok
 # One of a single thread is left out, which puts breakpoints into what it runs.
 UNIT = sorted(path.stem for path in (ROOT / "test/unit").glob("test_*.c") if path.stem != "test_interrupted")
 # Those of the stack walk count the frames of stacks that ThreadSanitizer lays out otherwise, and of
-# the encoder one fills a disk: of these, what they themselves find does not count here.
+# the encoder one limits its own memory, which ThreadSanitizer needs: of these, only data races count.
 OTHERWISE = [name for name in UNIT if name.startswith(("test_unwind", "test_encoder"))]
 
 build = folder()

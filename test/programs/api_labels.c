@@ -48,7 +48,8 @@ static void serve(pprof_ctx *ctx, void *arg)
 static void *worker(void *arg)
 {
     int w = (int)(intptr_t)arg;
-    unsigned random = (unsigned)w * 7919 + 1; /* a fixed order would beat with the kernel's ticks */
+    unsigned random = (unsigned)w * 7919 +
+                      1; /* not a fixed order, which could be in step with the kernel's ticks */
     for (int i = 0; i < 720; i++) {
         random = random * 1103515245u + 12345u;
         struct request r = {w, (int)(random >> 16) % ROUTES};
@@ -84,7 +85,7 @@ static int64_t ended;
 SITE void after_end(void *arg)
 {
     burn(100000000, &ended);
-    keep(arg); /* no jump in place of the call */
+    keep(arg); /* keeps the call above from becoming a tail call */
 }
 
 static void leave(pprof_ctx *ctx, void *arg)

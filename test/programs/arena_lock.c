@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Threads that wait for each other inside the allocator: one arena for all (the environment's
- * matter), objects too large for the threads' own caches, freed by another thread than allocated
- * them. `arena_lock census SECONDS`: beside them a thread counts the heap's chunks again and again,
- * for which glibc holds the arena's lock for milliseconds. `arena_lock calm SECONDS`: without that
- * one; `arena_lock busy SECONDS`: and without pauses. `arena_lock alone SECONDS`: one thread that
- * nobody can keep waiting. Prints how many calls put their thread to sleep, for how long, and the
- * sum of the squares, by its own clock around each. Run by e2e/block_allocator.py.
+ * Threads that wait for each other inside the allocator: they share one arena (the script sets that
+ * in the environment), and their objects are too large for the threads' own caches and are freed by
+ * another thread than the one that allocated them. Run by e2e/block_allocator.py as
+ * `arena_lock MODE SECONDS`:
+ *   census  another thread counts the heap's chunks again and again, for which glibc holds the
+ *           arena's lock for milliseconds
+ *   calm    without that thread
+ *   busy    without that thread, and without pauses between the allocations
+ *   alone   one thread, which no other can keep waiting
+ * Prints how many calls put their thread to sleep, for how long, and the sum of the squares of
+ * that, by the thread's own clock around each call.
  */
 #include "truth.h"
 #include <malloc.h>
@@ -110,7 +114,7 @@ int main(int argc, char **argv)
         free(chunks[i]);
     pause_ns = strcmp(argv[1], "busy") == 0
                    ? 0
-                   : 100000; /* who fills all processors waits for those, too */
+                   : 100000; /* threads on all processors would wait for a processor, too */
     until = clock_ns(CLOCK_MONOTONIC) + atoll(argv[2]) * 1000000000;
     if (counts)
         pthread_create(&census, NULL, count_chunks, NULL);

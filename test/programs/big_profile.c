@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * What a program notices of a dump: makes STACKS distinct stacks at rate 1, so that the heap
- * profile is larger than 12 MB, then looks at its clock without rest. Between the input lines
- * "begin" and "end" it keeps the longest time between two looks (also without what it waited for a
- * processor), its threads, descriptors, children and SIGCHLDs; "end" prints them. Run by
- * e2e/dump_pause.py as `big_profile main|exited [STACKS]`; with "exited" the main thread leaves by
- * pthread_exit and another one looks.
+ * What a program notices of a dump. It makes STACKS distinct stacks at rate 1, so that the heap
+ * profile is larger than 12 MB, then reads its clock in a loop. From the input line "begin" to
+ * "end" it records the longest time between two readings (also without the time that it waited for
+ * a processor) and its number of threads, descriptors, children and SIGCHLDs; at "end" it prints
+ * them. Run by e2e/dump_pause.py as `big_profile main|exited [STACKS]`; with "exited" the main
+ * thread ends by pthread_exit and another thread does this.
  */
 #include "truth.h"
 #include <errno.h>
@@ -98,7 +98,8 @@ static void print_seen(const struct seen *s)
     fflush(stdout);
 }
 
-/* The line of input that is there, if one is; 'q' at the end of input. */
+/* The first letter of the next line of input if one has arrived, 0 if none has, 'q' at the end of
+ * input. */
 static char command(void)
 {
     char line[64];
@@ -139,7 +140,7 @@ static void *watch(void *arg)
             fflush(stdout);
         }
         if (what != 0)
-            before = clock_ns(CLOCK_MONOTONIC); /* printing is no pause */
+            before = clock_ns(CLOCK_MONOTONIC); /* the time that printing takes does not count */
     }
 }
 

@@ -36,7 +36,8 @@ SITE void burn_until(int64_t until)
 static void *busy(void *arg)
 {
     (void)arg;
-    /* Always ready to run, never long in the way of the children: 3,200 of them are waited for. */
+    /* The busy threads are always ready to run, but of low priority: the program waits for 3,200
+     * children. */
     setpriority(PRIO_PROCESS, (id_t)gettid(), 10);
     for (unsigned i = 1; !stop; i++) {
         void *p = malloc(i % 512);
@@ -119,7 +120,7 @@ int main(int argc, char **argv)
     signal(SIGCHLD, on_child);
     sigemptyset(&chld);
     sigaddset(&chld, SIGCHLD);
-    pthread_sigmask(SIG_BLOCK, &chld, NULL); /* the first thread alone takes it */
+    pthread_sigmask(SIG_BLOCK, &chld, NULL); /* delivered to the main thread only */
     for (int i = 0; i < BUSY; i++)
         must(pthread_create(&thread[i], NULL, busy, NULL) == 0, "pthread_create");
     pthread_sigmask(SIG_UNBLOCK, &chld, NULL);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Threads that come out of a condition wait and find their mutex held: who held it is charged with
- * their waiting. Prints, for each site, for how many ns it kept others waiting by the program's own
- * clock; and an upper bound for the sites of the quick signals, which mostly keep nobody waiting.
- * Run by e2e/block_conditions.py.
+ * Threads that come out of a condition wait and find their mutex held: the mutex profile charges
+ * the unlock of the thread that held it with their waiting. Prints, for each site of such an
+ * unlock, for how many ns it kept others waiting by the program's own clock, and an upper bound for
+ * the unlocks right after a signal, which mostly keep no thread waiting. Run by
+ * e2e/block_conditions.py.
  */
 #include "truth.h"
 #include <errno.h>
@@ -31,7 +32,8 @@ static struct timespec in_ns(int64_t ns)
     return (struct timespec){t / 1000000000, t % 1000000000};
 }
 
-/* Waits until n are asleep: each counted itself with the mutex held, and has released it since. */
+/* Waits until n threads sleep on the condition: each has counted itself with the mutex held, and
+ * the wait has released it since. */
 static void await_asleep(int n)
 {
     while (atomic_load(&asleep) < n)
@@ -40,7 +42,7 @@ static void await_asleep(int n)
     pthread_mutex_unlock(&mutex);
 }
 
-/* Each of the herd holds the mutex for 50 ms while the rest wait on. */
+/* Each woken thread holds the mutex for 50 ms while the rest go on waiting for it. */
 SITE void unlock_of_herd(void)
 {
     must(pthread_mutex_unlock(&mutex) == 0, "unlock of herd");
@@ -99,7 +101,8 @@ static int64_t signal_and_hold(void)
     return held;
 }
 
-/* ---- all woken at once: the signaller, and then each of them, keeps the rest waiting ---- */
+/* ---- all woken at once: the signalling thread, then each woken one, keeps the rest waiting ----
+ */
 
 SITE void unlock_of_broadcaster(void)
 {
@@ -121,7 +124,7 @@ static int64_t broadcast_and_hold(void)
     return HERD * held;
 }
 
-/* ---- signalled by one that does not hold it, while another does ---- */
+/* ---- signalled by a thread that does not hold the mutex, while another one does ---- */
 
 static atomic_int third_has_it, third_may_go;
 static int64_t third_signalled, third_held;
@@ -189,7 +192,7 @@ static int64_t c11_hold(void)
     return 2 * held;
 }
 
-/* ---- what charges nobody, and leaves nobody waiting for ever ---- */
+/* ---- waits for which no unlock may be charged, and which must leave no waiter counted ---- */
 
 static void *times_out(void *arg)
 {
@@ -216,7 +219,8 @@ static void *is_cancelled(void *arg)
     return arg;
 }
 
-/* The mutex of a wait that is cancelled goes with its memory, the condition is signalled on. */
+/* A wait is cancelled, then the memory of its mutex is unmapped and the condition is signalled
+ * again. */
 static atomic_bool gone, signalled;
 static void unmap_it(void *arg)
 {
@@ -243,7 +247,7 @@ static void signal_where_the_mutex_is_gone(void)
     pthread_t thread;
     begin(&thread, 1, is_cancelled_and_unmaps, page);
     pthread_mutex_lock(page);
-    pthread_mutex_unlock(page); /* it is asleep */
+    pthread_mutex_unlock(page); /* once the lock is had, the other thread sleeps in its wait */
     pthread_cancel(thread);
     while (!gone)
         sleep_ns(MS);
@@ -277,7 +281,8 @@ static void leave_nobody(void)
     }
 }
 
-/* ---- signal and unlock at once, often: never more than lies between the two ---- */
+/* ---- unlock right after the signal, often: never charged more than the time between the two ----
+ */
 
 static void *quick_sleeper(void *arg)
 {
@@ -317,7 +322,8 @@ static void quick_signals(void)
     pthread_join(thread, NULL);
 }
 
-/* ---- many sleepers and signals from outside; then all are idle, and two others contend ---- */
+/* ---- many sleepers, signals without the mutex; when all are idle, two other threads contend ----
+ */
 
 enum { CONSUMERS = 8, PRODUCERS = 3, PRODUCED = 20000 };
 static int items, produced_all;
@@ -345,7 +351,7 @@ static void *producer(void *arg)
         pthread_mutex_unlock(&mutex);
         pthread_cond_signal(&cond);
         if (i % 3 == 0)
-            pthread_cond_signal(&cond); /* for nobody, as a rule */
+            pthread_cond_signal(&cond); /* mostly no thread waits for it */
     }
     return arg;
 }
@@ -399,8 +405,8 @@ static int goods;
 static atomic_bool queue_over;
 static _Atomic int64_t locker_came;
 
-/* Signals without the mutex: some wake threads that have not yet been seen to sleep, and these are
- * back beside others of the other condition. */
+/* Signals without the mutex. Some wake threads that the library has not yet seen sleeping, which
+ * then compete for the mutex with those of the other condition. */
 static void *queue(void *arg)
 {
     bool fills = arg != NULL;
@@ -431,7 +437,7 @@ SITE void unlock_after_queue(void)
     must(pthread_mutex_unlock(&queue_mutex) == 0, "unlock after queue");
 }
 
-/* The queue's threads are gone, and have left nobody waiting: the locker alone does. */
+/* The queue's threads have ended and must have left no waiter counted: only the locker waits. */
 static int64_t hold_after_queue(void)
 {
     pthread_t threads[2 * PAIRS], other;
@@ -440,7 +446,7 @@ static int64_t hold_after_queue(void)
         pthread_create(&threads[i], NULL, queue, i % 2 ? &goods : NULL);
     sleep_ns(1000 * MS);
     queue_over = true;
-    for (int i = 0; i < 10; i++) { /* again and again for those that are about to sleep */
+    for (int i = 0; i < 10; i++) { /* repeated, for threads that are about to sleep */
         pthread_cond_broadcast(&has_room);
         pthread_cond_broadcast(&has_goods);
         sleep_ns(10 * MS);

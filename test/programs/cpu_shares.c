@@ -9,7 +9,7 @@
 
 enum { ROUNDS = 5, MS = 1000000 };
 
-/* Burn so much of this thread's CPU time; the time it took. */
+/* Burns at least ns of this thread's CPU time; returns what it took by the thread's CPU clock. */
 static inline int64_t burn(int64_t ns)
 {
     int64_t began = thread_cpu_ns(), now;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Something in every profile: CPU time, memory, waits for locks, threads, entries, labels; then a
- * dump. Built and run by e2e/text_forms.py, which compares the dump's texts with its protobufs.
+ * Puts something into every profile (CPU time, memory, waits for locks, threads, entries, labels),
+ * then asks for a dump. Built and run by e2e/text_forms.py, which compares the dump's texts with
+ * its protobufs.
  */
 #include "preload/pprofinject.h"
 #include "truth.h"

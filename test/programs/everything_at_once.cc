@@ -108,7 +108,8 @@ void fork_one(worker *w)
     pid_t child = fork();
     if (child == 0) {
         free(malloc(draw(w, 100000)));
-        /* Not exit(): its lock may be held by a thread that is not here, in a dlclose. */
+        /* Not exit(): its lock may have been held, by a thread in dlclose that the child does not
+         * have. */
         if (how == 0)
             execl("/bin/sh", "sh", "-c", "exit 11", (char *)nullptr);
         _exit(11);
@@ -152,7 +153,7 @@ void load_one(worker *w)
     if (handle == nullptr)
         return;
     auto *run = (int (*)(int, int (*)(int), int))dlsym(handle, "plugin_run");
-    int deep = (int)draw(w, 30); /* each of its frames adds its depth */
+    int deep = (int)draw(w, 30); /* each frame adds its depth to the result */
     expect(run != nullptr && run(deep, called_back, 7) == 15 + deep * (deep + 1) / 2, "plugin");
     dlclose(handle);
 }
@@ -257,7 +258,7 @@ void change_masks(worker *w)
 
 void change_handlers(worker *w)
 {
-    /* One thread alone, for what it sets is what it must find. */
+    /* Only one thread changes signals: it checks that it finds what it has set. */
     if (w != workers)
         return;
     struct sigaction old;

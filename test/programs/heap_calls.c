@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Every allocation entry point of C once, with what it owes its caller checked: contents,
  * alignment, errno, failures. Run by e2e/heap_calls.py at rate 1, above each allocator.
- * mallocx and its family only where the next library in line has them ("mallocx" as argument);
- * free_sized and free_aligned_sized where anybody does (glibc from 2.43, or the library).
+ * mallocx and its family are called only with the argument "mallocx", for allocators that have
+ * them; free_sized and free_aligned_sized where dlsym finds them (glibc from 2.43, or the library).
  */
 #include "truth.h"
 #include <dlfcn.h>
@@ -68,7 +68,7 @@ SITE void site_realloc(void)
     requests("site_realloc", 300, N, N);
 }
 
-/* A block whose realloc failed is what it was. */
+/* A block whose realloc has failed keeps its address and content. */
 SITE void site_realloc_fails(void)
 {
     for (int i = 0; i < N; i++) {
@@ -135,8 +135,8 @@ SITE void site_valloc(void)
     requests("site_valloc", 600, N, N);
 }
 
-/* Whole pages, so that requested and rounded size are one. jemalloc has no pvalloc: its block is
- * then glibc's, and no other call may see it. */
+/* Whole pages, so that the requested size and the rounded one are equal. jemalloc has no pvalloc:
+ * the block is then glibc's and must not be passed to any other call. */
 SITE void site_pvalloc(void)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);

@@ -21,7 +21,7 @@ void used(void *p, size_t size, size_t alignment)
 }
 } // namespace
 
-/* A site: N blocks stay, and one more for each kind of delete goes. */
+/* A site: N blocks stay, and one block for each kind of delete is freed. */
 #define STAY(row, size, alignment, ...)                                                            \
     for (int i = 0; i < N; i++)                                                                    \
     used(kept[row][i] = __VA_ARGS__, size, alignment)

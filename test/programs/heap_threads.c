@@ -25,7 +25,8 @@ SITE void site_producer(int pair)
     }
 }
 
-/* One in four stays, one in four grows in the hands of this thread, the rest goes. */
+/* Of the other thread's blocks a quarter stays, a quarter is grown by this thread, the rest is
+ * freed. */
 SITE void site_grower(int pair)
 {
     for (int i = 1; i < N; i += 4) {

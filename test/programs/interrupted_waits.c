@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Waits that end otherwise than by being let go: cancellation in each cancellable one, asynchronous
- * cancellation and siglongjmp out of a lock, a fork while others wait, threads that fork and whose
- * children contend. Prints a line for each; run by e2e/block_interrupted.py, bare and injected.
+ * Waits that end without the thing that they wait for: cancellation in each wait that allows it,
+ * asynchronous cancellation and siglongjmp out of a lock, a fork while other threads wait, threads
+ * that fork and whose children contend. Prints a line for each. Run by e2e/block_interrupted.py,
+ * bare and injected.
  */
 #include "truth.h"
 #include <errno.h>
@@ -94,7 +95,7 @@ static void cancel(const char *name, void *(*wait)(void *))
            free_again);
 }
 
-/* A cancellation that is pending is acted upon where there is nothing to wait for. */
+/* A pending cancellation is acted upon even if the call would not have to wait. */
 static void *in_free_sem(void *arg)
 {
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
@@ -198,7 +199,7 @@ static void fork_while_waiting(void)
     pthread_create(&t, NULL, wait_for_held, NULL);
     sleep_ns(100000000);
     pid_t pid = fork();
-    if (pid == 0) { /* nobody waits here until this thread does */
+    if (pid == 0) { /* in the child no thread waits but this one, from here on */
         sleep_ns(100000000);
         release_in_child();
         pthread_mutex_lock(&held);

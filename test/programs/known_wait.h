@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * A wait of known length: one thread (or process) waits in wait_<name> for what another one holds,
- * and lets go in release_<name> after a time. What each waited by its own clock, and which profiles
- * are to know of it, is printed as one JSON line.
+ * A wait of known length: a thread waits in wait_<name> for what another thread or process holds
+ * and releases, in release_<name>, after a time. What each waited by its own clock, and which
+ * profiles must show it, is printed as one JSON line.
  */
 #ifndef TEST_PROGRAMS_KNOWN_WAIT_H
 #define TEST_PROGRAMS_KNOWN_WAIT_H
@@ -19,7 +19,7 @@ struct known_wait {
     void (*wait)(struct known_wait *);    /* wait_<name> */
     void (*release)(struct known_wait *); /* release_<name>, after ms */
     void (*halfway)(struct known_wait *); /* while it waits; NULL: nothing */
-    bool block, mutex;                    /* the profile is to know of it */
+    bool block, mutex;                    /* that profile must show it */
     bool in_child;                        /* the wait is the child's */
     int ms;
     atomic_bool held, disturbed;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Waits of known length on everything that a C program can wait for, all at once: each case has a
- * thread that waits, in a function called wait_<case>, and one that lets it go after a time of its
- * own, in release_<case>. Prints what each waited by its own clock and, where others are to be
- * charged, what its release held up: the truth that e2e/block_mutex.py compares with the profiles.
+ * thread that waits, in a function called wait_<case>, and one that ends the wait after a time that
+ * differs for each case, in release_<case>. Prints what each waited by its own clock and, where
+ * mutex must charge the release, how long that kept others waiting. e2e/block_mutex.py compares the
+ * profiles with that.
  */
 #include "known_waits_locks.h"
 #include <errno.h>

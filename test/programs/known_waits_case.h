@@ -24,7 +24,7 @@ struct known_wait {
     int64_t ms;
     atomic_bool held;
     int64_t waited, began, held_up; /* ns */
-    atomic_bool disturbed;          /* the clock that tells them was not read at the very moment */
+    atomic_bool disturbed;          /* a thread lost its processor around a reading of the clock */
     pthread_t waiter, holder, target;
     thrd_t target_c11;
     pthread_mutex_t mutex;
@@ -46,11 +46,11 @@ struct wait_case {
     void (*hold)(struct known_wait *);    /* in the holder's thread, before the wait begins */
     void (*wait)(struct known_wait *);    /* wait_<name> */
     void (*release)(struct known_wait *); /* release_<name>, after ms */
-    bool charged;                         /* the release, in mutex */
+    bool charged;                         /* mutex must show the release */
     void (*prepare)(struct known_wait *); /* in the waiter's thread, before the wait */
 };
 
-static struct timespec scratch; /* FAR_S from the start on either clock: written once */
+static struct timespec scratch; /* FAR_S after the start on either clock; set once */
 static struct timespec scratch_monotonic;
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT  flags: -std=gnu++20 */
 /*
- * Waits of known length in the standard library of C++: each in a function called wait_<case>, let
- * go by another thread. Prints what each waited by its own clock. Run by e2e/block_languages.py.
+ * Waits of known length in the standard library of C++: each in a function called wait_<case>,
+ * ended by another thread. Prints what each waited by its own clock. Run by e2e/block_languages.py.
  */
 #include "truth.h"
 #include <atomic>

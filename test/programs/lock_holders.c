@@ -14,7 +14,7 @@ enum { MANY = 5, LOCKS = 6 };
 
 static pthread_mutex_t locks[LOCKS];
 static atomic_int held[LOCKS], waiting[LOCKS];
-static atomic_int disturbed; /* the clock was not read at the very moment */
+static atomic_int disturbed; /* a thread lost its processor around a reading of the clock */
 static int64_t began[LOCKS][MANY], waited[LOCKS][MANY], held_up[LOCKS];
 
 struct who {
@@ -71,7 +71,8 @@ static void *wait_for(void *arg)
     w->site(&locks[w->lock]);
     waited[w->lock][w->nth] = clock_ns(CLOCK_MONOTONIC) - t;
     atomic_fetch_or(&disturbed, times_preempted() != before);
-    must(pthread_mutex_unlock(&locks[w->lock]) == 0, "unlock"); /* a few µs: the others' turn */
+    must(pthread_mutex_unlock(&locks[w->lock]) == 0,
+         "unlock"); /* held for a few µs, then the next waiter's turn */
     return NULL;
 }
 

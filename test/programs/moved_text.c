@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A program that moves its own code to anonymous memory, as those do that want it on huge pages,
- * and allocates from there: 1,000 times 100 bytes. Run by e2e/names_layouts.py.
+ * A program that moves its own code to anonymous memory, as programs do to have it on huge pages,
+ * and allocates 1,000 times 100 bytes from there. Run by e2e/names_layouts.py.
  */
 #include "truth.h"
 #include <link.h>
@@ -31,7 +31,7 @@ static int move(struct dl_phdr_info *info, size_t size, void *arg)
         if (mremap(copy, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, at) != at)
             exit(2);
     }
-    return 1; /* the program alone */
+    return 1; /* dl_iterate_phdr's first object is the program: stop there */
 }
 
 int main(void)

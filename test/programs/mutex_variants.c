@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * More waits of known length, of the kind that its argument names: `protect` (mutexes with a
- * priority ceiling), `shared` (between a parent and its child), `rates` (the rates change while
- * threads wait), `first` (mutexes that are waited for once). Prints as its last line what was
- * waited, and which profiles of which process are to know. Run by e2e/block_variants.py.
+ * Waits of known length for mutexes of the kind that its argument names: `protect` (with a priority
+ * ceiling), `shared` (between a parent and its child), `rates` (the sampling rates change while
+ * threads wait), `first` (mutexes that are waited for only once). Prints as its last line what was
+ * waited, and which profiles of which process must show it. Run by e2e/block_variants.py.
  */
 #include "known_wait.h"
 #include "preload/pprofinject.h"
@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* ---- mutexes with a priority ceiling: for threads of a real-time policy alone ---- */
+/* ---- mutexes with a priority ceiling: only for threads of a real-time policy ---- */
 
 static struct timespec far;
 RELOCK(protect)
@@ -53,7 +53,7 @@ static void protect(void)
     print_known_waits(waits, 2, 0);
 }
 
-/* ---- between two processes: each knows of its own threads alone ---- */
+/* ---- between two processes: the profiles of each show its own threads only ---- */
 
 RELOCK(shared_mutex)
 WAIT(shared_rwlock, pthread_rwlock_rdlock(&b->l) || pthread_rwlock_unlock(&b->l))
@@ -176,8 +176,8 @@ static void off_and_on(struct known_wait *b)
     both_on(b);
 }
 
-/* Every case has functions of its own; what the last one has nobody waits for, and nobody is to be
- * charged. */
+/* Each phase has functions of its own, so that none shows another's waits. later_<name> locks the
+ * mutex when no thread waits for it: its unlocks must not be charged. */
 #define PHASE(name)                                                                                \
     RELOCK(name)                                                                                   \
     SITE void later_##name(struct known_wait *b)                                                   \
@@ -319,7 +319,7 @@ static void *wait_first_each(void *arg)
     return NULL;
 }
 
-/* Each is held before anybody comes, and until somebody sleeps for it indeed. */
+/* Each mutex is locked before the other thread comes, and held until that thread sleeps for it. */
 static void *hold_first_each(void *arg)
 {
     struct pair *p = arg;
@@ -335,7 +335,7 @@ static void *hold_first_each(void *arg)
     return NULL;
 }
 
-/* Two come at once, as near as can be: one of them waits. */
+/* Two threads lock a mutex as nearly at once as they can: one of them waits. */
 static void *race(void *arg)
 {
     struct pair *p = arg;

@@ -23,7 +23,7 @@ static void leaf(int64_t spin)
         spin_a_little();
 }
 
-/* One of two callers at each level: 2^levels stacks. */
+/* Each bit of path picks one of two functions at its level, which makes 2^levels stacks. */
 SITE void left(unsigned path, int levels, int64_t spin);
 SITE void right(unsigned path, int levels, int64_t spin)
 {

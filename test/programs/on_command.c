@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * A program that waits for commands, so that a test can dump it in a known state. A line
- * "work MIB" allocates so many MiB in 4 KiB blocks that stay, churns as many, burns 0.1 s and
- * answers with the books; the end of input ends it. Run by e2e/pprof_base.py,
+ * "work MIB" allocates so many MiB in 4 KiB blocks that stay, allocates and frees as many, burns
+ * 0.1 s of CPU time and prints its books; it exits at the end of input. Run by e2e/pprof_base.py,
  * e2e/files.py, e2e/settings.py, e2e/signals.py.
  */
 #include "truth.h"

@@ -31,7 +31,7 @@ OWN void free(void *p)
 
 OWN void *calloc(size_t n, size_t size)
 {
-    return malloc(n * size); /* memory that is used once is zero */
+    return malloc(n * size); /* the pool is never used twice, so its memory is zero */
 }
 
 OWN void *realloc(void *p, size_t size)

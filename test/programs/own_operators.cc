@@ -66,7 +66,7 @@ SITE void site_array(void)
         p = ::operator new[](200);
     for (int i = 0; i < N / 4; i++)
         ::operator delete[](kept[1][i]);
-    /* An allocator's own new[] (jemalloc's, ...) does not come back to the replaced new. */
+    /* The new[] of an allocator such as jemalloc does not call the replaced new. */
     requests("site_array", ours > before ? 200 + HEADER : 200, N, N - N / 4);
 }
 

@@ -51,7 +51,7 @@ static void wait_for_a_line(void)
     }
 }
 
-/* What is read back is what was set, for both signals and each call that sets. */
+/* For both signals and each call that sets a handler: the program reads back what it has set. */
 static void read_back(void)
 {
     int used[] = {SIGUSR2, SIGPROF};
@@ -141,7 +141,7 @@ static void blocked(void)
     wait_for_a_line();
 }
 
-/* Taken by signalfd: the program's own, never ours. */
+/* A SIGUSR2 that the program takes by signalfd is the program's and causes no dump. */
 static void taken(void)
 {
     sigset_t set;

@@ -2,7 +2,7 @@
  * Threads with known places; run by e2e/goroutine.py as `parked_threads WHAT [N]`:
  *   twelve     12 parked in one function, 4 of them with every signal blocked, one thread in vfork
  *   sleepers   threads in poll, epoll_wait, nanosleep, sem_timedwait, of which none may be woken
- *   many N     N threads parked; prints how long the picture takes, ns
+ *   many N N threads parked; prints how long a goroutine profile takes, ns
  *   busy       a thread that spins, one that spins with every signal blocked
  */
 #include "../../preload/pprofinject.h"
@@ -33,7 +33,7 @@ SITE void park_here(void)
 
 static void block_all(void)
 {
-    uint64_t all = ~0ULL; /* past libc, and so past whoever stands before it */
+    uint64_t all = ~0ULL; /* by the raw call, which no interposed function sees */
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, 8);
 }
 

@@ -76,7 +76,8 @@ int main(int argc, char **argv)
         printf("%d\n", execle("/nonexistent", "nonexistent", "1", (char *)NULL, none));
         printf("%d %d\n", execv("/nonexistent", none), execvp("nonexistent", none));
     }
-    if (strcmp(how, "exec_ignored") == 0) { /* what is ignored is ignored by the next program too */
+    if (strcmp(how, "exec_ignored") ==
+        0) { /* an ignored signal stays ignored in the next program */
         signal(SIGUSR2, SIG_IGN);
         signal(SIGPROF, SIG_IGN);
         signal(SIGHUP, SIG_IGN);

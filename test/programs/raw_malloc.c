@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT flags: -shared -fPIC */
 /*
- * To be preloaded after the library: an allocator above libc's that locks by system calls of its
- * own, as tcmalloc does, so that nobody sees its waits. Each 64th call holds its lock for long.
- * Run by e2e/block_allocator.py.
+ * To be preloaded after the library: an allocator on top of libc's that locks by futex calls of its
+ * own, as tcmalloc does, so that no interposed function sees its waits. Each 64th call holds its
+ * lock for a long time. Run by e2e/block_allocator.py.
  */
 #include <linux/futex.h>
 #include <malloc.h>
@@ -17,7 +17,7 @@ extern void *__libc_realloc(void *p, size_t size);
 extern void *__libc_memalign(size_t align, size_t size);
 extern void __libc_free(void *p);
 
-static _Atomic uint32_t word; /* 0 = free, 1 = taken, 2 = and somebody may sleep */
+static _Atomic uint32_t word; /* 0 = free, 1 = taken, 2 = taken and a thread may sleep */
 static unsigned calls;
 
 static long system_call(long number, long a, long b, long c)

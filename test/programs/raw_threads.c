@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Threads that libc knows nothing of: two by clone() that share their creator's thread block, two
- * by the bare system call without any. Each burns CPU by its own clock and ends by the bare exit;
- * the main thread sleeps meanwhile, then burns too. Prints what was burnt, in nanoseconds.
+ * Threads that libc knows nothing of: two made by clone() that share their creator's thread block,
+ * two made by the raw system call without a thread block. Each burns CPU time by its own clock and
+ * ends by the raw exit call; the main thread sleeps meanwhile, then burns too. Prints what was
+ * burnt, in nanoseconds.
  *
  * The threads use no libc at all: raw calls, no errno, no stack protector.
  */

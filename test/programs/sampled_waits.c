@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Many waits, for what sampling makes of them. `sampled_waits block` waits 100,000 times for about
- * 10 µs (site_short) beside 10,000 times for about 100 µs (site_long), for a semaphore that nobody
- * posts; `sampled_waits mutex` has 4 pairs of threads of which one holds a lock 1,500 times for 200
- * µs while the other waits (site_release). Prints how often and how long, by the program's own
- * clock; where a wait was disturbed, the thread may have lost its processor between that and the
- * profile's. Run by e2e/block_mutex.py.
+ * Many short waits, of which the profiles sample some. `sampled_waits block` waits 100,000 times
+ * for about 10 µs (site_short) and 10,000 times for about 100 µs (site_long) for a semaphore that
+ * is never posted; `sampled_waits mutex` has 4 pairs of threads of which one holds a lock 1,500
+ * times for 200 µs while the other waits (site_release). Prints how often and how long, by the
+ * program's own clock. A wait is counted as disturbed if its thread lost its processor, perhaps
+ * between the program's reading of the clock and the library's. Run by e2e/block_mutex.py.
  */
 #include "truth.h"
 #include <pthread.h>
@@ -35,7 +35,7 @@ struct waits {
     int (*site)(sem_t *s, const struct timespec *until);
     long n, us;
     int64_t total;
-    int64_t disturbed; /* of it, in waits during which the thread lost its processor */
+    int64_t disturbed; /* ns of that in disturbed waits */
 };
 
 static void *wait_often(void *arg)

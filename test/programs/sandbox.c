@@ -57,7 +57,7 @@ static void *in_thread(void *arg)
 #define ALLOW(call)                                                                                \
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (call), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
-/* What this program itself needs from here on, as its author found out: not what a profiler does.
+/* The calls that this program itself needs from here on. A profiler's are not among them.
  */
 static struct sock_filter listed[] = {
     BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * A program that looks at itself while its dump gets its names: asks for a dump, and for the
- * seconds given as its argument counts what it must not see: a child to wait for, a SIGCHLD,
- * another descriptor, another thread. Prints what it saw. Run by e2e/names_unseen.py.
+ * A program that observes itself while its dump is given names: it asks for a dump and, for the
+ * seconds given as its argument, counts what it must not see: a child to wait for, a SIGCHLD,
+ * another descriptor, another thread. Prints the counts. Run by e2e/names_unseen.py.
  */
 #include "truth.h"
 #include <dirent.h>

@@ -74,7 +74,7 @@ static void sig_wait(void)
     printf("%d\n", (int)handled);
 }
 
-/* A set of all signals, in a process that nobody sends any: nothing ever comes. */
+/* Waits for any signal of the full set in a process to which none is sent: none may arrive. */
 static void all_signals(void)
 {
     sigset_t all;
@@ -108,7 +108,7 @@ static void by_descriptor(void)
     }
 }
 
-/* Blocked, and let in by the mask of a wait alone. */
+/* SIGPROF is blocked, except by the mask of the wait. */
 static void let_in(void)
 {
     struct timespec soon = {0, 50000000};
@@ -141,7 +141,8 @@ static void *waiter(void *arg)
     return NULL;
 }
 
-/* Blocked in every thread, waited for in one; sent to the process by the first. */
+/* SIGPROF is blocked in every thread and waited for in one; the first thread sends it to the
+ * process. */
 static void in_a_thread(void)
 {
     pthread_t thread;
@@ -164,7 +165,7 @@ static void *burner(void *arg)
     return NULL;
 }
 
-/* The first thread blocks it, another takes its own timer's. */
+/* The first thread blocks SIGPROF; another one takes those of the program's own timer. */
 static void own_timer(void)
 {
     struct itimerval every = {{0, 20000}, {0, 20000}}, off = {{0, 0}, {0, 0}};

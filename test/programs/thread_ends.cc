@@ -66,7 +66,7 @@ struct cleanup {
     }
 };
 
-/* Puts itself off to every round there is. */
+/* Sets its key again in each round of destructors, until the last one. */
 void on_key(void *value)
 {
     long turn = (long)value;

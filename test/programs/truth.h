@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * What the test programs share: functions that stay in every stack, the books that they keep about
- * their own requests, CPU clocks. Each program prints its truth as one JSON line, which
- * test/lib/truth.py reads. The books are static memory: keeping them allocates nothing.
+ * What the test programs share: functions that stay in every stack (SITE), a record of the requests
+ * that they make, CPU clocks. Each program prints its record as one JSON line, which
+ * test/lib/truth.py reads. The record is static memory, so that keeping it allocates nothing.
  */
 #ifndef TEST_PROGRAMS_TRUTH_H
 #define TEST_PROGRAMS_TRUTH_H
@@ -18,12 +18,13 @@
 #include <time.h>
 
 #ifdef __cplusplus
-#define SITE extern "C" __attribute__((noipa)) /* the symbol is the name in the books */
+/* extern "C": the symbol is the site's name in the record. */
+#define SITE extern "C" __attribute__((noipa))
 #else
 #define SITE __attribute__((noipa))
 #endif
 
-/* The compiler must take p as used, so that no malloc and free pair is elided. */
+/* Makes the compiler take p as used, so that it removes no pair of malloc and free. */
 static inline void keep(void *p)
 {
     __asm__ volatile("" : : "g"(p) : "memory");
@@ -74,7 +75,7 @@ static inline struct site *site_named(const char *name)
     return &books[sites++];
 }
 
-/* count requests of this size were made by a site, and kept of them are still live. */
+/* Records that a site made `count` requests of this size, of which `kept` are never freed. */
 static inline void requests(const char *site, size_t size, long count, long kept)
 {
     struct site *s = site_named(site);
@@ -102,7 +103,7 @@ static inline void print_sites(void)
     fflush(stdout);
 }
 
-/* Content checks: what allocators owe their callers, also under a profiler. */
+/* Ends the program with a message if what an allocator or another call promises does not hold. */
 static inline void must(int good, const char *what)
 {
     if (!good) {
@@ -130,8 +131,8 @@ static inline int64_t thread_cpu_ns(void)
     return clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
-/* How often the calling thread has lost its processor: where that changes around a reading of the
- * clock, what was read may be long past. */
+/* How often the calling thread has lost its processor. If that changes around a reading of the
+ * clock, the reading may be late by milliseconds. */
 static inline long times_preempted(void)
 {
     struct rusage used;

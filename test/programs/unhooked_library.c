@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT  flags: -ldl */
 /*
- * A library that calls libc's locks and pthread_cancel past us: its argument, which is this file
- * built with -shared -DPLUGIN, is opened so that it is bound to libc first. Its threads and the
- * program's use the same mutex, and it cancels threads of the program. Prints what the cancelled
- * ones saw, and as its last line what was waited. Run by e2e/block_variants.py.
+ * A library whose calls of locks and of pthread_cancel go to libc and not through the profiler: the
+ * program's argument, which is this file built with -shared -DPLUGIN, is opened so that it is bound
+ * to libc first. Its threads and the program's use the same mutex, and it cancels threads of the
+ * program. Prints what the cancelled threads saw, and as its last line what was waited. Run by
+ * e2e/block_variants.py.
  */
 #include "known_wait.h"
 
@@ -68,8 +69,8 @@ static void *take(void *arg)
     return NULL;
 }
 
-/* A semaphore that can be had is a cancellation point, too: one that nobody ever waited for, and
- * one that somebody did. */
+/* sem_wait is a cancellation point also when it need not wait: for a semaphore that no thread has
+ * ever waited for, and for one that a thread has. */
 static void cancel_pending(void)
 {
     static const struct {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * A program that loads and unloads plugins: each argument is "PATH:FUNCTION:TIMES[:stay]". It loads
- * PATH, calls FUNCTION once (plugins allocate and keep 1,000 bytes a call), unloads it unless it is
- * to stay, and so TIMES times; prints where the function was, and at the end the time that all
- * took. An argument "cd:FOLDER" changes the folder, "write:FILE" writes the heap profile there by
- * the C API. Run by e2e/unloaded_modules.py.
+ * A program that loads and unloads plugins: each argument is "PATH:FUNCTION:TIMES[:stay]". TIMES
+ * times it loads PATH, calls FUNCTION once (plugins allocate and keep 1,000 bytes a call), and
+ * unloads PATH unless it is to stay. It prints where the function was, and at the end the time that
+ * all of it took. An argument "cd:FOLDER" changes the folder, "write:FILE" writes the heap profile
+ * there by the C API. Run by e2e/unloaded_modules.py.
  */
 #include "preload/pprofinject.h"
 #include "truth.h"

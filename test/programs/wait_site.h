@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Functions with names that the profiles must show: wait_<name>, in which a thread waits, and
- * release_<name>, in which another one lets it go. The program that includes this defines struct
- * known_wait, the objects and the books of one wait.
+ * Defines functions whose names the profiles must show: wait_<name>, in which a thread waits, and
+ * release_<name>, in which another one ends the wait. The program that includes this defines struct
+ * known_wait, which has the objects and the times of one wait.
  */
 #ifndef TEST_PROGRAMS_WAIT_SITE_H
 #define TEST_PROGRAMS_WAIT_SITE_H
