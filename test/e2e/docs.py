@@ -19,11 +19,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 from harness import KINDS, ROOT, finish, ok
 
-SKIPPED = ("build", "demo-out", "pprof", "__pycache__")
+SKIPPED = ("build", "build-debug", "demo-out", "pprof", "__pycache__")
 SUFFIXES = ("c", "h", "cc", "S", "py", "sh", "md", "map", "proto", "options", "svg", "rs")
 # Mentioned, but made by a build or a run, or of another machine.
 MADE = (
-    "build/*", "demo-out/*", "out/*", "*/libpprofinject.so", "*.pb.gz", "/*", "*.svg", "*.txt",
+    "build/*", "build-debug*", "demo-out/*", "out/*", "*/libpprofinject.so", "*.pb.gz", "/*", "*.svg", "*.txt",
     "NAME*", "*/NAME*", "*/GROUP/*", "GROUP*", "*_NAME*", "musl.h",
 )  # fmt: skip
 # Set by the library for itself, or read by a script.
@@ -173,7 +173,7 @@ def rows() -> Iterator[str]:
         for token in named:
             fits = {p for p in below if meant(token, p.relative_to(doc.parent))}
             missing -= fits
-            if not fits and str(doc.parent / token) not in PATHS:
+            if not fits and normpath(doc.parent / token) not in PATHS:
                 yield f"{doc}: {token} is not there"
     for path in missing:
         yield f"{path} has no row in a README"
