@@ -3,8 +3,8 @@
 code of the built library, over all calls.
 
 Signal-safe are the functions that the source tags SIGNAL_SAFE, those that a comment over their
-declaration calls SIGNAL_SAFE, those of a header whose first comment says of all that it declares
-"SIGNAL_SAFE.", and each function of a handler's type. From these, every call and every function
+declaration calls SIGNAL_SAFE, those of a header whose first comment says so of all that it
+declares, and each function of a handler's type. From these, every call and every function
 whose address is taken is followed: so the scribe, a process that a handler makes, is judged, too.
 A tagged function that the compiler has put into its callers is judged where they are.
 """
@@ -23,7 +23,9 @@ HANDLER = re.compile(r"\b(\w+)\s*\(\s*int \w+,\s*siginfo_t \*\w*,\s*void \*\w*\)
 DECLARED = re.compile(r"^[A-Za-z][^;{}()=#]*?\b(\w+)\((?=[^;{}]*\)[^;{}()]*[;{])", re.M)
 # The name of the function that a tag stands before; attributes with arguments may come between.
 TAGGED = r"\b{}\b(?:[^;{{}}()=]|__attribute__\(\([^;]*?\)\))*?\b(?!__attribute__)(\w+)\s*\("
-NOT_SAFE = re.compile(r"[Nn]ot SIGNAL_SAFE|SIGNAL_SAFE (but|except|in the sense)")
+NOT_SAFE = re.compile(r"[Nn]ot SIGNAL_SAFE|[Nn]ot (in|for|from) (a )?signal handlers?|SIGNAL_SAFE (but|except)")
+# In a header's first comment: of all that it declares, or all but some functions.
+ALL_SAFE = re.compile(r"SIGNAL_SAFE(?:[.;:]| throughout| unless a comment says otherwise)(?P<but>, but for[^,.;]*)?")
 
 
 def tagged(tree: Tree, tag: str) -> set[tuple[str, str]]:
@@ -40,18 +42,17 @@ def promised(tree: Tree) -> set[tuple[str, str]]:
     """The functions that a comment says are signal-safe."""
     found: set[tuple[str, str]] = set()
     for path in tree.files(".c", ".h", under=LIBRARY):
-        text = tree.text(path)
+        text, code = tree.text(path), tree.code(path)
         here = path.name if path.suffix == ".c" else ""
-        comments = list(re.finditer(r"/\*.*?\*/", text, re.S))
-        for comment in comments:
-            if "SIGNAL_SAFE" not in comment[0] or NOT_SAFE.search(comment[0]):
-                continue
-            whole = comment is comments[0] and path.suffix == ".h" and "SIGNAL_SAFE." in comment[0]
-            rest = tree.code(path)[comment.end() :]
-            if whole:
-                found |= {(m[1], here) for m in DECLARED.finditer(rest)}
-            elif comment is not comments[0] and (m := DECLARED.match(rest.lstrip())):
-                found.add((m[1], here))
+        top, *others = [*re.finditer(r"/\*.*?\*/", text, re.S)] or [None]
+        if path.suffix == ".h" and top and (m := ALL_SAFE.search(top[0])):
+            found |= {(f[1], here) for f in DECLARED.finditer(code) if f[1] not in (m["but"] or "")}
+        for comment in others:
+            f = DECLARED.match(code[comment.end() :].lstrip())
+            if f and NOT_SAFE.search(comment[0]):
+                found.discard((f[1], here))
+            elif f and "SIGNAL_SAFE" in comment[0]:
+                found.add((f[1], here))
     return found
 
 

@@ -266,6 +266,17 @@ judge(
         },
         "a_end calls sync",
     ),
+    what_a_header_calls_safe=(
+        {
+            "collectors/a.h": Whole(
+                "/* SPDX-License-Identifier: MIT\n * SIGNAL_SAFE throughout, but for a_put(). */\n"
+                "void a_end(void);\nvoid a_put(void);\n/* Not SIGNAL_SAFE. */\nvoid a_other(void);\n"
+            ),
+            "collectors/a.c": '#include "collectors/a.h"\n#include <unistd.h>\n'
+            + "".join(f"void a_{f}(void) {{ sync(); }}\n" for f in ("end", "put", "other")),
+        },
+        "a_end calls sync",
+    ),
     a_call_through_a_pointer=(
         {"collectors/b.c": "extern void (*b)(void);\nvoid (*b)(void);\nSIGNAL_SAFE int b_go(void);\nint b_go(void) { b(); return 1; }\n"},
         "b_go calls through a pointer",
