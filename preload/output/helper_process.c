@@ -260,3 +260,12 @@ int helper_process_exec(const struct helper_program *p)
     sys_unmap(stack, EXEC_STACK); /* the child has its own memory now, or has ended */
     return child;
 }
+
+int helper_process_copy(int (*work_there)(void *arg), void *arg)
+{
+    long child = sys_call5(SYS_clone, CLONE_UNTRACED, 0, 0, 0, 0);
+    if (child == 0) {
+        leave(work_there(arg));
+    }
+    return (int)child;
+}

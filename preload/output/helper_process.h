@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * The one maker of this library's processes: their stack and thread block, their descriptors,
- * their parent, their priority, and what ends them. There are two sorts.
+ * their parent, their priority, and what ends them. There are three sorts.
  *
  * A helper shares the program's memory and runs a function of ours. The scribe (scribe.c) is one, a
  * call that writes (write_call.c) makes another. It is two processes. The keeper is the program's
@@ -11,6 +11,9 @@
  *
  * A program (the symboliser) is an ordinary child of a worker that borrows the worker's memory
  * until its exec, as posix_spawn does it.
+ *
+ * A copy has the program's memory as it was, and none in common with it: seccomp.c tries a filter
+ * in one.
  *
  * Raw system calls only; no lock, no errno, no malloc. SIGNAL_SAFE unless a comment says otherwise.
  */
@@ -77,5 +80,13 @@ struct helper_program {
 
 /* Starts a program from a worker. Its process, or -errno; one that could not exec ends with 127. */
 MUST_CHECK int helper_process_exec(const struct helper_program *p);
+
+/* ---- copies ---- */
+
+/* Makes a copy of the process, which calls work(arg) and exits with what that returns. It is a
+ * child without an exit signal, as a keeper is; the caller has to wait for it with __WCLONE. All
+ * other threads are missing in it, and locks that they held stay locked. Its process, or -errno.
+ * Takes the time of a fork. */
+MUST_CHECK int helper_process_copy(int (*work)(void *arg), void *arg);
 
 #endif

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * See seccomp.h. The copy is made by a raw clone without an exit signal and without CLONE_VM: on
- * kernels before 5.16, a process that is killed with a core file takes all down that share its
- * memory. The copy makes raw system calls only, for a lock that another thread holds at the clone
- * stays locked in it for ever.
+ * See seccomp.h. The filter is tried in a copy (helper_process.h) that does not share the program's
+ * memory: on kernels before 5.16, a process that is killed with a core file takes all down that
+ * share its memory. The copy makes raw system calls only, for a lock that another thread holds at
+ * the clone stays locked in it for ever.
  */
 #include "preload/output/seccomp.h"
 
 #include "collectors/base/sys.h"
 #include "collectors/base/text.h"
+#include "preload/output/helper_process.h"
 #include "preload/output/syscall_trial.h"
 
 #include <linux/seccomp.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -25,7 +25,8 @@ enum {
     PATIENCE = 10000  /* naps of 0.1 ms: how long the copy has for it */
 };
 
-static int try_all(const struct sock_fprog *filter)
+/* In the copy. Its exit status. */
+static int try_all(void *filter)
 {
     struct rlimit no_core = {0, 0};
     uint64_t by_default[4] = {0};
@@ -62,14 +63,8 @@ static bool has_passed(int child)
 bool seccomp_lets_us(const struct sock_fprog *filter)
 {
     uint64_t mask = sys_block_signals();
-    long child = sys_call5(SYS_clone, CLONE_UNTRACED, 0, 0, 0, 0);
-    if (child == 0) {
-        int result = try_all(filter);
-        for (;;) {
-            sys_call1(SYS_exit, result);
-        }
-    }
-    bool lets = child > 0 && has_passed((int)child);
+    int child = helper_process_copy(try_all, (void *)(uintptr_t)filter); /* NOLINT: only read */
+    bool lets = child > 0 && has_passed(child);
     sys_restore_signals(mask);
     return lets;
 }
