@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * See stack.h. A walk starts in this library, whose own frames come first; they are recognised by
- * address, not counted, so that inlining and tail calls cannot shift the result.
+ * See stack.h. A walk starts in this library, so that the first frames are the library's own. They
+ * are recognised by their addresses and not by their number, which inlining and tail calls change.
  */
 #include "collectors/stacks/stack.h"
 
@@ -15,8 +15,8 @@
 
 #include <string.h>
 
-/* Our own code, as the linker knows it: [own_begin, own_end); below_* is the section of
- * BELOW_PROGRAM, which a unit test need not have. */
+/* This library's code is in [own_begin, own_end), by symbols that the linker defines; below_* are
+ * the bounds of BELOW_PROGRAM's section, which a unit test may not have. */
 extern const char own_begin[] LINKED_AS("__ehdr_start") HIDDEN;
 extern const char own_end[] LINKED_AS("etext") HIDDEN;
 extern const char below_begin[] LINKED_AS("__start_pprof_below")
@@ -26,7 +26,7 @@ extern const char below_end[] LINKED_AS("__stop_pprof_below")
 
 enum {
     HIDDEN_RANGES = 32,
-    OWN_FRAMES = 16, /* frames of ours and of operator new above the program's caller, at most */
+    OWN_FRAMES = 16, /* the most frames of this library and of operator new in front of a stack */
 };
 
 static int depth_kept = 128;
@@ -77,7 +77,8 @@ struct stack_bounds stack_own_bounds(void)
         .lo = self.stack_lo, .hi = self.stack_hi, .foreign = false, .trail = &self.trail};
 }
 
-/* Leaves out the frames of BELOW_PROGRAM; the new depth. */
+/* Moves the frames from index `from` on to the front, but for those of BELOW_PROGRAM. Returns their
+ * number. */
 static int drop_below(uintptr_t *pcs, int from, int n)
 {
     int kept = 0;
@@ -100,7 +101,8 @@ static const struct stack *keep_at_most(uintptr_t *pcs, int n)
 }
 
 /* Where a walk puts its frames: not on the program's stack, which may be an alternate one of a few
- * KiB. As many as can be walking at once, within reason; who finds none does with a short stack. */
+ * KiB. WALKS walks can have such memory at once; a further one has SHORT_WALK frames on the stack.
+ */
 enum { WALKS = 64, SHORT_WALK = 48 };
 static struct walk {
     uint32_t taken;
@@ -134,12 +136,12 @@ static void walk_drop(struct walk *w)
 void stack_fork_child(void)
 {
     for (int i = 0; i < WALKS; i++) {
-        walks[i].taken = 0; /* by threads that are not here */
+        walks[i].taken = 0; /* by threads that the child does not have */
     }
     trail_fork_child();
 }
 
-/* Frames of ours among the first ones, below which the program's begin. */
+/* How many of the first frames are before the program's: up to the last one of this library. */
 static int own_frames(const uintptr_t *pcs, int n)
 {
     int first = 0;
@@ -220,7 +222,8 @@ const struct stack *stack_of_caller_above(int skip)
     }
     enum { SKIP_MAX = 1 << 20 };
     int most = (skip > SKIP_MAX ? SKIP_MAX : skip) + depth_kept + OWN_FRAMES;
-    size_t bytes = (size_t)most * sizeof(uintptr_t); /* touched as far as the stack goes */
+    size_t bytes =
+        (size_t)most * sizeof(uintptr_t); /* only as much is touched as there are frames */
     uintptr_t *pcs = sys_map(bytes);
     if (!pcs) {
         return NULL;

@@ -15,38 +15,43 @@ enum { STACK_DEPTH_MAX = 512 };
 void stack_start(int depth);
 
 /* The stack that called into this library, without the library's own frames and without those of
- * the program's operator new (see stack_hide): its leaf is the program's caller. NULL when there
- * is no memory to keep it; never empty. */
+ * the program's operator new (see stack_hide): its leaf is the program's function that made the
+ * call. NULL: no memory to keep it. Never empty. */
 SIGNAL_SAFE const struct stack *stack_of_caller(void);
 
-/* The stack of interrupted code. Time inside this library has the leaf PSEUDO_SELF. */
+/* The stack of interrupted code. If that is this library's, the leaf is PSEUDO_SELF. NULL: no
+ * memory. */
 SIGNAL_SAFE const struct stack *stack_of_context(const struct regs *regs,
                                                  const struct stack_bounds *bounds);
 
-/* The same above so many frames of the program's; PSEUDO_SKIPPED where there are no more. */
+/* As stack_of_caller(), without the first `skip` frames of the program; PSEUDO_SKIPPED alone if the
+ * stack has no more frames than that. */
 SIGNAL_SAFE const struct stack *stack_of_caller_above(int skip);
 
-/* The same from a frame of ours, whose registers these are, on the calling thread's stack. */
+/* As stack_of_caller(), from the registers of a frame of this library on the calling thread's
+ * stack. */
 SIGNAL_SAFE const struct stack *stack_of_caller_at(const struct regs *regs,
                                                    const struct stack_bounds *bounds);
 
-/* Where a thread is, for a picture of it: as stack_of_context, but what it waits for inside a hook
- * of this library is shown, without the hook. */
+/* Where a thread is, for the profile of all threads: as stack_of_context(), but frames of this
+ * library are left out wherever they are. Of a thread that waits in libc, called by a hook, libc's
+ * frames and the program's are shown. */
 SIGNAL_SAFE const struct stack *stack_of_thread(const struct regs *regs,
                                                 const struct stack_bounds *bounds);
 
-/* Frames whose pc lies in [lo, hi) are hidden where they are the leaves of an allocation: the
- * allocation operators that forward to malloc. At most 32 ranges; rarely called. */
+/* From now on stack_of_caller() leaves out frames whose pc lies in [lo, hi), if they are the first
+ * of the program's: its allocation operators that call malloc. At most 32 ranges, further ones are
+ * ignored. One thread at a time. */
 void stack_hide(uintptr_t lo, uintptr_t hi);
 
-/* In a forked child: walks of threads that are not there hold nothing. */
+/* In a forked child: gives back what walks of threads hold that the child does not have. */
 void stack_fork_child(void);
 
-/* Bounds of the calling thread's stack as its struct self knows them. */
+/* The bounds of the calling thread's stack, from its struct self. */
 SIGNAL_SAFE struct stack_bounds stack_own_bounds(void);
 
-/* Put on functions of ours that stand below the program's frames (thread starts, wrapped callers):
- * their frames are left out wherever they appear, and end no run of hidden leaves. */
+/* For functions of ours that call the program (thread starts, wrapped callbacks): their frames are
+ * left out wherever they are in a stack, and do not count as time inside this library. */
 #define BELOW_PROGRAM __attribute__((section("pprof_below"), noinline))
 
 #endif

@@ -7,9 +7,10 @@
 enum { PROOFS = 256 };
 
 static struct proof proofs[PROOFS];
-static struct stack_memo *owners[PROOFS]; /* NULL = free */
+static struct stack_memo *owners[PROOFS]; /* of the proofs; NULL = free */
 
-/* A thread that ended without a word leaves its proof to the next that lives in its place. */
+/* A free proof, or NULL. A thread that ended without stack_memo_drop() has left its proof to the
+ * next thread whose memo lies at the same address. */
 static struct proof *proof_take(struct stack_memo *memo)
 {
     for (int i = 0; i < PROOFS; i++) {
@@ -26,8 +27,8 @@ static struct proof *proof_take(struct stack_memo *memo)
     return NULL;
 }
 
-/* A proof costs as much as a walk: it is made for a stack that has come twice running, and stays
- * when others come between. */
+/* Making a proof costs as much as a walk. So it is made only for a stack that was found twice in a
+ * row, and kept when other stacks come in between. */
 const struct stack *stack_memo_walk(struct stack_memo *memo, const struct regs *from)
 {
     struct stack_bounds bounds = stack_own_bounds();
@@ -41,7 +42,7 @@ const struct stack *stack_memo_walk(struct stack_memo *memo, const struct regs *
         memo->proof->n = 0;
         memo->proven = s;
         proof_make(memo->proof, from, &bounds);
-        memo->proven = s; /* whatever a handler has found meanwhile */
+        memo->proven = s; /* again: a signal handler may have set it to its own stack meanwhile */
     }
     return s;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * See unloaded.h. A module is known by where its ELF header lies and a hash of the bytes there,
- * which hold its build id as a rule. `known` has every module that was ever met at a place where
- * something had left, `left` those of them that have left themselves, in that order. Both only
- * grow; an entry is complete before it can be seen, except what is filled in when it leaves, and
- * `left` is its seal.
+ * See unloaded.h. A module is identified by the address of its ELF header and a hash of the bytes
+ * there, which mostly include its build id. `known` lists every module that was met at an address
+ * from which a module had been unloaded; `left` lists those of them that were unloaded themselves,
+ * in that order. Both lists only grow. An element is complete before it is in `known`, but for the
+ * fields that are set when the module is unloaded; these are complete before it is in `left`.
  */
 #include "collectors/stacks/unloaded.h"
 
@@ -19,12 +19,12 @@
 #include <string.h>
 
 enum {
-    SEGMENTS = 4,    /* of code, in one module: linkers make one, lld's and BOLT's up to three */
-    HEAD = 1024,     /* bytes of a module that are hashed */
-    LOOKS = 4,       /* dlcloses at once, or one inside another's destructors */
-    LOOKED_AT = 512, /* modules */
-    NAMES = 64 << 10,
-    SEEN = 64, /* a power of two */
+    SEGMENTS = 4,     /* code segments of a module: GNU ld makes one, lld and BOLT up to three */
+    HEAD = 1024,      /* bytes of a module that are hashed */
+    LOOKS = 4,        /* dlcloses at once, by threads or in each other's destructors */
+    LOOKED_AT = 512,  /* loaded modules that a dlclose compares */
+    NAMES = 64 << 10, /* bytes of their names */
+    SEEN = 64,        /* a power of two */
     PATH = 512,
     MODULE_BITS = 16,
 };
@@ -33,7 +33,7 @@ struct unloaded_module {
     uintptr_t header;
     uint64_t print;
     uint32_t number; /* index in known, + 1 */
-    /* From here on when it has left: */
+    /* Set when the module is unloaded: */
     uintptr_t start, limit;
     const char *file;
     unsigned char build_id[PAST_ID_MAX];
@@ -47,9 +47,9 @@ struct unloaded_module {
 uint32_t unloaded_count;
 static struct unloaded_module *known[UNLOADED_MAX], *left[UNLOADED_MAX];
 static uint32_t known_count;
-static uintptr_t hull_lo = UINTPTR_MAX, hull_hi; /* around all that has left */
+static uintptr_t hull_lo = UINTPTR_MAX, hull_hi; /* all unloaded code was in [hull_lo, hull_hi) */
 
-/* ---- who it is ---- */
+/* ---- known modules ---- */
 
 /* FNV-1a by words. */
 static uint64_t print_of(const uint64_t head[HEAD / 8])
@@ -74,7 +74,8 @@ static struct unloaded_module *known_find(uintptr_t header, uint64_t print)
     return NULL;
 }
 
-/* Two threads that meet a module at once may both put it in: it is two of one name then. */
+/* The element of a module, added if need be. Two threads that meet a module at the same time may
+ * both add it, under two numbers. NULL: the list is full, or no memory. */
 static struct unloaded_module *known_add(uintptr_t header, uint64_t print)
 {
     struct unloaded_module *m = known_find(header, print);
@@ -95,8 +96,9 @@ static struct unloaded_module *known_add(uintptr_t header, uint64_t print)
 
 /* ---- where a stack is taken ---- */
 
-/* Who was found at a header since the last time that something left: header's page number above,
- * the number of unloadings in the middle, the module's number below. */
+/* A cache of occupant(): which module was found at a header's address since the last unloading.
+ * From the high bits: the address's page number, the low bits of `unloadings`, the module's number.
+ */
 static uint64_t seen[SEEN];
 
 static uint64_t *seen_slot(uintptr_t header)
@@ -111,7 +113,7 @@ static uint64_t seen_key(uintptr_t header, uint32_t unloadings)
 _Static_assert(SEEN == 1 << (64 - 58), "the shift in seen_slot");
 _Static_assert(ARCH_ADDRESS_BITS + MODULE_BITS <= 64, "the shift in seen_key");
 
-static uint32_t unloadings; /* unlike unloaded_count, also of what had left before */
+static uint32_t unloadings; /* how many dlcloses have unloaded modules */
 
 /* The number of the module at `address`, or PC_NO_MODULE. */
 static uint32_t occupant(uintptr_t address)
@@ -149,8 +151,9 @@ static const struct unloaded_module *first_that_left(uintptr_t address)
     return NULL;
 }
 
-/* While a stack was walked, or read from another thread, a module of it can have left: then nothing
- * is mapped there any more, unlike where a JIT's code lies. The last one was it. */
+/* For an address at which no module is loaded: the module last unloaded from there, if the address
+ * cannot be read. Then the module was unloaded after the walk had read the address; at the address
+ * of a JIT compiler's code, memory can be read. */
 static uint32_t that_has_just_left(uintptr_t address)
 {
     uint32_t number = PC_NO_MODULE;
@@ -187,16 +190,16 @@ void unloaded_mark_slow(uintptr_t *pcs, int n)
 
 struct looked_at {
     struct unloaded_module module;
-    uint32_t name; /* in names */
-    bool is_there; /* still */
+    uint32_t name; /* where its name begins in names */
+    bool is_there; /* it is still loaded after the dlclose */
 };
 
 struct unloaded_look {
     uint32_t taken;
     uint32_t count, cursor;
     uint32_t names_used;
-    unsigned long long unloaded; /* by the dynamic linker's count */
-    bool nothing_left;
+    unsigned long long unloaded; /* dlpi_subs, which counts unloaded modules, before the dlclose */
+    bool nothing_left;           /* the dlclose has unloaded no module */
     char names[NAMES];
     struct looked_at module[LOOKED_AT];
 };
@@ -231,7 +234,7 @@ static bool has_code(const ElfW(Phdr) * p)
     return p->p_type == PT_LOAD && (p->p_flags & PF_X);
 }
 
-/* Where the module's ELF header is mapped; 0 = it is not. */
+/* The address of the module's ELF header; 0 = it is not mapped. */
 static uintptr_t header_of(const struct dl_phdr_info *info)
 {
     for (int i = 0; i < info->dlpi_phnum; i++) {
@@ -246,7 +249,7 @@ static uintptr_t header_of(const struct dl_phdr_info *info)
 static uint64_t print_at(uintptr_t header)
 {
     uint64_t head[HEAD / 8];
-    memcpy(head, (const void *)header, sizeof head); /* NOLINT: loaded, and nothing leaves now */
+    memcpy(head, (const void *)header, sizeof head); /* NOLINT: the linker's lock keeps it loaded */
     return print_of(head);
 }
 
@@ -288,7 +291,9 @@ static void read_segments(struct unloaded_module *m, const struct dl_phdr_info *
     }
 }
 
-/* A name that dlopen was given as a relative one means what it meant then: the kernel knows. */
+/* Adds the module's name to the look. A relative name was relative to the working folder at the
+ * time of the dlopen: the kernel knows the file's full name, and if it does not say, the folder is
+ * taken to be the present one. */
 static void add_name(struct unloaded_look *look, struct looked_at *l, const char *name)
 {
     struct text t = text_in(look->names + look->names_used, NAMES - look->names_used);
@@ -322,7 +327,7 @@ int unloaded_before(struct dl_phdr_info *info, size_t size, void *arg)
     uintptr_t header = header_of(info);
     (void)size;
     look->unloaded = info->dlpi_subs;
-    if (header == 0 || info->dlpi_name[0] == '\0') { /* the vDSO; the program, which stays */
+    if (header == 0 || info->dlpi_name[0] == '\0') { /* the vDSO, or the program itself */
         return 0;
     }
     if (look->count == LOOKED_AT || NAMES - look->names_used < 2 * PATH) {
@@ -341,10 +346,10 @@ int unloaded_after(struct dl_phdr_info *info, size_t size, void *arg)
     uintptr_t header = header_of(info);
     (void)size;
     if (info->dlpi_subs == look->unloaded) {
-        return 1; /* nothing has left */
+        return 1; /* no module was unloaded */
     }
     look->nothing_left = false;
-    for (uint32_t n = 0; n < look->count; n++) { /* both times in the same order, as a rule */
+    for (uint32_t n = 0; n < look->count; n++) { /* mostly in the order of unloaded_before() */
         struct looked_at *l = &look->module[(look->cursor + n) % look->count];
         if (l->module.header == header) {
             l->is_there = l->module.print == print_at(header);
@@ -365,7 +370,7 @@ static bool has_left_before(const struct unloaded_module *m)
     return false;
 }
 
-/* One thread at a time: see unloaded_look_end. */
+/* Puts an unloaded module into `left`. The caller holds `remembering`. */
 static void remember(const struct unloaded_look *look, const struct looked_at *l)
 {
     struct unloaded_module *m = known_add(l->module.header, l->module.print);
@@ -379,7 +384,7 @@ static void remember(const struct unloaded_look *look, const struct looked_at *l
         return;
     }
     memcpy(file, name, bytes);
-    struct unloaded_module whole = l->module; /* what can be seen already stays as it is */
+    struct unloaded_module whole = l->module; /* header and print are the same as in *m */
     whole.number = m->number;
     whole.file = file;
     *m = whole;
