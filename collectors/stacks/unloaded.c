@@ -9,6 +9,7 @@
 #include "collectors/stacks/unloaded.h"
 
 #include "collectors/base/arena.h"
+#include "collectors/base/hash.h"
 #include "collectors/base/libc/libc.h"
 #include "collectors/base/lock_wait.h"
 #include "collectors/base/sys.h"
@@ -51,12 +52,11 @@ static uintptr_t hull_lo = UINTPTR_MAX, hull_hi; /* all unloaded code was in [hu
 
 /* ---- known modules ---- */
 
-/* FNV-1a by words. */
 static uint64_t print_of(const uint64_t head[HEAD / 8])
 {
-    uint64_t h = 0xcbf29ce484222325ULL;
+    uint64_t h = HASH_FNV_BEGIN;
     for (int i = 0; i < HEAD / 8; i++) {
-        h = (h ^ head[i]) * 0x100000001b3ULL;
+        h = hash_fnv(h, head[i]); /* a word at a time, and so with a shift of its own */
         h ^= h >> 32;
     }
     return h;
@@ -103,7 +103,7 @@ static uint64_t seen[SEEN];
 
 static uint64_t *seen_slot(uintptr_t header)
 {
-    return &seen[header / ARCH_PAGE_LEAST * 0x9e3779b97f4a7c15ULL >> 58];
+    return &seen[hash_high(header / ARCH_PAGE_LEAST) >> 58];
 }
 
 static uint64_t seen_key(uintptr_t header, uint32_t unloadings)

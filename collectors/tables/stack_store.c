@@ -5,6 +5,7 @@
 #include "collectors/tables/stack_store.h"
 
 #include "collectors/base/arena.h"
+#include "collectors/base/hash.h"
 #include "collectors/tables/hashset.h"
 
 #include <string.h>
@@ -39,12 +40,12 @@ static void *stack_make(const void *key)
 
 static inline uint64_t mix(uint64_t h, uint64_t v)
 {
-    h = (h ^ v) * 0x9e3779b97f4a7c15ULL;
+    h = hash_high(h ^ v);
     return h ^ h >> 32;
 }
 
-/* In two lanes: a multiplication waits for the one before it, which at depth 100 took longer than
- * the walk. */
+/* Two hashes, of every other pc, so that two multiplications run at the same time: each waits for
+ * the one before, and at depth 100 a single chain of them took longer than the walk. */
 static uint64_t hash_of(const uintptr_t *pcs, int depth)
 {
     uint64_t even = (uint64_t)depth;
@@ -58,7 +59,7 @@ static uint64_t hash_of(const uintptr_t *pcs, int depth)
         even = mix(even, pcs[i]);
     }
     uint64_t h = mix(even, odd) * 0xd6e8feb86659fd93ULL;
-    return h ^ h >> 32; /* the high bits are the set's tag, the low ones its index */
+    return h ^ h >> 32; /* hashset.h uses the high bits and the low ones */
 }
 
 const struct stack *stack_keep(const uintptr_t *pcs, int depth)
