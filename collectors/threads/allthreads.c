@@ -12,18 +12,13 @@
 #include "collectors/stacks/stack.h"
 #include "collectors/tables/merge.h"
 #include "collectors/threads/allthreads_ask.h"
+#include "collectors/threads/allthreads_read.h"
 #include "collectors/threads/procfs.h"
 #include "collectors/threads/threads.h"
 
 #include <string.h>
-#include <sys/uio.h>
-#include <ucontext.h>
 
-enum {
-    COPY_BYTES = 256 << 10, /* of a stack */
-    OWN_STACK = 64 << 10,   /* the caller may stand on an alternate one of a few KiB */
-    TRIES = 3,
-};
+enum { OWN_STACK = 64 << 10 }; /* the calling thread may be on an alternate stack of a few KiB */
 
 struct allthreads {
     uint32_t refs;
@@ -34,164 +29,32 @@ struct allthreads {
 
 struct taking {
     struct allthreads *made;
-    int pid, how, me;
+    int how, me;
     const struct stack *caller;
     struct snapshot_thread **asked; /* those that are to be sent a signal */
     int64_t *asked_clock;           /* their CPU clocks when they were first seen */
     size_t asks;
     bool may_ask;
     int64_t now; /* on the scheduler's clock, ms; -1 = not known */
-    ucontext_t context;
-    char copy[COPY_BYTES] __attribute__((aligned(16)));
+    struct allthreads_reader read;
     char stack[OWN_STACK] __attribute__((aligned(16)));
 };
-
-/* ---- words ---- */
-
-static const char *word_for_call(long number)
-{
-    switch (number) {
-    case SYS_futex:
-        return "futex wait";
-    case SYS_nanosleep:
-    case SYS_clock_nanosleep:
-        return "sleep";
-    case ARCH_SYS_POLL:
-    case SYS_ppoll:
-    case ARCH_SYS_SELECT:
-    case SYS_pselect6:
-    case ARCH_SYS_EPOLL_WAIT:
-    case SYS_epoll_pwait:
-    case SYS_epoll_pwait2:
-        return "IO wait";
-    case SYS_wait4:
-    case SYS_waitid:
-        return "child wait";
-    case ARCH_SYS_VFORK:
-        return "vfork wait";
-    case SYS_rt_sigtimedwait:
-    case SYS_rt_sigsuspend:
-    case ARCH_SYS_PAUSE:
-        return "signal wait";
-    default:
-        return number < 0 ? "waiting" : "system call";
-    }
-}
-
-static const char *word_for_state(char state)
-{
-    switch (state) {
-    case 'R':
-        return "running";
-    case 'D':
-        return "uninterruptible";
-    case 'T':
-        return "stopped";
-    case 't':
-        return "traced";
-    case 'S':
-        return "sleeping";
-    default:
-        return "unknown";
-    }
-}
-
-/* ---- one sleeping thread ---- */
-
-/* Another process's thread, whose clock may not be read: procfs says the same again. */
-static bool same_call(const struct procfs_call *a, const struct procfs_call *b)
-{
-    return memcmp(a, b, sizeof *a) == 0;
-}
-
-static int64_t cpu_clock(const struct taking *k, int tid)
-{
-    int64_t ns = 0;
-    if (k->pid == 0) { /* the kernel tells a process of its own threads alone */
-        sys_clock_read(sys_thread_cpu_clock(tid), &ns);
-    }
-    return ns;
-}
-
-/* As much of the stack as can be read; bytes. */
-static size_t copy_stack(struct taking *k, uintptr_t from, uintptr_t to)
-{
-    size_t n = to - from < COPY_BYTES ? to - from : COPY_BYTES;
-    struct iovec into = {k->copy, n};
-    struct iovec at = {(void *)from, n}; /* NOLINT: an address */
-    long got = sys_call6(SYS_process_vm_readv, sys_getpid(), (long)&into, 1, (long)&at, 1, 0);
-    return got > 0 ? (size_t)got : 0;
-}
-
-static const struct stack *walk_copy(struct taking *k, const struct procfs_call *call,
-                                     uintptr_t from, size_t bytes)
-{
-    arch_context_of_call(&k->context, call->pc, call->sp, call->arg);
-    struct regs regs = {.pc = call->pc + 1,
-                        .sp = call->sp,
-                        .lost = LOST_BP | LOST_ALL_BUT_BP,
-                        .context = &k->context};
-    struct stack_bounds bounds = {
-        .foreign = true, .copy = k->copy, .copy_lo = from, .copy_hi = from + bytes};
-    return stack_of_thread(&regs, &bounds);
-}
-
-static bool is_whole(const struct stack *s)
-{
-    return s && s->pc[s->depth - 1] != PSEUDO_TRUNCATED;
-}
-
-enum sleeper { SLEEPS, RUNS, GONE, UNKNOWN };
-
-/* Fills in stack and state of a thread that sleeps; a stack that is cut short is left out if the
- * thread can be asked. */
-static enum sleeper read_sleeper(struct taking *k, struct snapshot_thread *t, struct thread *row)
-{
-    for (int tries = 0; tries < TRIES; tries++) {
-        struct procfs_call call, again;
-        int64_t clock = cpu_clock(k, t->tid);
-        int got = procfs_call(k->pid, t->tid, &call);
-        if (got <= 0) {
-            return got == 0 ? RUNS : UNKNOWN;
-        }
-        if (call.sp == 0 && call.pc == 0) {
-            return GONE; /* a worker of the kernel's */
-        }
-        uintptr_t from = (call.sp - ARCH_RED_ZONE) & ~(sizeof(uintptr_t) - 1);
-        bool own = row && call.sp >= row->stack_lo && call.sp < row->stack_hi;
-        size_t bytes = copy_stack(k, from, own ? row->stack_hi : from + COPY_BYTES);
-        if (k->pid ? procfs_call(k->pid, t->tid, &again) != 1 || !same_call(&call, &again)
-                   : cpu_clock(k, t->tid) != clock) {
-            continue; /* it has run meanwhile */
-        }
-        t->state = word_for_call(call.number);
-        const struct stack *s = walk_copy(k, &call, from, bytes);
-        t->stack = s;
-        return is_whole(s) ? SLEEPS : UNKNOWN;
-    }
-    return RUNS;
-}
 
 /* ---- one thread ---- */
 
 static void add_detail(const struct taking *k, struct snapshot_thread *t)
 {
-    procfs_name(k->pid, t->tid, t->name);
     if (t->tid == k->me) {
+        procfs_name(k->read.pid, t->tid, t->name);
         t->state = "running";
-        return;
+    } else {
+        allthreads_read_detail(&k->read, t, k->now);
     }
-    char state = procfs_state(k->pid, t->tid);
-    if (!t->state || (state && state != 'S')) {
-        t->state = state == 'D' && t->state ? t->state : word_for_state(state);
-    }
-    int64_t ran = k->now < 0 || state == 'R' ? -1 : procfs_last_ran(k->pid, t->tid);
-    t->minutes = ran >= 0 && k->now > ran ? (int)((k->now - ran) / 60000) : 0;
 }
 
 static bool may_be_asked(const struct taking *k, int tid)
 {
-    return k->may_ask && !procfs_blocks(k->pid, tid, allthreads_ask_signal());
+    return k->may_ask && !procfs_blocks(k->read.pid, tid, allthreads_ask_signal());
 }
 
 static void ask_later(struct taking *k, struct snapshot_thread *t, int64_t clock)
@@ -213,10 +76,11 @@ static void settle_runners(struct taking *k)
     for (int round = 0; sure < k->asks && sys_clock_ns(CLOCK_MONOTONIC) < until; round++) {
         for (size_t i = sure; i < k->asks; i++) {
             struct snapshot_thread *t = k->asked[i];
-            int64_t clock = cpu_clock(k, t->tid);
-            bool works = k->pid ? round > 2 : clock - k->asked_clock[i] > WORKS_NS;
+            int64_t clock = allthreads_read_clock(&k->read, t->tid);
+            bool works = k->read.pid ? round > 2 : clock - k->asked_clock[i] > WORKS_NS;
             bool cut = t->stack != NULL; /* it sleeps, but its stack is cut short */
-            if (!works && !cut && read_sleeper(k, t, threads_by_tid(t->tid)) == SLEEPS) {
+            if (!works && !cut &&
+                allthreads_read_sleeper(&k->read, t, threads_by_tid(t->tid)) == SLEEPER_WHOLE) {
                 k->asked[i] = k->asked[--k->asks];
                 k->asked_clock[i--] = k->asked_clock[k->asks];
             } else if (works || t->stack) {
@@ -232,7 +96,7 @@ static void settle_runners(struct taking *k)
     /* None that is stopped, cannot be woken, or is deaf. */
     size_t kept = 0;
     for (size_t i = 0; i < k->asks; i++) {
-        char state = procfs_state(k->pid, k->asked[i]->tid);
+        char state = procfs_state(k->read.pid, k->asked[i]->tid);
         if ((state == 'R' || state == 'S') && may_be_asked(k, k->asked[i]->tid)) {
             k->asked[kept++] = k->asked[i];
         }
@@ -256,13 +120,14 @@ static void take_thread(int tid, void *arg)
     if (tid == k->me) {
         t->stack = k->caller;
     } else {
-        enum sleeper how = read_sleeper(k, t, row);
-        char state = how == SLEEPS || how == GONE ? 'S' : procfs_state(k->pid, tid);
-        if (how == GONE || state == '\0' || state == 'Z' || state == 'X') {
+        enum allthreads_sleeper how = allthreads_read_sleeper(&k->read, t, row);
+        char state =
+            how == SLEEPER_WHOLE || how == SLEEPER_KERNEL ? 'S' : procfs_state(k->read.pid, tid);
+        if (how == SLEEPER_KERNEL || state == '\0' || state == 'Z' || state == 'X') {
             return;
         }
-        if (how == RUNS || (how == UNKNOWN && (t->stack || state == 'R'))) {
-            ask_later(k, t, cpu_clock(k, tid));
+        if (how == SLEEPER_RUNS || (how == SLEEPER_UNKNOWN && (t->stack || state == 'R'))) {
+            ask_later(k, t, allthreads_read_clock(&k->read, tid));
         }
     }
     a->count++;
@@ -295,10 +160,10 @@ static void take_all(void *arg)
 {
     struct taking *k = arg;
     struct allthreads *a = k->made;
-    procfs_threads(k->pid, take_thread, k);
+    procfs_threads(k->read.pid, take_thread, k);
     settle_runners(k);
     if (k->asks) {
-        allthreads_ask(k->pid ? k->pid : sys_getpid(), k->asked, k->asks);
+        allthreads_ask(k->read.pid ? k->read.pid : sys_getpid(), k->asked, k->asks);
     }
     k->now = k->how & ALLTHREADS_DETAIL ? procfs_last_ran(0, sys_gettid()) : -1;
     for (size_t i = 0; i < a->count; i++) {
@@ -326,7 +191,7 @@ static struct allthreads *take(int pid, int how, const struct stack *caller, boo
     a->cap = cap;
     a->refs = 1;
     k->made = a;
-    k->pid = pid;
+    k->read.pid = pid;
     k->how = how;
     k->may_ask = may_ask;
     k->me = caller ? sys_gettid() : 0;

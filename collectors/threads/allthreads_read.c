@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * See allthreads_read.h. Of a sleeping thread procfs tells the system call with its arguments, sp
+ * and pc. The kernel copies the thread's stack, so that it cannot change or be unmapped while it is
+ * walked. If the thread's CPU clock has not moved when that is done, the thread has slept all the
+ * time, and the copy is of one moment. The values of bp and of other registers are not known, so
+ * that a walk that needs one ends early.
+ */
+#include "collectors/threads/allthreads_read.h"
+
+#include "collectors/base/sys.h"
+#include "collectors/stacks/stack.h"
+#include "collectors/threads/procfs.h"
+
+#include <string.h>
+#include <sys/uio.h>
+
+enum { TRIES = 3 }; /* to read a thread between two of its runs */
+
+/* ---- words ---- */
+
+static const char *word_for_call(long number)
+{
+    switch (number) {
+    case SYS_futex:
+        return "futex wait";
+    case SYS_nanosleep:
+    case SYS_clock_nanosleep:
+        return "sleep";
+    case ARCH_SYS_POLL:
+    case SYS_ppoll:
+    case ARCH_SYS_SELECT:
+    case SYS_pselect6:
+    case ARCH_SYS_EPOLL_WAIT:
+    case SYS_epoll_pwait:
+    case SYS_epoll_pwait2:
+        return "IO wait";
+    case SYS_wait4:
+    case SYS_waitid:
+        return "child wait";
+    case ARCH_SYS_VFORK:
+        return "vfork wait";
+    case SYS_rt_sigtimedwait:
+    case SYS_rt_sigsuspend:
+    case ARCH_SYS_PAUSE:
+        return "signal wait";
+    default:
+        return number < 0 ? "waiting" : "system call";
+    }
+}
+
+static const char *word_for_state(char state)
+{
+    switch (state) {
+    case 'R':
+        return "running";
+    case 'D':
+        return "uninterruptible";
+    case 'T':
+        return "stopped";
+    case 't':
+        return "traced";
+    case 'S':
+        return "sleeping";
+    default:
+        return "unknown";
+    }
+}
+
+/* ---- one sleeping thread ---- */
+
+/* Whether procfs tells the same of a thread the second time: how to see of another process's thread
+ * that it has slept in between, as its clock cannot be read. */
+static bool same_call(const struct procfs_call *a, const struct procfs_call *b)
+{
+    return memcmp(a, b, sizeof *a) == 0;
+}
+
+int64_t allthreads_read_clock(const struct allthreads_reader *r, int tid)
+{
+    int64_t ns = 0;
+    if (r->pid == 0) {
+        sys_clock_read(sys_thread_cpu_clock(tid), &ns);
+    }
+    return ns;
+}
+
+/* Copies of the stack [from, to) as much as can be read, and has room. Returns its bytes. */
+static size_t copy_stack(struct allthreads_reader *r, uintptr_t from, uintptr_t to)
+{
+    size_t n = to - from < READ_COPY_BYTES ? to - from : READ_COPY_BYTES;
+    struct iovec into = {r->copy, n};
+    struct iovec at = {(void *)from, n}; /* NOLINT: an address */
+    long got = sys_call6(SYS_process_vm_readv, sys_getpid(), (long)&into, 1, (long)&at, 1, 0);
+    return got > 0 ? (size_t)got : 0;
+}
+
+static const struct stack *walk_copy(struct allthreads_reader *r, const struct procfs_call *call,
+                                     uintptr_t from, size_t bytes)
+{
+    arch_context_of_call(&r->context, call->pc, call->sp, call->arg);
+    struct regs regs = {.pc = call->pc + 1,
+                        .sp = call->sp,
+                        .lost = LOST_BP | LOST_ALL_BUT_BP,
+                        .context = &r->context};
+    struct stack_bounds bounds = {
+        .foreign = true, .copy = r->copy, .copy_lo = from, .copy_hi = from + bytes};
+    return stack_of_thread(&regs, &bounds);
+}
+
+static bool is_whole(const struct stack *s)
+{
+    return s && s->pc[s->depth - 1] != PSEUDO_TRUNCATED;
+}
+
+enum allthreads_sleeper allthreads_read_sleeper(struct allthreads_reader *r,
+                                                struct snapshot_thread *t, const struct thread *row)
+{
+    for (int tries = 0; tries < TRIES; tries++) {
+        struct procfs_call call, again;
+        int64_t clock = allthreads_read_clock(r, t->tid);
+        int got = procfs_call(r->pid, t->tid, &call);
+        if (got <= 0) {
+            return got == 0 ? SLEEPER_RUNS : SLEEPER_UNKNOWN;
+        }
+        if (call.sp == 0 && call.pc == 0) {
+            return SLEEPER_KERNEL;
+        }
+        uintptr_t from = (call.sp - ARCH_RED_ZONE) & ~(sizeof(uintptr_t) - 1);
+        bool own = row && call.sp >= row->stack_lo && call.sp < row->stack_hi;
+        size_t bytes = copy_stack(r, from, own ? row->stack_hi : from + READ_COPY_BYTES);
+        if (r->pid ? procfs_call(r->pid, t->tid, &again) != 1 || !same_call(&call, &again)
+                   : allthreads_read_clock(r, t->tid) != clock) {
+            continue; /* it has run meanwhile */
+        }
+        t->state = word_for_call(call.number);
+        const struct stack *s = walk_copy(r, &call, from, bytes);
+        t->stack = s;
+        return is_whole(s) ? SLEEPER_WHOLE : SLEEPER_UNKNOWN;
+    }
+    return SLEEPER_RUNS;
+}
+
+/* ---- its name and state ---- */
+
+void allthreads_read_detail(const struct allthreads_reader *r, struct snapshot_thread *t,
+                            int64_t now)
+{
+    procfs_name(r->pid, t->tid, t->name);
+    char state = procfs_state(r->pid, t->tid);
+    if (!t->state || (state && state != 'S')) {
+        t->state = state == 'D' && t->state ? t->state : word_for_state(state);
+    }
+    int64_t ran = now < 0 || state == 'R' ? -1 : procfs_last_ran(r->pid, t->tid);
+    t->minutes = ran >= 0 && now > ran ? (int)((now - ran) / 60000) : 0;
+}
