@@ -15,7 +15,7 @@
 enum { ERRNO_MAX = (1 << 12) - 1 }; /* larger results of mmap are addresses */
 
 #ifdef __SANITIZE_THREAD__
-/* ThreadSanitizer has to see that memory is new. */
+/* ThreadSanitizer learns only from libc's mmap that memory at an address is new. */
 void *sys_map(size_t bytes)
 {
     void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
@@ -93,7 +93,7 @@ int sys_write_all(int fd, const void *buf, size_t n)
 int sys_read_memory(void *dst, uintptr_t src, size_t n)
 {
     struct iovec to = {dst, n};
-    struct iovec from = {(void *)src, n}; /* NOLINT: an address that may be nobody's */
+    struct iovec from = {(void *)src, n}; /* NOLINT: an address that may be unmapped */
     long got = sys_call6(SYS_process_vm_readv, sys_getpid(), (long)&to, 1, (long)&from, 1, 0);
     return got == (long)n ? 0 : -EFAULT;
 }
@@ -111,8 +111,9 @@ bool sys_readable(uintptr_t addr)
     if (UNLIKELY(readable_by_copy)) {
         return sys_read_memory(&byte, addr, 1) == 0;
     }
-    /* The kernel copies the set before it looks at how: EFAULT tells unreadable, EINVAL readable.
-     * It needs no descriptor and is allowed under every seccomp policy that runs threads. */
+    /* The kernel copies the mask from addr before it looks at the first argument, which is invalid:
+     * -EFAULT means that addr cannot be read, -EINVAL that it can. The call needs no descriptor,
+     * and every seccomp policy under which threads run allows it. */
     long err = sys_call4(SYS_rt_sigprocmask, ~0L, addr & ~7UL, 0, 8);
     return err != -EFAULT;
 }
@@ -176,8 +177,8 @@ void sys_futex_wake(const uint32_t *word)
 int sys_clone_process(void (*fn)(void *), void *arg, void *stack_top, uintptr_t thread_pointer,
                       uint32_t *tid)
 {
-    /* No exit signal in the low byte: the program's wait() and SIGCHLD never hear of it. The table
-     * of descriptors is shared, so that a large one is not copied. */
+    /* No exit signal in the low byte: the program gets no SIGCHLD, and its wait() does not see the
+     * process. The table of descriptors is shared, so that a large one is not copied. */
     long flags = CLONE_VM | CLONE_FILES | CLONE_UNTRACED | CLONE_SETTLS | CLONE_PARENT_SETTID |
                  CLONE_CHILD_CLEARTID;
     return arch_clone(flags, fn, arg, stack_top, tid, thread_pointer);

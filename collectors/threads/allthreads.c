@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * See allthreads.h. A sleeping thread: procfs names its system call with the arguments, sp and pc;
- * the kernel copies its stack, which then cannot change or vanish under the walk; and if its CPU
- * clock stands where it stood, it has slept all the while. What a
- * function may keep in bp and other registers is not known, so a walk that needs them ends early,
- * and the thread is asked.
+ * See allthreads.h. Every thread is read (allthreads_read.h); those that run, or whose stack cannot
+ * be walked to its end, are then asked by a signal (allthreads_ask.h), one list at a time. A list
+ * is memory of its own from the kernel, shared by reference; the work is done on a stack in it.
  */
 #include "collectors/threads/allthreads.h"
 
@@ -22,20 +20,21 @@ enum { OWN_STACK = 64 << 10 }; /* the calling thread may be on an alternate stac
 
 struct allthreads {
     uint32_t refs;
-    size_t bytes; /* of this mapping */
+    size_t bytes; /* the size of this mapping */
     size_t count, cap;
     struct snapshot_thread thread[];
 };
 
+/* A list in the making. */
 struct taking {
     struct allthreads *made;
-    int how, me;
+    int how, me; /* me: the calling thread's id; 0 = none of the process's */
     const struct stack *caller;
-    struct snapshot_thread **asked; /* those that are to be sent a signal */
-    int64_t *asked_clock;           /* their CPU clocks when they were first seen */
-    size_t asks;
+    struct snapshot_thread **asked; /* the threads that are to be asked by a signal */
+    int64_t *asked_clock;           /* their CPU clocks when they were first read, ns */
+    size_t asks;                    /* how many */
     bool may_ask;
-    int64_t now; /* on the scheduler's clock, ms; -1 = not known */
+    int64_t now; /* as procfs_last_ran() tells it, ms; -1 = not known, or not wanted */
     struct allthreads_reader read;
     char stack[OWN_STACK] __attribute__((aligned(16)));
 };
@@ -63,22 +62,23 @@ static void ask_later(struct taking *k, struct snapshot_thread *t, int64_t clock
     k->asked[k->asks++] = t;
 }
 
-/* One that runs at the moment may be a sleeper that has just woken up, or is about to lie down: a
- * signal that it takes with it into its next wait would end that. So it is looked at again, until
- * it sleeps, or has spent enough CPU time to be taken for one that works (one that waits for a
- * processor does neither, for a while). Those that are left in k->asked are to be asked. */
+/* A thread that was found running may have just woken up, or be about to sleep; a signal that
+ * arrives when it sleeps would interrupt its system call. So the threads in k->asked are read again
+ * and again, until each sleeps, and is taken out, or has used so much CPU time that it is taken for
+ * one that works. A thread that waits for a processor does neither for a while; after AT_MOST_NS it
+ * is asked nevertheless. */
 static void settle_runners(struct taking *k)
 {
     enum { NAP_NS = 200000, WORKS_NS = 50000, AT_MOST_NS = 60000000 };
     const struct timespec nap = {0, NAP_NS};
     const int64_t until = sys_clock_ns(CLOCK_MONOTONIC) + AT_MOST_NS;
-    size_t sure = 0; /* in front */
+    size_t sure = 0; /* the first ones of k->asked are certainly to be asked */
     for (int round = 0; sure < k->asks && sys_clock_ns(CLOCK_MONOTONIC) < until; round++) {
         for (size_t i = sure; i < k->asks; i++) {
             struct snapshot_thread *t = k->asked[i];
             int64_t clock = allthreads_read_clock(&k->read, t->tid);
             bool works = k->read.pid ? round > 2 : clock - k->asked_clock[i] > WORKS_NS;
-            bool cut = t->stack != NULL; /* it sleeps, but its stack is cut short */
+            bool cut = t->stack != NULL; /* it sleeps, but its stack was not walked to its end */
             if (!works && !cut &&
                 allthreads_read_sleeper(&k->read, t, threads_by_tid(t->tid)) == SLEEPER_WHOLE) {
                 k->asked[i] = k->asked[--k->asks];
@@ -93,7 +93,7 @@ static void settle_runners(struct taking *k)
             sys_call2(SYS_nanosleep, &nap, NULL);
         }
     }
-    /* None that is stopped, cannot be woken, or is deaf. */
+    /* Threads that are stopped, in uninterruptible sleep, or block the signal are not asked. */
     size_t kept = 0;
     for (size_t i = 0; i < k->asks; i++) {
         char state = procfs_state(k->read.pid, k->asked[i]->tid);
@@ -135,7 +135,8 @@ static void take_thread(int tid, void *arg)
 
 /* ---- all of them ---- */
 
-/* What did not answer: its start routine, its name and state as labels. */
+/* Fills in a thread that has not answered: PSEUDO_NO_RESPONSE, called by its start routine, and its
+ * name and state as labels. */
 static void show_silent(const struct taking *k, struct snapshot_thread *t)
 {
     if (t->stack) {
@@ -177,8 +178,8 @@ static void take_all(void *arg)
 static struct allthreads *take(int pid, int how, const struct stack *caller, bool may_ask)
 {
     int alive = pid ? 1 << 10 : threads_alive();
-    size_t cap = (size_t)(alive > 0 ? alive : 1) + 64; /* room for those that come meanwhile */
-    /* The list, and behind it room for as many pointers and clocks. */
+    size_t cap = (size_t)(alive > 0 ? alive : 1) + 64; /* room for threads that begin meanwhile */
+    /* The mapping holds the list, and then k->asked and k->asked_clock with as many elements. */
     size_t list = sizeof(struct allthreads) + cap * sizeof(struct snapshot_thread);
     size_t bytes = list + cap * (sizeof(struct snapshot_thread *) + sizeof(int64_t));
     struct allthreads *a = sys_map(bytes);
@@ -207,12 +208,12 @@ static struct allthreads *take(int pid, int how, const struct stack *caller, boo
     return a;
 }
 
-/* ---- by one thread at a time ---- */
+/* ---- by one thread at a time: a list may be shared by several that want one ---- */
 
 static struct lock sharing;
-static struct allthreads *shared; /* the last one that may be, by a reference */
+static struct allthreads *shared; /* the last list that may be shared; holds a reference */
 static uint32_t shared_count;     /* how many there have been */
-static uint32_t wanting;          /* threads that wait for one */
+static uint32_t wanting;          /* how many threads wait for one */
 
 static void share(struct allthreads *a)
 {
@@ -297,9 +298,9 @@ size_t allthreads_samples(const struct allthreads *a, struct snapshot_sample **o
     return merge_samples(*out, a->count);
 }
 
-/* ---- from hand to hand ---- */
+/* ---- from the thread that takes a list to the scribe ---- */
 
-enum { OFFERS = 128 };                    /* more dumps than are served one by one */
+enum { OFFERS = 128 }; /* lists that wait at once; a further one replaces the oldest */
 static struct allthreads *offers[OFFERS]; /* a ring: [offers_taken, offers_made) */
 static uint32_t offers_made, offers_taken;
 
@@ -320,8 +321,8 @@ static struct allthreads *offer_take(void)
 struct allthreads *allthreads_claim(uint32_t open)
 {
     uint32_t made = LOAD_ACQUIRE(&offers_made);
-    /* More than there are dumps to come: of requests that were served together, or whose scribe
-     * was killed. */
+    /* There are more lists than open dumps if several requests became one dump, or if a scribe was
+     * killed: the oldest are superfluous. */
     while (made - offers_taken > (open ? open : 1)) {
         allthreads_free(offer_take());
     }

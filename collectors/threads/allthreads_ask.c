@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
- * See allthreads_ask.h. A question is a slot in an array that stays; its word holds the number of
- * the round and what has become of it:
+ * See allthreads_ask.h. One call of allthreads_ask() is a round. Each thread asked has a slot in an
+ * array that is never freed. The slot's word holds the number of the round and the state:
  *
- *     ASKED → WRITING → ANSWERED     by the thread, in the signal's handler
- *     ASKED → CLOSED                 by the asker, at the deadline
+ *     ASKED → WRITING → ANSWERED     by the thread asked, in the signal's handler
+ *     ASKED → CLOSED                 by the asking thread, at the deadline
  *
- * A thread walks its stack first and then claims the slot, so it is WRITING for two stores. One
- * that comes late finds another round, or CLOSED, and leaves.
+ * A thread walks its stack first, and then sets WRITING, for the time of two stores. A handler that
+ * runs too late finds the number of another round, or CLOSED, and changes nothing.
  *
- * The signal (SIGPROF, which no mask of the program's keeps away) carries a cookie; but one that is
- * pending already swallows the next, so every SIGPROF looks whether its thread is asked.
+ * The signal (SIGPROF, which hook_sigmask.c keeps unblocked) carries a pointer by which the
+ * handler knows it. But the kernel drops a SIGPROF if one is pending already, so that at every
+ * SIGPROF the handler looks whether its thread is asked.
  */
 #include "collectors/threads/allthreads_ask.h"
 
@@ -27,22 +28,22 @@ enum { ASKED, WRITING, ANSWERED, CLOSED, STEP = 4 };
 #define DEADLINE_NS 100000000LL /* for a whole round */
 
 struct slot {
-    uint32_t word; /* round × STEP + one of the above */
+    uint32_t word; /* round × STEP + the state */
     int32_t tid;
     const struct stack *stack;
     const struct labels *labels; /* the kept copy */
 };
 
 static int signal_used;
-static struct lock asking; /* a round is being made */
-static int asker;          /* the thread that makes it */
-static uint32_t round_now; /* 0 = none: nobody is asked */
-static uint32_t rounds;
-static uint32_t answers; /* counts up, for the asker to sleep on */
+static struct lock asking; /* held by the asking thread */
+static int asker;          /* that thread's id; 0 = none */
+static uint32_t round_now; /* the number of the present round; 0 = no thread is asked */
+static uint32_t rounds;    /* the number of the last round */
+static uint32_t answers;   /* how many threads have answered: the futex that the asker sleeps on */
 static struct slot *slots;
 static size_t slots_cap;
-static uint32_t slots_open; /* of this round */
-static uint32_t sending;    /* askers that are about to send a signal to whom they have looked at */
+static uint32_t slots_open; /* how many slots the present round has */
+static uint32_t sending;    /* asking threads between their look at `leaving` and their signal */
 
 void allthreads_ask_start(int signal)
 {
@@ -103,11 +104,11 @@ bool allthreads_ask_answer(const void *siginfo, const void *ucontext)
     return ours;
 }
 
-/* ---- the one that asks ---- */
+/* ---- the asking thread ---- */
 
 static bool round_begin(size_t n)
 {
-    if (n > slots_cap) { /* the old ones stay: a thread may stand in its handler, late */
+    if (n > slots_cap) { /* the old array stays: a late handler may still look at it */
         struct slot *more = sys_map(2 * n * sizeof *more);
         if (!more) {
             return false;
@@ -158,14 +159,15 @@ static void wait_for_answers(int64_t until)
     }
 }
 
-/* Takes the slot's answer, or sees to it that none comes any more. */
+/* Takes the slot's answer, or closes the slot. */
 static void collect(struct slot *s, struct snapshot_thread *t)
 {
     uint32_t round = LOAD(&round_now);
     uint32_t seen = round * STEP + ASKED;
     CAS(&s->word, &seen, round * STEP + CLOSED);
     for (int i = 0; LOAD_ACQUIRE(&s->word) == round * STEP + WRITING; i++) {
-        if (i > 1000) { /* it has lost its processor between two stores; its slot is given up */
+        if (i >
+            1000) { /* it has lost its processor between two stores: use another array from now */
             slots_cap = 0;
             return;
         }
@@ -188,9 +190,9 @@ bool allthreads_ask_begin(const struct stack *own, const struct labels *labels,
             return true;
         }
         if (LOAD(&asker) == sys_gettid()) {
-            return false; /* it has been interrupted in the middle of one */
+            return false; /* this is a handler that has interrupted the asking thread */
         }
-        if (own) { /* who asks may wait for this very thread, whose handlers are not let in */
+        if (own) { /* the asking thread may wait for this one, in which signals may be blocked */
             answer(own, labels);
         }
         sys_call2(SYS_nanosleep, &nap, NULL);
@@ -233,7 +235,7 @@ void allthreads_ask_leave(void)
     struct thread *t = self.thread;
     if (t) {
         __atomic_store_n(&t->leaving, true, __ATOMIC_SEQ_CST);
-        /* What was sent before is delivered as one of these calls returns. */
+        /* A signal that was sent before is delivered when one of these system calls returns. */
         for (int i = 0; i < 10000; i++) {
             sys_call0(SYS_sched_yield);
             if (__atomic_load_n(&sending, __ATOMIC_SEQ_CST) == 0) {

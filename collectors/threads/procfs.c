@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * See procfs.h.
+ * See procfs.h. Files are read in one piece into a buffer on the stack and parsed there.
  */
 #include "collectors/threads/procfs.h"
 
@@ -31,7 +31,7 @@ static void path_of(char *path, int pid, int tid, const char *what)
     }
 }
 
-/* The first bytes of a file, terminated; how many, or -errno. */
+/* Reads the first size - 1 bytes of a file and adds a 0. Their number, or -errno. */
 static long read_file(int pid, int tid, const char *what, char *buf, size_t size)
 {
     char path[PATH_BYTES];
@@ -62,7 +62,7 @@ int procfs_threads(int pid, void (*visit)(int tid, void *arg), void *arg)
     if (dir < 0) {
         return dir;
     }
-    _Alignas(8) char buf[512]; /* the caller may stand on a small alternate stack */
+    _Alignas(8) char buf[512]; /* small: the caller may be on an alternate stack of a few KiB */
     int found = 0;
     long got;
     while ((got = sys_call3(SYS_getdents64, dir, buf, sizeof buf)) > 0) {
@@ -118,7 +118,7 @@ char procfs_state(int pid, int tid)
 {
     char buf[128];
     long got = read_file(pid, tid, "stat", buf, sizeof buf);
-    /* "1234 (name) R ...", and a name may hold anything */
+    /* "1234 (name) R ...", where the name may hold any character, also ')' */
     const char *name_end = got > 0 ? strrchr(buf, ')') : NULL;
     return name_end && name_end[1] == ' ' ? name_end[2] : '\0';
 }
@@ -134,7 +134,7 @@ void procfs_name(int pid, int tid, char name[16])
     text_make_utf8(name, n);
 }
 
-/* The number behind a line's name, in a file of lines "name : number". */
+/* Where the number begins in the line "name : number" of a text. False: there is no such line. */
 static bool find_line(const char *text, const char *name, const char **number)
 {
     const char *at = strstr(text, name);
