@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 """The documentation names only what is there, and names all that a user can set or call.
 
-Judged are all *.md files and the man pages: paths, links, make targets and PPROF_ variables that they
-mention exist; every variable, frame in brackets, profile and call of the API is described; a table "file"
-in a folder's README has a row for each source file of the folder.
+Judged are all *.md files and the man pages. What they mention exists: paths, links, make targets, PPROF_
+variables, functions, the lines that examples look for. What a user meets is described: every variable, frame
+in brackets, profile and call of the API. Each source file has a row in the table of a README.
 """
 
 from __future__ import annotations
@@ -185,7 +185,26 @@ def meant(token: str, path: Path) -> bool:
     return any(fnmatch(name, token) for name in names)
 
 
-for check in (paths, links, targets, variables, described, rows):
+def functions() -> Iterator[str]:
+    """A function that a document names is somewhere in the code, ours or one that we call."""
+    code = "\n".join((ROOT / p).read_text() for p in TREE if p.suffix in (".c", ".h", ".cc", ".S", ".py", ".map"))
+    words = set(re.findall(r"\w+", code))
+    for doc, text in TEXT.items():
+        for name in set(re.findall(r"`(?:struct )?(\w+)\([^`\n]*\)`", text)) | set(re.findall(r"`struct (\w+)`", text)):
+            if name not in words and "NAME" not in name:
+                yield f"{doc}: {name}"
+
+
+def examples() -> Iterator[str]:
+    """An example that looks a line up in the source finds exactly one."""
+    for doc, text in TEXT.items():
+        for pattern, path in re.findall(r"grep -n '([^']+)' (\S+)", text):
+            lines = re.findall(pattern, (ROOT / path).read_text()) if str(path) in PATHS else []
+            if len(lines) != 1:
+                yield f"{doc}: '{pattern}' is {len(lines)} times in {path}"
+
+
+for check in (paths, links, targets, variables, described, rows, functions, examples):
     wrong = sorted(set(check()))
     ok(f"{check.__name__} of the documentation", not wrong, why="; ".join(wrong))
 finish()
