@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Contention inside the allocator is at one named place, in block and in mutex: that of allocators
-which lock through libc by where they wait, glibc's and others', which nobody sees, by the sampled
-calls that had to sleep.
+"""Contention inside the allocator appears at one named frame, in block and in mutex. For allocators that lock
+through libc the waits themselves are seen. Those of glibc's malloc and of allocators with locks of their own
+cannot be: they are estimated from the sampled calls that had to sleep.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def found(run: Run) -> dict[str, tuple[int, int]]:
 
 
 def glibc_exact() -> None:
-    """The program's clock is outside our work for the same call, and its thread can lose the
-    processor between the two: the nearest of some runs counts.
+    """The program's clock is read outside the library's work for the same call, and the thread can lose its
+    processor between the two: the best of some runs is judged.
     """
     for _ in range(TRIES):
         run = inject([program("arena_lock"), "census", "2"], EXACT | ONE_ARENA | {"PPROF_MEM_RATE": "1"})
@@ -46,15 +46,16 @@ def glibc_exact() -> None:
             break
     for kind, (count, delay) in got.items():
         figures = f"{count} of {data['waits']}, {delay / 1e6:.1f} of {data['ns'] / 1e6:.1f} ms"
-        # The making of its threads allocates, too.
+        # Making the program's threads allocates, too.
         good = 0.9 * data["waits"] <= count <= data["waits"] + 3
         good &= 0.8 * data["ns"] <= delay <= 1.02 * data["ns"]
         ok(f"glibc, every call: {kind}", good and count > 0, figures)
 
 
 def near(data: dict, count: int, delay: int) -> tuple[bool, str]:
-    """Sampled calls against all: an object counts for itself twice, at its malloc and its free. 10 %
-    and three calls are for the clocks' places and what the threads' making allocates.
+    """An estimate from sampled calls against all calls. A sampled object counts twice, for its malloc
+    and its free, hence sqrt(2). 10 % and three calls are allowed for where the clocks are read and for what making the
+    threads allocates.
     """
     q = -math.expm1(-data["size"] / RATE)
     sigma_n = math.sqrt(data["waits"] * (1 - q) / q)
@@ -80,10 +81,10 @@ def unseen(path: Path, mode: str, rate: int) -> tuple[dict, dict[str, tuple[int,
 
 
 def raw() -> None:
-    """An allocator that sleeps by system calls of its own."""
+    """An allocator that waits by futex calls of its own."""
     path = Path(program("raw_malloc"))
     for rate in (1, RATE):
-        for _ in range(TRIES):  # the program's clock, as for glibc
+        for _ in range(TRIES):  # see glibc_exact()
             data, got = unseen(path, "calm", rate)
             good = {kind: near(data, *sums) for kind, sums in got.items()}
             if rate == 1:
@@ -97,7 +98,8 @@ def raw() -> None:
 
 
 def tcmalloc() -> None:
-    """It spins, and hardly ever sleeps: of what the program counts, most is our own table's lock."""
+    """tcmalloc spins and hardly ever sleeps: most of the waits that the program counts are for the lock of the
+    library's own table."""
     path = ALLOCATORS["tcmalloc"]
     if path and path.exists():
         for rate in (1, RATE):
@@ -115,8 +117,8 @@ def jemalloc() -> None:
         run = inject([program("arena_lock"), "busy", "2"], EXACT | ONE_ARENA | {"PPROF_MEM_RATE": str(rate)}, after=[path])
         data = json.loads(run.stdout)
         count, delay = found(run)["block"]
-        # A lock that is not had at once is a wait here, also where its thread need not sleep.
-        # At a rate of 1 the program waits for our own table's lock, too.
+        # A lock that is not taken at once counts as a wait here, also if the thread need not sleep.
+        # At a rate of 1 the program also waits for the lock of the library's own table.
         good = rate == 1 or (count >= 0.5 * data["waits"] and delay >= 0.5 * data["ns"])
         ok(f"jemalloc, rate {rate}: block", good, f"{count} x, {delay / 1e6:.1f} of {data['ns'] / 1e6:.1f} ms")
         ok(f"jemalloc, rate {rate}: mutex", count == 0 or found(run)["mutex"][1] > 0, found(run)["mutex"])
@@ -126,7 +128,7 @@ def jemalloc() -> None:
 
 
 def sleeps() -> None:
-    """The allocator's own thread sleeps on a condition until it is time to give memory back."""
+    """An allocator's own thread sleeps on a condition until it gives memory back: that is no contention."""
     path = ALLOCATORS["jemalloc"]
     if not path or not path.exists():
         return
@@ -139,7 +141,7 @@ def sleeps() -> None:
 
 
 def apart() -> None:
-    """Threads with arenas of their own: what waits are left are as few as the program counts."""
+    """Threads with arenas of their own: the profile has no more waits than the few that the program counts."""
     run = inject([program("arena_lock"), "busy", "1"], EXACT | {"PPROF_MEM_RATE": "1"})
     data = json.loads(run.stdout)
     count, _ = found(run)["block"]

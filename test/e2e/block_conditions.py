@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""A thread that comes out of a condition wait takes its mutex again: whoever holds it meanwhile is
-charged in mutex, from the signal on, and nobody where nobody was kept waiting.
+"""A thread that comes out of a condition wait takes its mutex again. If another thread holds the mutex then,
+the mutex profile charges that thread's unlock, from the signal on; if none does, it charges nothing.
 
-A wake-up takes some time, which no one can tell from waiting: the bar leaves 2 ms for each.
+Waking up takes some time, which cannot be told from waiting: the bar allows 2 ms for each wake-up.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ EXACT = {"PPROF_BLOCK_RATE": "1", "PPROF_MUTEX_FRACTION": "1"}
 RELEASES = {
     "unlock_of_signaller": 1,
     "unlock_of_broadcaster": 1,
-    "unlock_of_herd": 3,  # four hold it in turn, and behind the last nobody waits
+    "unlock_of_herd": 3,  # four threads hold it in turn; no thread waits for the last one
     "unlock_of_third": 1,
     "unlock_of_c11": 1,
     "unlock_after_queue": 10,

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Waits that end otherwise: cancelled, jumped out of, forked in. The program does what it does bare,
-nobody is charged for a waiter that is gone, and a child starts with nobody waiting.
+"""Waits that end early: by cancellation, by siglongjmp, or in the child of a fork. The program behaves as
+without the library, no unlock is charged for a waiter that has gone, and a child starts with no waiters.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ with case("waits that end otherwise"):
     lines = len(plain.stdout.splitlines())
     ok("as bare", same and plain.status == 0, f"{lines} lines", run.stdout + run.stderr)
     mutex = run.dump()["mutex"].cumulative("delay", elf.name)
-    # Two waiters of 50 ms each were gone 400 ms before the release, as far as their thread could say.
+    # Two waiters left after 50 ms each, 400 ms before the release: those 400 ms must not be charged.
     charged = mutex.get("release_after", 0) / 1e9
     ok("siglongjmp, cancellation: not charged for who is gone", charged < 0.3, f"{charged:.3f} s")
     children = {f.pid for f in files_in(run.out)} - {run.pid}

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""block in programs of other languages: the standard library of C++, Rust's, and Python's locks; each
-wait under the function that waits, as long as the program says.
+"""block in programs of other languages (the standard libraries of C++ and Rust, Python's locks): each wait is
+under the function that waits, and as long as the program says.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ print('{"waited": %d}' % ((time.monotonic() - began) * 1e9))
 
 
 def judge(label: str, argv: list[str], bar: float) -> None:
-    """Each wait_<case> within the bar; once more where the program lost its processor meanwhile."""
+    """Judges each wait_<case> against the bar; runs the program again if it lost its processor meanwhile."""
     found: dict[str, tuple[dict, int]] = {}
     for _ in range(TRIES):
         run = inject(argv, EXACT)
@@ -70,6 +70,6 @@ with case("Python"):
     true = truth(run)["waited"]
     names = run.dump()["block"].cumulative("delay", elf.name)
     got = names.get("PyThread_acquire_lock_timed", 0)
-    # done.wait() and the threads' start are waits of the same function, of a ms or so.
+    # done.wait() and starting the threads are waits of the same function, of about a ms.
     ok("Python: a lock's wait", 0.97 * true <= got <= 1.1 * true + 5e7, f"{got / 1e9:.4f} s of {true / 1e9:.4f} s")
 finish()

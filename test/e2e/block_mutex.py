@@ -3,9 +3,9 @@
 """block and mutex against programs that know what they waited: every primitive, the specification's
 own example, the sampling of both, and what is off.
 
-A program reads its clock around each wait, the profile reads it inside, and on a busy machine a
-thread can lose its processor between the two. The programs say where that happened ("disturbed");
-such a case is run again, at most TRIES times.
+A program reads its clock before and after each wait, the library reads it in between, and on a busy machine
+a thread can lose its processor between the two readings. The programs say where that happened
+("disturbed"); such a case is run again, at most TRIES times.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ EXACT = {"PPROF_BLOCK_RATE": "1", "PPROF_MUTEX_FRACTION": "1"}
 
 
 def near(label: str, profile: Profile, site: str, true: float, bar: float, disturbed: bool) -> None:
-    """The delay at a leaf is the true one within the bar, and of one contention."""
+    """Whether the delay at a leaf function is the true one within the bar, in one contention."""
     delay = profile.flat("delay", elf.name).get(site, 0)
     n = profile.flat("contentions", elf.name).get(site, 0)
     good = abs(delay - true) <= bar * true or (disturbed and delay > 0)
@@ -86,7 +86,7 @@ def block_sampling() -> None:
         p = min(1.0, ns / n / rate)
         sigma = math.sqrt((1 - p) / (n * p))
         ratio = counts.get(site, 0) / n
-        # Waits differ in length, and a count of 1/d is the more uncertain the shorter the wait.
+        # A sampled wait of length d counts for rate/d waits: the shorter it is, the more uncertain.
         slack = 2 * SIGMAS * sigma + 0.01
         ok(f"rate 50,000: {site} counted", abs(ratio - 1) <= slack, f"{ratio:.4f} +- {slack:.3f}")
     exact = inject([program("sampled_waits"), "block"], EXACT)
@@ -108,7 +108,7 @@ def mutex_sampling() -> None:
         delay = mutex.flat("delay", elf.name).get("site_release", 0)
         sigma = math.sqrt((fraction - 1) / n)
         counted = abs(count / n - 1) <= SIGMAS * sigma + 0.005
-        # Rounds of equal length but for the machine's load: as uncertain as their number, or twice.
+        # The rounds are equally long except for the machine's load: sigma is at most twice the count's.
         timed = abs(delay / ns - 1) <= 2 * SIGMAS * sigma + 0.05
         ok(f"fraction {fraction}: counted", counted, f"{count / n:.4f}, sigma {sigma:.4f}")
         ok(f"fraction {fraction}: charged", timed, f"{delay / ns:.4f}")

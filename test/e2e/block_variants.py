@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 # timeout: 120
-"""block and mutex where less usual things meet: priority ceilings, two processes, rates that change
-under a wait, a mutex's first wait, libraries that are bound to libc past us. As in block_mutex.py
-the programs know what they waited, and a case in which one lost its processor is run again.
+"""block and mutex in less usual cases: priority ceilings, mutexes of two processes, rates that change during a
+wait, a mutex's first wait, libraries whose calls are bound to libc and not to us. As in block_mutex.py the
+programs know what they waited, and a case in which a thread lost its processor is run again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from truth import truth
 TRIES = 3
 BAR = 0.03
 EXACT = {"PPROF_BLOCK_RATE": "1", "PPROF_MUTEX_FRACTION": "1"}
-RACES_MISSED = 0.02  # of 1,000, between the look at a mutex that is free and its lock
+RACES_MISSED = 0.02  # share of races in which the mutex is taken between the look at it and the lock
 
 Dumps = dict[str, Profile]
 
@@ -41,8 +41,8 @@ def judge(profile: Profile, kind: str, site: str, true: int, known: bool, distur
 
 
 def known_waits(name_of: str, *args: str) -> tuple[dict, Dumps, Dumps]:
-    """Runs it until no case was disturbed and judges the best run of each. Of the last run: what the
-    program says, its profiles, its child's."""
+    """Runs the program until each case has come out undisturbed once, and judges that. Returns, of the last
+    run, what the program says, its profiles, and its child's."""
     argv = [program(name_of), *args]
     found: dict[str, tuple[dict, Dumps, Dumps]] = {}
     for _ in range(TRIES):
@@ -59,7 +59,7 @@ def known_waits(name_of: str, *args: str) -> tuple[dict, Dumps, Dumps]:
         if not any(wait["disturbed"] for wait, _, _ in found.values()):
             break
     for name, (wait, mine, childs) in found.items():
-        if name == "hammered":  # no case: see rates()
+        if name == "hammered":  # not a case: judged in rates()
             continue
         late = bool(wait["disturbed"])
         block = childs if wait["in_child"] else mine
@@ -79,7 +79,7 @@ def protect() -> None:
 
 def shared() -> None:
     _, _, child = known_waits("mutex_variants", "shared")
-    # Who waits in another process is known there alone, and who holds it up is not charged.
+    # A wait in another process is shown only in that process's profiles; the unlock here is not charged.
     ok("shared: the child, which holds nobody up, is not charged", not child["mutex"].samples)
     sites = child["block"].cumulative("delay", elf.name)
     ok("shared: the parent's wait is not the child's", "wait_shared_by_three" not in sites)
@@ -88,7 +88,7 @@ def shared() -> None:
 def rates() -> None:
     data, dump, _ = known_waits("mutex_variants", "rates")
     n, charged = figures(dump["mutex"], "release_hammered")
-    most = 2 * data["hammered"]["waited"]  # two of three threads wait, at most all the time
+    most = 2 * data["hammered"]["waited"]  # two of three threads wait at a time, at most all the time
     text = f"{n} x, {charged / 1e9:.3f} of at most {most / 1e9:.3f} s"
     ok("rates that change 3,000 times under contention", n > 0 and charged <= most, text)
     ok("rates: nobody is left over", figures(dump["mutex"], "later_hammered") == (0, 0))
@@ -111,7 +111,7 @@ def first() -> None:
     ok("block: the first wait for a mutex after a race", seen >= (1 - RACES_MISSED) * raced, text)
 
 
-def past_us() -> None:
+def unhooked_library() -> None:
     plugin = str(folder() / "plugin.so")
     source = str(ROOT / "test/programs/unhooked_library.c")
     flags = ["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-fPIC", "-shared", "-pthread", "-DPLUGIN"]
@@ -121,14 +121,14 @@ def past_us() -> None:
     same = plain == run and len(plain) == 6
     ok("a cancellation that is pending, made past us: as bare", same, "; ".join(run), plain)
     _, dump, _ = known_waits("unhooked_library", plugin)
-    # Who waits past us is not seen; who waits through us is charged once, to whoever is seen.
+    # Waits by libc's own functions are not seen. A wait that is seen is charged once, to an unlock that is seen.
     waits, waited = figures(dump["block"], "wait_mixed")
     n, charged = figures(dump["mutex"], "release_mixed")
     text = f"{n} x {charged / 1e9:.4f} s, {waits} x {waited / 1e9:.4f} s waited"
     ok("a mutex that others lock past us: no more is charged than waited", charged <= 1.05 * waited, text)
 
 
-for check in (protect, shared, rates, first, past_us):
+for check in (protect, shared, rates, first, unhooked_library):
     with case(check.__name__):
         check()
 finish()

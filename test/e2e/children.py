@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Children: who writes, what a forked one inherits, PPROF_ONLY and PPROF_CHILDREN, and that a shell
-loop of small commands leaves no litter.
+"""Children: which processes write files, what a forked one inherits, PPROF_ONLY and PPROF_CHILDREN, and that a
+shell loop of small commands leaves no files behind.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import elf
 from harness import KINDS, case, files_in, finish, inject, ok, program
 
 EXACT = {"PPROF_MEM_RATE": "1"}
-BLOCK, BEFORE, CHILD = 4096, 2048, 1024  # the numbers of process_ends.c
+BLOCK, BEFORE, CHILD = 4096, 2048, 1024  # bytes and numbers of blocks in process_ends.c
 LOOP, LITTER = 100, 0.02
 
 
@@ -48,7 +48,7 @@ def executables(script: str, **env: str) -> set[str]:
 
 
 def chosen() -> None:
-    # Not the last command, which bash would run in its own process.
+    # exit 0 follows, since bash would run a last command in its own process.
     script = f"{program('process_ends')} >&2; {program('heap_calls')} >&2; exit 0"
     found = executables(script)
     ok("children are profiled", found == {"bash", "process_ends", "heap_calls"}, found)

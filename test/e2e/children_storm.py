@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Forks, vforks, spawns and execs from a process with 8 busy threads: every status right, no
-stranger among the children, SIGCHLD as bare, every file valid, and the CPU of all of them is what
-getrusage says. `children_storm.py N` makes N of each, and a fifth of the execs.
+"""Forks, vforks, spawns and execs from a process with 8 busy threads: every status is right, no
+child but its own is seen, SIGCHLDs come as without the library, every file is valid, and the CPU time of all
+processes is what getrusage says. `children_storm.py N` makes N of each, and N/5 execs.
 """
 
 # timeout: 400
@@ -30,7 +30,7 @@ def storm(how: str, count: int) -> None:
     want = plain.stdout.replace(str(count // 20), str(count)).splitlines()[:-1]
     ok(f"{how}: statuses, SIGCHLD, no stranger", said == want, said, want)
     files = files_in(result.out)
-    # A program that execs itself has a dump for each turn; a forked one ends with its only one.
+    # A program that execs itself leaves a dump for each program; a forked child leaves one.
     profiles = {(f.pid, f.number): judged(f.path) for f in files if f.kind == "cpu"}
     others = [f for f in files if f.kind != "cpu"]
     for f in others[:: max(1, len(others) // 200)]:

@@ -130,7 +130,7 @@ def judge(name: str, setting: str, plain: Run, extra: dict[str, str]) -> None:
         mine, bare_one = getattr(result, what), getattr(plain, what)
         why = "" if mine == bare_one else f"bare {bare_one!r}, injected {mine!r}"
         ok(f"{name}, {setting}: the same {what}", mine == bare_one, why=why[-1500:])
-    result.dump()  # it was active in that process, and its files are whole
+    result.dump()  # the library was active in that process, and its files are whole
     files = files_in(result.out)
     for file in files:
         judged(file.path)

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""cpu: threads that libc knows nothing of, with a thread block that is not theirs or none at all.
+"""cpu: threads that libc does not know, which use another thread's block or none.
 
-Those of clone() are timed from their first instruction; those of the bare system call are found by
-a look at the number of tasks once in 16 samples, and what they burnt until then shows as
-"[lost: not sampled]" when it exceeds a hundredth of the whole and ten periods (0.1 of 4 s).
+Threads made by clone() are timed from their first instruction. Threads made by the raw system call are found
+when the library counts the process's tasks, once in 16 samples. What they burn until then shows as
+"[lost: not sampled]" if it exceeds a hundredth of the whole and ten periods (0.1 of 4 s).
 """
 
 # alone

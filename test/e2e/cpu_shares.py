@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """cpu: 50/30/20 % burnt in three functions on two threads come out as that.
 
-Each part runs 160 ms or longer at a stretch, so its sum is off by less than a period per stretch:
-5 stretches x 10 ms x 1/sqrt(6) (two random ends) = 9 ms of 800 ms at worst, well inside 4 points.
+Each part runs for 160 ms or more at a time, so a stretch is off by less than a period. The standard deviation
+of a stretch with two random ends is 10 ms x 1/sqrt(6); of 5 stretches it is 9 ms of 800 ms, well below 4 points.
 """
 
 # alone
@@ -38,8 +38,8 @@ def judge(rate: int, before: tuple[str, ...] = ()) -> None:
     off = 100 * (total / used - 1)
     ok(f"{rate} Hz: total of getrusage", abs(off) <= TOTAL, f"{total / 1e9:.3f} s, {off:+.2f} %")
     seconds = cpu.duration_nanos / 1e9
-    # Two threads share two processors or one: the run lasts between half its CPU time and (on a
-    # loaded machine) longer; a duration in another unit or since another start is far outside.
+    # The two threads have two processors or one, so the run lasts half its CPU time or longer. A duration in a
+    # wrong unit or since a wrong start is far outside.
     ok(f"{rate} Hz: duration", used / 2e9 * 0.9 < seconds < 120, f"{seconds:.2f} s")
 
 

@@ -3,8 +3,9 @@
 """cpu: 1,000 short threads, made and ended in four ways, keep their CPU time in the profile.
 
 A thread's timer starts at a random phase, so what a thread shows has the mean of its CPU time and
-the variance p^2 f (1 - f) (truth.py); the sum of all must lie within 4 sigma of the sum of their own
-CPU clocks, and 1 % for what a thread spends before its start routine and after its last look.
+the variance p^2 f (1 - f) (truth.py); the sum of all must lie
+within 4 sigma of the sum of their own CPU clocks, plus 1 % for what a thread spends before its start routine
+and after its last reading of the clock.
 """
 
 # alone

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The judge itself: it reads what Go writes as `go tool pprof` does, and each rule can fail.
+"""The judge of all other tests (lib/profile.py, lib/rules.py): it reads what Go writes as `go tool pprof` does, and
+each of its rules can fail.
 
-Needs no library: a profile is built here field by field, broken in one place at a time, and the
-rule that must object is looked for.
+Needs no library: a profile is built here field by field, broken in one place at a time, and the rule for that
+must object.
 """
 
 # timeout: 240
@@ -127,7 +128,7 @@ GOOD = {
     14: S["inuse_space"],
 }  # fmt: skip
 
-# A break, and a word of the rule or the decoding error that must object.
+# What is broken, how, and a word of the fault or the decoding error that must be reported.
 BREAKS: list[tuple[str, Callable[[dict], object], str]] = [
     ("string 0", lambda p: p[6].__setitem__(0, "x"), "string_table[0]"),
     ("a string twice", lambda p: p[6].append("main"), "twice"),

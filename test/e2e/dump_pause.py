@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""A dump of a profile above 12 MB goes unnoticed: a pause of at most 1 ms by the program's own
-clock, the same threads and descriptors, no child, no SIGCHLD; also after pthread_exit of main.
+"""The program does not notice a dump of a profile above 12 MB: by its own clock it pauses for at most 1 ms, it
+has the same threads and descriptors, no child and no SIGCHLD; also after pthread_exit of main.
 
-The pause is the longest time between two looks at the clock, less what the kernel says that the
-thread waited for a processor (others, on a loaded machine, take it away for milliseconds; so does
-the host of a virtual one, uncounted). A pause that is ours is in every dump, so the least of several
-is judged; all stand in the figures, beside those of a window without a dump.
+The pause is the longest time between two readings of the clock, less the time that the thread waited for a
+processor by the kernel's account: on a loaded machine that is milliseconds. (The host of a virtual machine
+takes processors away as well, and that is in no account.) A pause that the library causes is in every dump, so
+the shortest of several is judged; the figures show all, and those of a window without a dump.
 """
 
 # alone
@@ -36,7 +36,7 @@ def window(live: Live, seconds: float | None) -> tuple[dict, dict[str, Path]]:
     files = {}
     if seconds is None:
         files = live.dump()
-        time.sleep(0.05)  # what comes after the last rename belongs to the dump too
+        time.sleep(0.05)  # the dump's work after its last rename counts, too
     else:
         time.sleep(seconds)
     live.tell("end")
@@ -44,7 +44,7 @@ def window(live: Live, seconds: float | None) -> tuple[dict, dict[str, Path]]:
 
 
 def judge(mode: str) -> None:
-    # The heap's 12 MB at rate 1; the looks themselves would fill the cpu profile but not disturb.
+    # Rate 1 gives the heap profile its 12 MB. The loop fills the cpu profile as well, which does no harm.
     live = start([program("big_profile"), mode, str(STACKS)], {"PPROF_MEM_RATE": "1"})
     live.line()
     began = time.monotonic()

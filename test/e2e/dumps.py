@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Dumps that come by themselves, how many are kept and what they hold: PPROF_INTERVAL, PPROF_KEEP,
+"""Dumps that the library makes by itself, how many are kept and what they hold: PPROF_INTERVAL, PPROF_KEEP,
 PPROF_DELTA, PPROF_HEAP_GROWTH; and PPROF_LABELS and PPROF_LOG.
 """
 
@@ -25,7 +25,7 @@ MIB = 1 << 20
 
 
 def interval() -> None:
-    """Of a program that sleeps in one system call: it is neither woken nor given a child."""
+    """Dumps of a program that sleeps in one system call: it is not woken and sees no child."""
     code = "import time, os; t=time.monotonic(); time.sleep(3.5); print(round(time.monotonic()-t, 1))\n"
     code += "try: os.waitpid(-1, 0)\nexcept ChildProcessError: print('no child')\n"
     code += "print(len(os.listdir('/proc/self/task')), len(os.listdir('/proc/self/fd')))"
@@ -73,7 +73,7 @@ def interval_and_signal() -> None:
 
 
 def interval_credentials() -> None:
-    """A program that gave its rights away: later dumps are made with those it has."""
+    """A program gives up its user id: later dumps are made with the new one."""
     out = folder() / "out"
     out.mkdir()
     os.chmod(out.parent, 0o755)
@@ -85,14 +85,14 @@ def interval_credentials() -> None:
 
 
 def interval_children() -> None:
-    """Forked and started processes: each by its own clock, those that recorded nothing not at all."""
+    """Forked and started processes: each has an interval of its own; one that has recorded nothing makes no dump."""
     script = f"sleep 2.5 & {program('process_ends')} exec >/dev/null; sleep 2.5; wait; exit 3"
     result = inject(["bash", "-c", script], EXACT | {"PPROF_INTERVAL": "1"}, expect=3)
     numbers: dict[str, set[int]] = {}
     for f in files_in(result.out):
         judged(f.path)
         numbers.setdefault(f.exe, set()).add(f.number)
-    # At rate 1 a sleep has recorded its few allocations.
+    # At rate 1 even the command sleep records its few allocations, and so makes dumps.
     good = numbers.get("bash", set()) >= {1, 2, 3} and numbers.get("sleep", set()) >= {1, 2, 3}
     ok("interval: children dump too", good, {k: sorted(v) for k, v in numbers.items()})
     result = inject(["bash", "-c", "sleep 1.5; exit 3"], {"PPROF_INTERVAL": "1"}, expect=3)
@@ -115,7 +115,7 @@ def keep() -> None:
 
 
 def delta() -> None:
-    """Two dumps with known work in between, one with none, one after half was freed."""
+    """Three dumps: after known work, after more of it, and after none."""
     env = EXACT | {"PPROF_DELTA": "1", "PPROF_CPU_RATE": "1000"}
     live = start([program("on_command")], env)
     live.line()
@@ -141,7 +141,7 @@ def delta() -> None:
 
 
 def growth() -> None:
-    """16 MiB in steps of 1 MiB, twice, the second time after freeing all: a peak is passed once."""
+    """A heap grows to 16 MiB in steps of 1 MiB, is freed, and grows again: only new peaks cause dumps."""
     code = "\n".join((
         "import ctypes, time",
         "libc = ctypes.CDLL(None)",
@@ -179,7 +179,7 @@ def labels() -> None:
 
 
 def log() -> None:
-    """A folder that is a file: one line for each dump, in the log alone; the program is as bare."""
+    """PPROF_OUT is a file: each dump is one line in the log and nowhere else; the program is as without the library."""
     place = folder()
     (place / "out").write_text("")
     env = {"PPROF_LOG": "log", "PPROF_OUT": "out"}

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """A program of 16 threads that does everything at once, dumped 200 times 50 ms apart, and then for
-a minute with dumps at random: no hang, no crash, no torn or missing file, the heap exact at the
-end. `everything_at_once.py SECONDS [SEED]` for other lengths and to replay a seed.
+a minute with dumps at random: no hang, no crash, no torn or missing file, and the heap is exact at the end.
+`everything_at_once.py SECONDS [SEED]` runs for another length, or again with a seed.
 """
 
 # timeout: 300
@@ -24,19 +24,19 @@ from truth import sites, truth
 
 SECONDS = int(sys.argv[1]) if len(sys.argv) > 1 else 60
 SEED = int(sys.argv[2]) if len(sys.argv) > 2 else time.time_ns() % 1_000_000
-JUDGED = 600  # files of other processes
+JUDGED = 600  # at most so many files of other processes
 
 
 def judge(name: str, live, dumps: int | None) -> None:
     result = live.end(timeout=120)
     said = result.stdout.splitlines()
     ok(f"{name}: ends well", result.status == 0, f"{result.status} {said[:-1]}", result.stderr[-300:])
-    files = files_in(result.out)  # once: the long form leaves some hundred thousand
+    files = files_in(result.out)  # read once: the long form leaves some hundred thousand files
     own = [f for f in files if f.pid == result.pid]
     numbers = sorted({f.number for f in own})
     ok(f"{name}: no dump is missing", numbers == list(range(1, len(numbers) + 1)), len(numbers))
     if dumps is not None:
-        # The kernel keeps one signal of a kind: on a busy machine two can come as one.
+        # The kernel keeps one pending signal of a kind: on a busy machine two requests can become one.
         enough = dumps * 0.9 <= len(numbers) <= dumps + 1
         ok(f"{name}: as many as were asked for, and the last", enough, len(numbers))
     broken = []
@@ -70,7 +70,7 @@ def judge(name: str, live, dumps: int | None) -> None:
 
 
 def strangers(heap: Profile, booked: dict[int, int]) -> str:
-    """The sizes of which the profile has other numbers than the program, and their stacks."""
+    """The block sizes whose counts differ between the profile and the program, and their stacks."""
     found: dict[int, dict[tuple[str, ...], int]] = {}
     for sample in heap.samples:
         stack = tuple("/".join(sorted(elf.name(x))) for x in sample.locations)

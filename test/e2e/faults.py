@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Where the library gets less than it needs: folders, disks, descriptors, memory, timers, kernel
-filters. The program's output and status are as bare, and what has a final name is whole.
+filters. The program's output and status are as without the library, and a file that has its final
+name is whole.
 """
 
 # timeout: 300
@@ -28,7 +29,7 @@ PROC = Path("/proc/self")
 
 def both(name: str, argv: list[str], prepare: Callable[[], object], out: Path | None = None,
          extra: dict[str, str] | None = None, files: bool | None = None) -> None:  # fmt: skip
-    """argv bare and injected, with prepare() called in the child before its exec."""
+    """Runs argv without and with the library; the child calls prepare() before its exec."""
     place = out or folder() / "out"
 
     def run(env: dict[str, str]) -> tuple[int, bytes, bytes]:
@@ -47,7 +48,7 @@ def both(name: str, argv: list[str], prepare: Callable[[], object], out: Path | 
 
 CODE = """
 import os, signal, threading, time
-signal.signal(signal.SIGUSR2, signal.SIG_IGN) # the dump is made all the same
+signal.signal(signal.SIGUSR2, signal.SIG_IGN) # ignored by the program: the dump is made all the same
 def work(): sum(i * i for i in range(300000))
 t = [threading.Thread(target=work) for _ in range(3)]
 for x in t: x.start()
@@ -166,7 +167,7 @@ def never_a_torn_name() -> None:
                         pass
         child.kill()
         child.wait()
-    time.sleep(1)  # scribes that outlived their program
+    time.sleep(1)  # for scribes that outlive their program
     whole = [p for p in out.iterdir() if not p.name.startswith(".")]
     for path in whole:
         judged(path)

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Each system call that the library makes fails: once, in turn, with each error that it can give,
-and always, by number. Output and status of the program are as bare each time, and what has a final
-name is whole. `faults_syscalls.py all` fails every single call; without, some of each number.
+"""Each system call that the library makes is made to fail: one call at a time with each error that it can give,
+and all calls of a number. Each time the program's output and status are as without the library, and a file
+that has its final name is whole. `faults_syscalls.py all` lets every single call fail; without "all" it is
+some calls of each number.
 """
 
 # timeout: 280
@@ -44,11 +45,11 @@ except ChildProcessError: os.write(2, b'no child')
 """
 ARGV = ["/usr/bin/python3", "-S", "-E", "-c", CODE]
 SETTINGS = {"PPROF_MEM_RATE": "4096", "PPROF_CPU_RATE": "1000", "PPROF_EXIT_WAIT": "2"}
-# The parent knows of so many filters: the library does not ask what this one does, and stand down.
+# As many filters as the parent has: the library then does not ask what they do, and stays active.
 KNOWN = {"PPROF_PARENT": "9"}
 
-# By number: name and the errors it can give. Those that cannot fail are not here: clock_gettime,
-# of whose clocks none can be missing but a dead thread's, is one.
+# By number: name and the errors it can give. Calls that cannot fail are not here, such as
+# clock_gettime, whose clocks all exist except that of a dead thread.
 E = errno
 CALLS = {
     0: ("read", (E.EIO, E.EISDIR)), 1: ("write", (E.ENOSPC, E.EIO, E.EDQUOT)), 3: ("close", (E.EIO,)),
@@ -68,16 +69,16 @@ CALLS = {
 }  # fmt: skip
 RECV, SEND = 0xC0502100, 0xC0182101  # _IOWR('!', 0, 80 bytes), _IOWR('!', 1, 24 bytes)
 CONTINUE = 1
-PLACES = 4  # of each number, in the gate
+PLACES = 4  # calls of each number that fail in the gate
 
 
 def others_lines(stderr: bytes) -> bytes:
-    """Without what the library says at start, such as that it cannot take stacks."""
+    """The program's stderr without the library's lines at start, such as that it cannot take stacks."""
     return b"\n".join(x for x in stderr.split(b"\n") if not x.startswith(b"pprofinject: "))
 
 
 class Asked:
-    """A run whose calls are decided one by one: the nth of one number fails, all others go on."""
+    """A run in which this script decides each call: the nth call of one number fails, all others are let through."""
 
     def __init__(self, out: Path, number: int, nth: int, error: int) -> None:
         self.count: dict[int, int] = {}
@@ -141,7 +142,7 @@ def bare() -> tuple[int, bytes, bytes]:
 def always(want: tuple, every: bool) -> None:
     for number, (name, errors) in CALLS.items():
         bad = []
-        # One that is always interrupted is none that the kernel has.
+        # No kernel interrupts each call of a number always.
         errors = tuple(e for e in errors if e != E.EINTR)[: None if every else 1]
         for error, known in product(errors, (KNOWN, {})):
             out = folder() / "out"

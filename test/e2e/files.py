@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The files of the contract: names, modes, numbers, one time per dump, and where they go."""
+"""The files that a dump consists of: their names, modes, numbers and folder, and one time in all of them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def names() -> None:
 
 
 def odd_name() -> None:
-    """Only the profile's name is escaped; a program's stays what it is."""
+    """Only the profile's name is escaped in a file's name; the program's is written as it is."""
     odd = folder() / "a b.c"
     shutil.copy(program("process_ends"), odd)
     result = inject([str(odd)], expect=7)
@@ -42,7 +42,7 @@ def odd_name() -> None:
 
 
 def loader() -> None:
-    """Started through the dynamic loader the program is still the program."""
+    """A program that is started as an argument of ld.so is named as itself, not as ld.so."""
     text = Path("/proc/self/maps").read_text()
     ld = re.search(r"(/\S*/ld-linux\S*|/\S*/ld-2\S*)", text)
     result = inject([ld[1] if ld else "/lib64/ld-linux-x86-64.so.2", program("process_ends")], expect=7)
@@ -67,7 +67,7 @@ def numbers() -> None:
 
 
 def taken() -> None:
-    """A number that is on disk already is not used again: the next free one is."""
+    """A dump takes the next number that no file has."""
     live = start([program("on_command")])
     live.line()
     first = live.dump()["cpu"]
@@ -105,7 +105,7 @@ def default_place() -> None:
 
 
 def unwritable() -> None:
-    """A folder that cannot be made costs the profiles, never the program."""
+    """If the folder cannot be made there are no profiles, and the program runs as ever."""
     base = folder()
     (base / "file").write_text("")
     result = run([program("process_ends")], injected(base / "file" / "out"), cwd=base)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""goroutine and threadcreate: every thread where it is, also those that block all signals or sleep in
-vfork; no sleeper is woken; 1,000 threads within 0.2 s; debug=2 as a crash report.
+"""goroutine and threadcreate: every thread is shown where it is, also one that blocks all signals or sleeps in
+vfork; no sleeping thread is woken; 1,000 threads take at most 0.2 s; debug=2 reads as a crash report.
 """
 
 # alone

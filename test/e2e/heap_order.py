@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""An allocator that wins over the library (preloaded before it, or in the program): the program runs
-unharmed, one line at start says that the heap is not seen, and the other profiles are there.
+"""An allocator that takes the program's calls before the library does (preloaded before it, or in the program):
+the program runs as ever, one line at start says that the heap is not seen, the other profiles are there.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 from harness import ALLOCATORS, Failure, Run, bare, case, finish, folder, inject, ok, program
 
-# In a program at a fixed address &free is its own PLT entry, though free is ours (gcc's cc1 is one).
+# In a program at a fixed address (gcc's cc1) &free is the program's own PLT entry, though calls reach us.
 FIXED = """#include <stdio.h>
 #include <stdlib.h>
 void *(*volatile get)(size_t);

@@ -33,7 +33,7 @@ def judge(label: str, argv: list[str], rate: int, after: list[Path]) -> None:
 
 
 def linked(name: str, allocator: Path) -> list[str]:
-    """The program with the allocator as a DT_NEEDED, so that it stands behind the preload."""
+    """The program, linked with the allocator: it is loaded after the preloaded library."""
     source = next(ROOT.glob(f"test/programs/{name}.c*"))
     out = folder() / name
     compiler = "g++" if source.suffix == ".cc" else "gcc"

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Labels: the CPU time of each route is what its workers booked; pprof_do restores however it is left;
-a million changes a second take no memory; threads inherit.
+"""Labels: the CPU time of each route is what its workers measured; pprof_do restores the labels in whatever way
+it is left; a million changes a second take no memory; a new thread has its maker's labels.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def left(argv: list[str], function: str) -> None:
 def million() -> None:
     run = inject([program("api_labels"), "million"], FAST | {"PPROF_PROFILES": "cpu"}, expect=None)
     truth = json.loads(run.stdout)
-    # Sampled sets are kept for good: at 1,000 samples a second some 0.3 KiB each, and the walks' own.
+    # Label sets that were sampled are kept: some 0.3 KiB each, at 1,000 samples a second; and the stack walk's memory.
     kept = truth["ns"] / 1e9 * 1000 * 1.0
     ok("million: no growth in memory", truth["grown"] < 2048 + kept, f"{truth['grown']} KiB")
     rate = truth["changes"] / (truth["ns"] / 1e9)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """No leak by LeakSanitizer: the C API called in every way, right and wrong, by programs that are built
-with it. The library stands down beside a sanitizer; here runs a build of it that does not, for it.
+with it. The library is inactive in such programs; the build of it that runs here is active.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ place = folder()
 
 
 def built_beside() -> Path:
-    """The library again, with one file of it compiled to stay."""
+    """Builds the library with one file compiled so that it stays active beside a sanitizer."""
     tree = place / "tree"
     for name in ("collectors", "encoder", "preload"):
         shutil.copytree(ROOT / name, tree / name)
@@ -82,8 +82,8 @@ with case("LeakSanitizer"):
     labels = with_leaks("api_labels", source / "api_labels.c")
     for what in ("server", "million"):
         judged_by_it(library, f"labels, {what}", [labels, what])
-    # The end of a thread loads a library. LeakSanitizer forgives the dynamic linker what it never
-    # frees by its callers, among which a sampled allocation would be one of ours.
+    # The end of a thread loads a library. LeakSanitizer ignores what the dynamic linker never frees, which it
+    # tells by the callers; in a sampled allocation one of these is ours.
     judged_by_it(library, "labels, exits", [labels, "exits"], heap=0)
     judged_by_it(library, "do, exception", [with_leaks("api_do", source / "api_do.cc")])
     judged_by_it(library, "entries", [with_leaks("api_entries", source / "api_entries.c")])

@@ -21,7 +21,7 @@ DELETE = [f"_Z{op}Pv{rest}" for op in ("dl", "da") for rest in
           ("", "m", "RKSt9nothrow_t", "St11align_val_t", "mSt11align_val_t",
            "St11align_val_tRKSt9nothrow_t")]  # fmt: skip
 THREADS = ["pthread_create", "thrd_create"]
-# Exports that no installed library need define: ours, and C23's, which glibc has from 2.43.
+# Exports that no installed library needs to define: our own, and C23's, which glibc has from 2.43 on.
 OWN = {"pprofinject_api_v1", "__asan_default_options", "free_sized", "free_aligned_sized"}
 
 
@@ -55,7 +55,7 @@ def judge() -> None:
     ok(f"it interposes the {len(want)} names", want <= mine, len(mine), sorted(want - mine))
     versioned = sorted(n for n in mine if "@" in n)
     ok("no export has a version", not versioned, versioned)
-    # What the program would get from us, it would otherwise get from one of these.
+    # A function that we export must be one that the program would otherwise get from one of these.
     known = set(OWN)
     for path in (LIBDIR / "libc.so.6", LIBDIR / "libstdc++.so.6", ALLOCATORS["jemalloc"]):
         known |= {n.partition("@")[0] for n in exports(path)}

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Libraries, in every way that they come: found through the RUNPATH of whoever opens them, bound to
-their own symbols first, in a namespace of their own, with constructors before ours; and the vDSO,
-which is none. As bare each time, and what the program itself allocated is exact at rate 1.
+"""Libraries, loaded in every way: found through the RUNPATH of the object that opens them, bound to their own
+symbols first (RTLD_DEEPBIND), in a namespace of their own (dlmopen), with constructors before ours; and the
+vDSO, which is no file. Each time the program runs as without the library, and its own allocations are exact
+at rate 1.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from truth import heap_checks, truth
 
 SOURCES = ROOT / "test/loading"
 PLACE = folder()
-VDSO_SHARE = 0.95  # of a loop that makes a thousand calls between two looks at its clock
+VDSO_SHARE = 0.95  # of the CPU time of a loop that makes a thousand calls between two readings of its clock
 
 
 def build(out: Path, source: str, *flags: str) -> Path:
@@ -41,7 +42,7 @@ def alike(name: str, argv: list[str], **extra: str) -> Run:
 
 
 def found() -> None:
-    """The same name means another file to the program and to the library that it opened."""
+    """A library's name means one file to the program and another one to a library that the program has opened."""
     plugin(PLACE / "one/libplugin.so", "one")
     plugin(PLACE / "two/libplugin.so", "two")
     plugin(PLACE / "one/libouter.so", "outer", '-DINNER="libplugin.so"', f"-Wl,-rpath,{PLACE}/two")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Names: what the symboliser leaves in the files has functions, files and lines, also for libc's
-exported functions and for a program whose only names are its exports.
+"""Names: after the symboliser the files have functions, source files and lines, also for libc's exported functions
+and for a program whose only names are its exports.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ end Burner;
 
 
 def ada() -> None:
-    """GNAT's encoded names, of what is nested too; where there is a GNAT."""
+    """GNAT's encoded names, also of nested functions; skipped if GNAT is not installed."""
     if not shutil.which("gnatmake"):
         print("# ada: no gnatmake here")
         return

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Names whatever way the program lies in memory: fixed addresses, a base of its own, segments that the
-linker has moved against each other, code that has been copied to other memory; and a binary that is
-gone, or another by now, when its names are looked up.
+"""Names for every layout of a program in memory: at fixed addresses, at a base that the kernel chooses, with
+segments that the linker has moved against each other, with code that was copied to other memory; and for a
+binary that is deleted or replaced before its names are looked up.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def moved() -> None:
 
 
 def taken_from_disk() -> None:
-    """Deleted, or replaced, while it runs: through the process, also without a build id."""
+    """A binary that is deleted or replaced while it runs is read through its process, also without a build id."""
     for what, flags in (("with", ["-Wl,--build-id"]), ("without", ["-Wl,--build-id=none"])):
         for then in ("deleted", "replaced"):
             path = build("on_command", flags)

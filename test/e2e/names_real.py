@@ -29,7 +29,7 @@ PYTHON = "import json\nfor i in range(200): json.loads(json.dumps({str(j): [j] *
 
 
 def redis(out: Path) -> Run:
-    """Its files are judged by what they say, not by how it ends."""
+    """Runs redis-server under its own benchmark. Only its files are judged, not its exit status."""
     where = folder()
     argv = ["redis-server", "--port", "0", "--unixsocket", str(where / "s"), "--save", "", "--dir", str(where)]
     env = injected(out, {"PPROF_MEM_RATE": "4096"}, symbolize=True)
@@ -47,7 +47,7 @@ def redis(out: Path) -> Run:
 
 
 def unsymbolized(run: Run) -> list[Path]:
-    """A fatal signal does not wait for the names: they may still be on their way."""
+    """The files that have no names yet: a process that ends by a signal does not wait for the symboliser."""
     return [f.path for f in run.files() if any(not x.lines for x in judged(f.path).locations)]
 
 
@@ -65,7 +65,7 @@ def named(name: str, run: Run) -> list[Path]:
 
 
 def bound(argv: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
-    """In a root that has Go and the files, and no binary of the profile's."""
+    """Runs pprof in a root that has Go and the files, and none of the profile's binaries."""
     tool = subprocess.run(["go", "tool", "-n", "pprof"], stdout=subprocess.PIPE, text=True).stdout.strip()
     box = ["bwrap", "--tmpfs", "/", "--proc", "/proc", "--dev", "/dev", "--ro-bind", str(cwd), "/files",
            "--ro-bind", tool, "/pprof", "--tmpfs", "/tmp", "--setenv", "HOME", "/tmp", "--chdir", "/files"]  # fmt: skip
@@ -94,7 +94,7 @@ def elsewhere(files: list[Path]) -> None:
 
 
 def lines() -> None:
-    """2,000 addresses all over some binaries with debug information, and all of their code."""
+    """2,000 random addresses of some binaries with debug information are named as addr2line or LLVM names them."""
     picked, total, by_llvm, differ = random.Random(7), 0, 0, []
     judges: list[tuple[str, str]] = []
     for path in (program("heap_sites_cxx"), program("everything_at_once"), str(BUILD / "test/unwind/truth_cxx"),
@@ -125,7 +125,7 @@ def lines() -> None:
             got = [(f if n else "", n) for _, _, f, n in frames(decoded, i + 1)]
             got = got if len(got) == 1 else [(f, n) for _, _, f, n in frames(decoded, i + 1)]
             wanted = [[(f, n) for _, f, n in answer[i]] for answer in (theirs, second) if answer]
-            # Without debug information they tell the unit by the symbol table's file names, and no line.
+            # Without debug information both take a file name from the symbol table, and have no line.
             plain = [[("", 0)] if len(w) == 1 and w[0][1] == 0 else w for w in wanted]
             total += 1
             by_llvm += got != plain[0] and got in plain

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The program does not see how its profiles get their names, and they stand whatever becomes of the
-symboliser: missing, forbidden to start, crashing, killed, never ending.
+"""The program does not notice how its profiles get their names, and the raw files stay whatever happens to the
+symboliser: it is missing, may not be started, crashes, is killed, never ends.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def others() -> None:
     with_other("crashing", "#!/bin/sh\nkill -SEGV $$\n")
     with_other("killed", "#!/bin/sh\nkill -KILL $$\n")
     with_other("no program", "\x7fELF nonsense")
-    # Ends by itself, for nobody waits for it.
+    # Left to end by itself: no process waits for it.
     with_other("asleep: sleep", "#!/bin/sh\nexec sleep 5\n")
 
 

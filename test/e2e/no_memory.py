@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Where there is no memory left to keep a stack or a bucket: what is lost is counted to the last
-object and, in CPU time, to the last period, and shown; the program is as bare.
+"""When there is no memory left to keep a stack or a bucket, what is lost is counted and shown, to the last object
+and to the last period of CPU time; the program runs as without the library.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from truth import truth
 
 LOST = "[lost: no memory]"
 RATE = 1000  # Hz
-PERIODS = 20  # what the process's start and end may add to the clock that the program reads
+PERIODS = 20  # difference allowed, for the process's start and end outside the program's readings of its clock
 
 
 def sum_of(profile: Profile, column: str, lost: bool) -> int:

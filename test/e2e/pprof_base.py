@@ -55,8 +55,8 @@ def judge() -> None:
         ok(f"{column} is all", got.get(site) == books[site].alloc.bytes(), got)
     first_run, second_run = (judged(x["cpu"]) for x in (first, second))
     more = second_run.total("cpu") - first_run.total("cpu")
-    # The part between burns 100 ms at a stretch: within one period of 10 ms each way, and the
-    # allocations beside it take a while at rate 1.
+    # Between the dumps the program burns 100 ms in one stretch, so the sample is off by at most a period of
+    # 10 ms each way; its allocations take CPU time as well at rate 1.
     ok("cpu goes on counting", 80e6 <= more <= 1e9, f"{more / 1e6:.0f} ms")
     ok("the second dump is later", first_run.time_nanos < second_run.time_nanos)
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Every way a process ends: it ends as bare, and writes its profiles where the contract says so."""
+"""Every way in which a process can end: it ends as without the library, and writes its profiles in the cases that
+the manual names."""
 
 from __future__ import annotations
 
@@ -35,7 +36,7 @@ for way in DUMPING + FATAL:
     with case(way):
         judge(way, True)
 def judge_exec() -> None:
-    """Both programs of the process leave their dump, and the second one is told what the first was."""
+    """An exec: both programs of the process leave a dump, and the numbers of the second follow the first's."""
     argv = [program("process_ends"), "exec"]
     plain, result = bare(argv), inject(argv, {"PPROF_MEM_RATE": "1"}, expect=None)
     same = (result.status, result.stdout, result.stderr) == (plain.status, plain.stdout, plain.stderr)

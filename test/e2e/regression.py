@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Bugs that were there once: one folder each in test/regression, whose program says what was wrong.
+"""Bugs that have been mended: each has a folder in test/regression, whose program says in its header what was
+wrong.
 
-Each is compiled into $BUILD/test/regression and run bare, where a bare run says what is right, and
-injected; a program that hangs is a failed check after TIMEOUT. Races get as many rounds as made
-them fail nearly each time with the fault in place; without it they cannot fail.
+Each program is compiled into $BUILD/test/regression and run with the library, and without it where that shows
+what is right. A program that hangs is a failed check after TIMEOUT. Races get so many rounds that they failed
+nearly each time before the bug was mended; now they cannot fail.
 """
 
 # timeout: 300
@@ -39,14 +40,14 @@ SHARED = ["-shared", "-fPIC"]
 # CPU time that was burnt at one place may come out elsewhere, at its end, where the kernel looks at
 # the timer late: a period and a few ticks of 4 to 10 ms. The faults moved all of it.
 SHARE = 0.8
-# A sweep comes with every 64th thread found (FOUND_PER_SWEEP, cpu.c); some are not yet gone then.
+# Ended threads are swept when every 64th thread is found (FOUND_PER_SWEEP, cpu.c); some have not ended then.
 TIMERS_MAX = 64 + 16
 
 # ------------------------------------------------------------------------------------------ building
 
 
 def compile_one(name: str, source: str, output: str, *more: str) -> str:
-    """test/regression/NAME/SOURCE into $BUILD/test/regression/NAME/OUTPUT; its path."""
+    """Compiles test/regression/NAME/SOURCE into $BUILD/test/regression/NAME/OUTPUT; returns that path."""
     made = OUTPUT / name / output
     made.parent.mkdir(parents=True, exist_ok=True)
     cxx = source.endswith(".cc")
@@ -117,10 +118,10 @@ def sampled(name: str, result: Run, site: str) -> Profile:
 
 
 def survey(name: str, path: str) -> None:
-    """Not injected: it has the collectors in itself."""
+    """Run without the library: the program contains the collectors itself."""
     said = truth(bare([path], timeout=TIMEOUT))
-    # n threads of c each are credited with the standard deviation sqrt(n c p) at most (truth.py),
-    # n c being what was not main's; spawners and main are within a period.
+    # n threads of c each have a standard deviation of at most sqrt(n c p) (truth.py), where n c is the CPU time
+    # that main did not use; the spawners and main are off by less than a period.
     others = said["process"] - said["main"]
     most = said["process"] + SIGMAS * (math.sqrt(others * said["period"]) + said["period"])
     figures = f"{said['profile'] / 1e9:.3f} s of {said['process'] / 1e9:.3f} s"
@@ -132,9 +133,9 @@ def rate_changes(name: str, path: str) -> None:
     result = inject([path], timeout=TIMEOUT)
     burnt = truth(result)["burnt"]
     file = next(f.path for f in result.files() if f.kind == "cpu")
-    total = load(file).total("cpu")  # not dump(): samples of several periods
-    # 40 stretches at 10 ms a period: sqrt(40) half periods at most are 32 of 2,400 ms; the fault
-    # made 24 % of it.
+    total = load(file).total("cpu")  # not dump(), whose rules want one period: the file has samples of several
+    # 40 stretches, each off by half a period of 10 ms at most: sqrt(40) x 5 ms are 32 of 2,400 ms. The fault was
+    # 24 %.
     ok(f"{name}: as much as the clock", abs(total / burnt - 1) < 0.08, f"{total / burnt:.3f}")
 
 
@@ -143,7 +144,7 @@ def fork_handlers(name: str, path: str) -> None:
 
 
 def whole_files(name: str, path: str) -> None:
-    """Each child that the program names has left a whole dump. Bare, SIGUSR2 would be their end."""
+    """Each child that the program names has left a whole dump. Not run without the library: SIGUSR2 would end them."""
     result = inject([path], EXACT, timeout=TIMEOUT)
     pids = [int(line) for line in result.stdout.split()]
     with_files = {pid: {f.kind: f.path for f in result.files(pid) if f.number == 1} for pid in pids}
@@ -162,11 +163,11 @@ def ended_clones(name: str, path: str) -> None:
 
 
 def first_new(name: str, path: str) -> None:
-    """At a mean of 2^40 bytes nothing is sampled, but once in ten million runs; the seed is fixed."""
+    """At a mean of 2^40 bytes a run samples something once in ten million runs, and the seed is fixed."""
     rare = {"PPROF_MEM_RATE": str(1 << 40), "PPROF_SEED": "1"}
     for variant in ("new", "nothrow new", "aligned new", "aligned nothrow new"):
         for what in (variant, variant + "[]"):
-            if what in ("new", "aligned new"):  # made of no other operator
+            if what in ("new", "aligned new"):  # these operators call no other one
                 continue
             ok(f"{name}: {what}, bare", bare([path, what], timeout=TIMEOUT).status == 0)
             heap = inject([path, what], rare, timeout=TIMEOUT).dump()["allocs"]
@@ -207,7 +208,7 @@ def other_names(name: str, path: str) -> None:
 
 
 def zombies(name: str, path: str) -> None:
-    """Only injected: it looks for the library's files."""
+    """Only run with the library: the program looks for the library's files."""
     result = inject([path], {"PPROF_PROFILES": "cpu"}, timeout=TIMEOUT)
     ok(f"{name}: none", result.stdout == "children left: 0\n", result.stdout)
     ok(f"{name}: dumps were made", len(result.numbers()) > 100, len(result.numbers()))
@@ -221,7 +222,7 @@ def segments(name: str, path: str) -> None:
 
 
 def below_debug(name: str, path: str) -> None:
-    """glibc's debugging malloc, preloaded behind us, comes before libc's."""
+    """glibc's debugging malloc is preloaded behind the library, and so before libc."""
     debug = LIBDIR / "libc_malloc_debug.so.0"
     checked = {"MALLOC_CHECK_": "3"}
     plain = bare([path], checked | {"LD_PRELOAD": str(debug)}, timeout=TIMEOUT)
@@ -235,12 +236,12 @@ def with_plugin(name: str, path: str) -> None:
 
 
 def no_counter(name: str, path: str) -> None:
-    """Ten waits of 20 ms each, or eleven, the first of them by the counter."""
+    """Ten or eleven waits of 20 ms each are shown; the first one is measured without the processor's counter."""
     for args, waits in ((["prctl"], 10), (["syscall", "before"], 11)):
         plain, result = bare([path, *args], timeout=TIMEOUT), inject([path, *args], EXACT_WAITS, timeout=TIMEOUT)
         ok(f"{name}: {args[0]}, as bare", result.stdout == plain.stdout, result.stdout.strip())
         delay = result.dump()["block"].cumulative("delay", elf.name)["site_wait"] / 1e6
-        # Less than the process has lived, which no figure of two clocks that were mixed up would be.
+        # Less than the process's lifetime: the difference of two different clocks would be far more.
         ok(f"{name}: {args[0]}, its waits", 20 * waits * 0.9 <= delay <= 1e3 * TIMEOUT, f"{delay:.0f} ms")
 
 

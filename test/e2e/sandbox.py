@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Programs that put themselves behind a filter on system calls, by each way and with each action:
-as bare; what came before the filter is profiled, and what comes after where the filter lets us.
+"""Programs that install a filter on system calls, in each way and with each action, run as without the library.
+What they did before the filter is profiled, and what they do afterwards if the filter allows our calls.
 """
 
 from __future__ import annotations

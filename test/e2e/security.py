@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What a hostile folder, name, environment or path could do: nothing leaves the folder, nothing is
-followed or replaced, nobody else can read, and nothing but the symboliser beside the library runs.
+"""Hostile folders, names, environments and paths: no file is written outside the folder, no link is followed, no
+file replaced, no file readable by others, and no program run but the symboliser beside the library.
 """
 
 # timeout: 120
@@ -31,16 +31,16 @@ def modes() -> None:
         found = {stat.S_IMODE(f.path.stat().st_mode) for f in files_in(out)} if out.exists() else set()
         where = [stat.S_IMODE(p.stat().st_mode) for p in (out, out.parent) if p.exists()]
         ok(f"umask {mask:03o}: files 0600", found == {0o600}, [oct(x) for x in found], result.stderr)
-        # A umask can take away, as root nothing of it matters; it never adds.
+        # The mode is 0600 whatever the umask is.
         ok(f"umask {mask:03o}: folders 0700 at most", all(m & 0o077 == 0 for m in where), [oct(m) for m in where])
 
 
 def names() -> None:
-    """The program's own name in the file's: no separator, no way out, not too long."""
+    """The program's name in a file's name: no slash, no way out of the folder, not too long."""
     for name in ("..", "...", "-rf", "%s%n", "a\nb", "\xff\xfe".encode("latin-1").decode("latin-1"), "x" * 255, " ", "a;b$(c)"):
         place = folder()
         if name == "..":
-            continue  # no file can be called so
+            continue  # no file can have this name
         exe = place / name
         shutil.copy("/usr/bin/sleep", exe)
         out = place / "out"
@@ -54,7 +54,7 @@ def names() -> None:
 
 
 def links() -> None:
-    """Links in the way of the next dump's names and of its temporary files."""
+    """Symbolic links that have the next dump's names and its temporary files' names."""
     place = folder()
     victim = place / "victim"
     victim.write_text("precious")
@@ -74,7 +74,7 @@ def links() -> None:
 
 
 def symbolisers() -> None:
-    """Others of its name in PATH, in the folder and where the program stands."""
+    """Programs called pprof-symbolize in PATH, in the output folder and in the working folder are not run."""
     place = folder()
     fake = "#!/bin/sh\ntouch %s/ran\n" % place
     for where in ("bin", "out", "cwd"):
@@ -97,7 +97,7 @@ def symbolisers() -> None:
 
 
 def dropped() -> None:
-    """setuid in the middle: with the credentials of the moment, or a line in the log."""
+    """After setuid a dump is made with the new credentials, or a line in the log says why not."""
     place = folder()
     os.chmod(place, 0o755)
     code = "import os, signal, sys, time; os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
@@ -119,7 +119,7 @@ def dropped() -> None:
 
 
 def secure() -> None:
-    """A set-user-ID program that loads us all the same (from a trusted folder, marked so): no variable counts."""
+    """A set-user-ID program that may load the library (a set-user-ID file in a trusted folder): no variable counts."""
     trusted = Path("/usr/lib/x86_64-linux-gnu")
     name = f"libpprofinject-test-{os.getpid()}.so"
     place = folder()

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""PPROF_* variables: what each does to the files, and that nonsense is one clear line."""
+"""The PPROF_* variables: what each does to the files, and that a bad value is one clear line on stderr."""
 
 # timeout: 240
 
@@ -37,7 +37,7 @@ def nonsense(name: str, value: str) -> None:
     result = inject([program("process_ends")], {name: value}, expect=None)
     lines = result.stderr.splitlines()
     good = len(lines) == 1 and name in lines[0] and value in lines[0]
-    # "what is allowed" makes the line longer than the name and the value with a few words.
+    # A line that names what is allowed is longer than the variable, the value and a few words.
     good = good and len(lines[0]) > len(name) + len(value) + 20
     ok(f"{name}={value!r}: one clear line", good, lines)
     ran = (result.status, result.stdout) == (7, "return\n")
@@ -46,7 +46,7 @@ def nonsense(name: str, value: str) -> None:
 
 
 def profiles() -> None:
-    """What is not listed stays empty; the file of it may be there or not."""
+    """PPROF_PROFILES: a profile that is not listed is empty; its file may be there or not."""
     for listed in ("cpu", "heap", "heap,allocs"):
         env = {"PPROF_PROFILES": listed, "PPROF_MEM_RATE": "1", "PPROF_CPU_RATE": "1000"}
         live = start([program("on_command")], env)
@@ -96,7 +96,7 @@ def depth() -> None:
         live.line()
         heap = live.end().dump()["heap"]
         most = max(len(s.locations) for s in heap.samples)
-        # One pseudo-frame may say that the rest was cut.
+        # A pseudo frame may follow, which says that the stack was cut.
         ok(f"PPROF_DEPTH={frames}", frames <= most <= frames + 1, most)
 
 

@@ -22,7 +22,7 @@ def alike(what: str) -> None:
 
 
 def handled() -> None:
-    """From outside: both the dump and the program's handler."""
+    """A SIGUSR2 from outside causes a dump and runs the program's handler."""
     live = start([program("own_signals"), "handled"])
     live.line()
     live.dump()
@@ -32,7 +32,7 @@ def handled() -> None:
 
 
 def ignored() -> None:
-    """Ignoring the signal is the program's affair: it reads that back, and the dump is made."""
+    """A program that ignores SIGUSR2 reads that back, and the dump is made all the same."""
     live = start([program("own_signals"), "ignored"])
     live.line()
     live.dump()
@@ -42,7 +42,7 @@ def ignored() -> None:
 
 
 def held_back(what: str, says: str) -> None:
-    """Blocked by every thread it waits, or is the program's own where it takes it by signalfd."""
+    """A SIGUSR2 that all threads block stays pending, and one that the program takes by signalfd is the program's."""
     live = start([program("own_signals"), what])
     live.line()
     active = live.preloaded()

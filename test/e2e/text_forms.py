@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """debug=1: each text of a dump, read by `go tool pprof`, has the functions and totals of the protobuf of
-the same dump, within the rounding of its sampling; and stands for itself without tools.
+the same dump, within the rounding of its sampling; and can be read
+without tools.
 
-The program is one with DWARF and nothing in .text.startup, where Go's own reader finds no lines.
+The program has DWARF and no code in .text.startup, where Go's own reader finds no lines.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def judge(kind: str, text: Path, proto: Profile) -> None:
     column = COLUMN.get(kind, proto.sample_types[0].type)
     total, rows = top(text, column)
     want = proto.total(column)
-    # Whole samples are written, of which one is up to the rate; then pprof rounds what it prints.
+    # The text has whole samples, and one is worth up to the rate; pprof rounds what it prints, too.
     slack = max(0.006 * want, 0.5)
     ok(f"{kind}: the same total", abs(total - want) <= slack, f"{total} of {want}")
     main = proto.mappings[0]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Under the tools and in the boxes that programs are run in: output and status as bare. With the
-library set for all of it, and for the program inside alone.
+"""Programs under tools (debuggers, tracers, sanitizers) and in sandboxes: output and status are as without the
+library, both if it is preloaded into the tool as well and if only into the program inside.
 """
 
 # timeout: 300
@@ -32,13 +32,13 @@ def build(name: str, *flags: str, compiler: str = "g++") -> Path:
 
 
 def under(argv: list[str], out: Path, **extra: str) -> Run:
-    """With the library preloaded into everything that runs."""
+    """Runs a command with the library preloaded into everything in it."""
     ours = {"LD_PRELOAD": str(LIBRARY), "PPROF_OUT": str(out), "PPROF_SYMBOLIZE": "0"}
     return run(argv, environment(ours | extra), out, timeout=100)
 
 
 def said(result: Run) -> tuple:
-    """What the tools print of themselves (addresses, process numbers, their own names) left out."""
+    """An output without what differs in each run of the tools: addresses, process numbers, their own names."""
     own = (r"^==\d+==.*\n", r"^\[(New|Thread|Inferior|Detaching|Using).*\n", r"^(strace|warning|Using host).*\n")
     text = "\n".join((result.stdout, result.stderr))
     for pattern in own:
@@ -47,7 +47,8 @@ def said(result: Run) -> tuple:
 
 
 def alike(name: str, argv: list[str], profiled: bool | None = True, plain: list[str] | None = None) -> None:
-    """profiled: the program inside leaves its profiles; None: it may."""
+    """Compares a command with and without the library. profiled: whether the program inside must leave profiles;
+    None: it may."""
     out = PLACE / f"out-{name.replace(' ', '-').replace('/', '-')}"
     want, got = bare(plain or argv), under(argv, out)
     ok(f"{name}: as bare", said(got) == said(want), said(got)[0], f"{said(got)} for {said(want)}")
@@ -88,7 +89,7 @@ def tools() -> None:
     alike("strace -f", [*strace, exe])
     alike("strace -f, inside alone", [*strace, *inner], None, [*strace, exe])
     out = PLACE / "out-gdb"
-    got = under(gdb, out)  # whose own lines are mixed with the program's, differently each time
+    got = under(gdb, out)  # gdb's lines and the program's are mixed differently in each run
     whole = all(x in got.stdout for x in ("12008", "$1 = 3")) and "said" in got.stderr
     ok("gdb --args: as bare", got.status == 0 and whole, got.status, got.stdout)
     ok("gdb --args: profiled", any(f.exe == "threads" for f in files_in(out)))
@@ -99,7 +100,7 @@ def tools() -> None:
 
 
 def available(name: str, argv: list[str]) -> bool:
-    """What the machine's kernel forbids cannot be judged here; that is said, and is no pass."""
+    """Whether the machine's kernel allows the command. If not, a line says so and no check passes."""
     if bare([*argv, "true"]).status == 0:
         return True
     print(f"# {name}: not available on this machine")
@@ -116,7 +117,7 @@ def boxes() -> None:
         alike("unshare -Ur", ["unshare", "-Ur", exe])
     if available("unshare -p", ["unshare", "-p", "-f"]):
         alike("pid 1 of a namespace", ["unshare", "-p", "-f", "--mount-proc", exe])
-        # Without -f: the shell's own children are the first ones of the new namespace.
+        # Without -f: the shell's first child becomes process 1 of the new namespace.
         script = f"{exe}; echo $?; {exe}; echo $?"
         alike("first children of a namespace", ["unshare", "-p", "sh", "-c", f"({exe}; echo $?)"], None)
         alike("pid 1 is a shell", ["unshare", "-p", "-f", "sh", "-c", script])

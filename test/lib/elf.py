@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Name the addresses of an unsymbolised profile from the .symtab of the files it maps.
 
-The tests that judge numbers run with PPROF_SYMBOLIZE=0 and use this, so a fault of the symboliser
-cannot move their sums, and theirs is not taken for its. 64-bit little-endian ELF only.
+The tests that judge numbers run with PPROF_SYMBOLIZE=0 and use this, so that a fault of the symboliser cannot
+change their sums. 64-bit little-endian ELF only.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def symbols(path: str) -> Symbols | None:
 
 
 def name(location: Location) -> list[str]:
-    """A Namer (profile.py): what the file says, else the symbol that holds the address."""
+    """A Namer (profile.py): the names in the file if there are any, else the symbol that holds the address."""
     if location.lines or location.mapping is None:
         return names_in_file(location)
     table = symbols(location.mapping.filename)

@@ -53,7 +53,7 @@ ALLOCATORS = {
     "mimalloc": LIBDIR / "libmimalloc.so.2.0",
 }
 
-# What nohup and background jobs hand down ignored: the programs of the tests begin with defaults.
+# nohup and background jobs hand down ignored signals: the programs of the tests begin with the defaults.
 for _handed_down in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
     if signal.getsignal(_handed_down) == signal.SIG_IGN:
         signal.signal(_handed_down, signal.SIG_DFL)
@@ -69,11 +69,11 @@ done = 0
 
 
 class Failure(Exception):
-    """A check that cannot go on; its text is the reason."""
+    """A check cannot go on; the exception's text is the reason."""
 
 
 def ok(name: str, good: bool, figures: object = "", why: object = "") -> bool:
-    """One check. figures are shown either way, why only when it failed."""
+    """Reports one check. figures are shown whether it passed or failed, why only if it failed."""
     global failures, done
     done += 1
     figures = " / ".join(str(figures).splitlines())
@@ -88,12 +88,12 @@ def ok(name: str, good: bool, figures: object = "", why: object = "") -> bool:
 
 @contextmanager
 def case(name: str) -> Iterator[None]:
-    """What raises inside is one failed check of this name; the script goes on behind it."""
+    """An exception inside becomes one failed check of this name, and the script goes on behind the block."""
     try:
         yield
     except (Failure, FormatError, OSError, subprocess.SubprocessError) as error:
         ok(name, False, why=f"{type(error).__name__}: {error}")
-    except (KeyError, ValueError, IndexError) as error:  # a truth line or a file is not as agreed
+    except (KeyError, ValueError, IndexError) as error:  # a program's line of truth or a file has another form
         ok(name, False, why=f"{type(error).__name__}: {error}")
 
 
@@ -107,7 +107,7 @@ def finish() -> None:
 
 
 def folder() -> Path:
-    """A new folder that is gone when the script ends (kept with KEEP=1)."""
+    """A new folder, which is removed when the script ends, unless KEEP=1 is set."""
     path = Path(tempfile.mkdtemp(prefix="pprofinject-test-"))
     if not os.environ.get("KEEP"):
         atexit.register(shutil.rmtree, path, ignore_errors=True)
@@ -122,7 +122,7 @@ def program(name: str) -> str:
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The caller's, without what would change a profile, in one language."""
+    """The caller's environment, without the variables that would change a profile or a message."""
     dropped = ("LD_PRELOAD", "LD_LIBRARY_PATH", "DEBUGINFOD_URLS", "BASH_ENV", "ENV")
     env = {
         k: v for k, v in os.environ.items() if not k.startswith(("PPROF_", "GIT_")) and k not in dropped
@@ -158,7 +158,7 @@ class File:
 
 
 def files_in(out: Path) -> list[File]:
-    """What the library wrote; any other name in the folder is a failure."""
+    """The files that the library has written. A file of any other name in the folder is a Failure."""
     found = []
     for path in sorted(out.iterdir()) if out.exists() else []:
         match = FILE_NAME.fullmatch(path.name)
@@ -195,7 +195,7 @@ class Run:
         return sorted({f.number for f in self.files(pid)})
 
     def dump(self, number: int | None = None, pid: int | None = None) -> dict[str, Profile]:
-        """All profiles of one dump (the last), judged; that all kinds are there is a check too."""
+        """All profiles of one dump (None: the last one), judged by the rules. A missing kind is a Failure."""
         files = self.files(pid)
         if not files:
             raise Failure(f"no file of process {pid or self.pid}; stderr: {self.stderr[-300:]!r}")
@@ -214,7 +214,7 @@ def run(
     stdin: str = "",
     timeout: float = 120,
 ) -> Run:
-    """Run a program to its end in an environment that bare() or injected() made."""
+    """Run a program to its end in an environment made by environment() or injected()."""
     child = subprocess.Popen(
         list(argv),
         env=dict(env),
@@ -263,7 +263,7 @@ def inject(
 
 
 class Live:
-    """An injected program that runs on: it prints lines and takes lines."""
+    """A program under the library that runs while the script goes on: they exchange lines."""
 
     def __init__(self, argv: Sequence[str], env: Mapping[str, str], out: Path) -> None:
         self.out = out
@@ -312,7 +312,7 @@ class Live:
         return sorted({f.number for f in self.whole()})
 
     def whole(self) -> list[File]:
-        """The files with a final name; those that are being written still have another."""
+        """The process's files that have their final names: those that are being written have others."""
         found = []
         for path in self.out.iterdir() if self.out.exists() else []:
             match = FILE_NAME.fullmatch(path.name)

@@ -359,7 +359,7 @@ class Decoder:
 def decode(data: bytes, keep_unknown: bool = False) -> Profile:
     """The bytes of one .pb.gz file, gzip'ed as all of pprof's are.
 
-    A field that profile.proto does not have is an error, or, for whom it must stay, is kept.
+    A field that profile.proto does not have is an error, or with keep_unknown is kept in Profile.unknown.
     """
     try:
         raw = gzip.decompress(data)

@@ -39,7 +39,7 @@ KINDS = {
 
 
 def kind_of(name: str) -> Kind:
-    """The row of a profile by its name; goroutine, threadcreate and custom ones count themselves."""
+    """The row of a profile by its name. goroutine, threadcreate and custom profiles have one value, their own count."""
     return KINDS.get(name) or Kind(((name, "count"),), (name, "count"), name, 1)
 
 
@@ -51,7 +51,7 @@ def kind_of_file(path: str) -> str | None:
 
 
 def is_pseudo(location: Location) -> bool:
-    """A frame that stands for no code: "[thread end]", "[truncated]", ..."""
+    """Whether a location is no code but a frame of the library's own: "[thread end]", "[truncated]", ..."""
     return bool(location.lines) and all(x.function.name.startswith("[") for x in location.lines)
 
 
@@ -146,7 +146,7 @@ def header(p: Profile, name: str) -> Iterator[str]:
         yield f"period {p.period}"
     if p.default_sample_type != kind.default:
         yield f"default sample type {p.default_sample_type!r}, not {kind.default!r}"
-    # A clock that stands before this line was written or is not in nanoseconds is a wrong one.
+    # Before this rule was written, or not in nanoseconds: the clock is wrong.
     if not 1_700_000_000_000_000_000 < p.time_nanos < 4_000_000_000_000_000_000:
         yield f"time_nanos {p.time_nanos}"
     if (p.duration_nanos > 0) != (name == "cpu") and not off:
@@ -156,7 +156,7 @@ def header(p: Profile, name: str) -> Iterator[str]:
 
 
 def values(p: Profile, name: str) -> Iterator[str]:
-    """What ties the values of one sample to each other, and what only Go may write."""
+    """The values of one sample must fit each other; and what Go writes but this library must not."""
     seen: set[tuple] = set()
     for i, s in enumerate(p.samples):
         if not any(s.values):
@@ -181,7 +181,7 @@ def values(p: Profile, name: str) -> Iterator[str]:
 
 
 def faults(profile: Profile, name: str | None = None, most: int = 10) -> list[str]:
-    """All that is wrong, the first few; name is the profile's (None: only what holds for any)."""
+    """The first `most` faults of a profile. name: the profile's kind (None: only the rules for all kinds)."""
     found = [*tables(profile), *mappings(profile), *locations(profile), *samples(profile)]
     if name is not None:
         found += header(profile, name)

@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from harness import Failure, Run, ok
 from profile import Namer, Profile
 
-SIGMAS = 4  # outside once in 16,000 checks if nothing is wrong; and PPROF_SEED fixes the draw
+SIGMAS = 4  # one check in 16,000 lies outside by chance; with PPROF_SEED none varies from run to run
 
 
 @dataclass
 class Classes:
-    """Requests by size: a site's allocations, or those of them that were never freed."""
+    """A number of requests for each size: a site's allocations, or those that are never freed."""
 
     pairs: list[tuple[int, int]]
 
@@ -35,7 +35,7 @@ class Classes:
         return sum(size * n for size, n in self.pairs)
 
     def spread(self, size: int, rate: int) -> float:
-        """(1-q)/q: the variance that one allocation brings to the count of objects."""
+        """(1-q)/q: the variance of the count of objects that one allocation adds."""
         return 0.0 if rate <= 1 else 1 / math.expm1(size / rate)
 
     def sigma_objects(self, rate: int) -> float:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""A shell loop of 1,000 small commands leaves files of at most 2 % of them, whatever the shape."""
+"""Of a shell loop of 1,000 small commands at most 2 % leave files, however the loop is written."""
 
 # timeout: 300
 
@@ -16,7 +16,7 @@ LOOP, LITTER = 1000, 0.02
 SHAPES = {
     "commands": "/bin/true",
     "subshells": "(:)",
-    # Not cat, say: its buffer of 128 KiB is sampled one time in five, and then rightly written.
+    # No commands like cat: its buffer of 128 KiB is sampled one time in five, and then its files are right.
     "pipes": ": $i | /bin/true > /dev/null",
     "substitutions": "x=$(echo $i)",
 }

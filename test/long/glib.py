@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""GLib's installed tests (Debian's libglib2.0-tests): case by case as without the library.
+"""GLib's installed tests (Debian's libglib2.0-tests): each case comes out as without the library.
 
-What the .test files say is run, in a folder of its own; those that fail bare, for want of a network
-or of a bus, are compared like the others.
+Each .test file's command runs in a folder of its own. Tests that fail without the library too, since there is no
+network or no bus, are compared like the others.
 """
 
 # timeout: 2400
@@ -23,7 +23,7 @@ from harness import finish, ok
 TESTS = Path("/usr/share/installed-tests/glib")
 LEAST = 280
 TIMEOUT = 400.0  # s; 1bit-mutex burns 35 on two cores of its own
-# They say SKIP when the two threads did not meet, which is a matter of luck.
+# These cases are skipped if two threads happen not to meet.
 RACED = {"gdbus-export": "/gdbus/threaded-unregistration/"}
 
 

@@ -14,7 +14,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1] / d) for d in ("lib", "s
 import glibc_run
 from harness import finish
 
-# What they print is measured, and is true of a process with a library more.
+# These print measurements, which differ in a process with one more library.
 NUMBERS = {
     "tst-dynarray-fail": "prints the size of its address space",
     "tst-malloc-tcache-leak": "prints its heap in use: 16 bytes a thread more, for glibc's vector of "

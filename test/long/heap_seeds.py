@@ -3,9 +3,9 @@
 """heap: the mean over 100 values of PPROF_SEED lies within 4 standard errors of the truth at every
 site, and the values spread as Poisson sampling says.
 
-The variance of n = 100 values has a standard error of sqrt(2 / (n - 1)) = 14 % of itself when they
-are normal; with sums of some 20 rare events it is larger, so a factor of 2 each way is allowed. It
-catches seeds that change nothing and draws that are not independent.
+The variance of n = 100 values has a standard error of sqrt(2 / (n - 1)) = 14 % of itself when they are
+normal; with sums of some 20 rare events it is larger, so a factor of 2 each way is allowed. That suffices
+to notice seeds that change nothing and draws that are not independent.
 """
 
 # timeout: 900
@@ -44,7 +44,7 @@ def judge(name: str) -> None:
                 ok(f"{name} {site} {column}: exact", set(got) == {true}, true, sorted(set(got))[:5])
                 continue
             error = sigma / math.sqrt(SEEDS)
-            # Whole numbers: a sample loses half a unit on average when it is cut.
+            # Values are whole numbers: truncation takes half a unit of a sample on average.
             off = (fmean(got) - true) / error
             figures = f"{fmean(got):.0f} of {true}, {off:+.2f} standard errors"
             ok(f"{name} {site} {column}: mean", abs(off) <= SIGMAS, figures)

@@ -13,10 +13,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 from harness import ROOT, case, environment, finish, folder, ok
 
-# One of a single thread is left out, which puts breakpoints into what it runs.
+# test_interrupted is left out: it has one thread and puts breakpoints into the code that it runs.
 UNIT = sorted(path.stem for path in (ROOT / "test/unit").glob("test_*.c") if path.stem != "test_interrupted")
-# Those of the stack walk count the frames of stacks that ThreadSanitizer lays out otherwise, and of
-# the encoder one limits its own memory, which ThreadSanitizer needs: of these, only data races count.
+# test_unwind* count the frames of stacks, which differ under ThreadSanitizer, and test_encoder limits its own
+# memory, which ThreadSanitizer needs: of these, only data races count.
 OTHERWISE = [name for name in UNIT if name.startswith(("test_unwind", "test_encoder"))]
 
 build = folder()

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Run other people's test programs bare and injected, and compare what comes out.
+"""Run other projects' test programs without and with the library, and compare the outcomes.
 
-Each program runs bare twice, then injected under each of SETTINGS. Equal means: the same exit status,
-and the same stdout as far as two bare runs agree about it: as it is; else with its numbers taken
-out; else not at all. Of a program that speaks TAP the result of each of its cases is compared
-instead. Where anything differs both are run again, up to ROUNDS times, because tests that depend on
-time fail at times without us, too: an injected result is right if a bare run has given it. Each
-injected run must have left a file of its very process.
+Each program runs bare twice, then injected under each of SETTINGS. Equal means: the same exit status, and
+the same stdout as far as two bare runs agree: all of it, or with its numbers taken out, or none of it. For
+a program that prints TAP the result of each case is compared instead. If they differ, both are run again,
+up to ROUNDS times, because tests that depend on time sometimes fail without the library, too: a result with
+the library is right if a bare run has given it. Each injected run must have left a file of its very
+process.
 """
 
 from __future__ import annotations
@@ -90,7 +90,8 @@ def sessions_end(pid: int) -> None:
 
 
 def run_once(job: Job, env: dict[str, str], timeout: float, out: Path | None = None) -> Outcome:
-    """Its own folder to work in; stdout goes to a file, for a child left behind may hold it open."""
+    """Runs the program once, in a folder of its own. stdout goes to a file, since a child that outlives it would keep
+    a pipe open."""
     home = base / f"run.{next(counter)}"
     home.mkdir()
     for path in job.given:
@@ -132,7 +133,7 @@ def run_injected(job: Job, setting: str, timeout: float) -> Outcome:
 
 
 def reading_of(job: Job, bare: list[Outcome]) -> Reading:
-    """The sharpest one in which bare runs that ended alike agree."""
+    """The most exact reading of stdout by which bare runs that ended alike agree."""
     for reading in READINGS[1:] if job.numbers else READINGS:
         seen: dict[int | str, set[object]] = {}
         for o in bare:
@@ -143,7 +144,8 @@ def reading_of(job: Job, bare: list[Outcome]) -> Reading:
 
 
 def cases(text: str, raced: str = "") -> dict[str, str]:
-    """What each case of a TAP stream came to; of equal names, all together; a seed is no name."""
+    """The result of each case of a TAP stream; cases of the same name count together; a random seed is not part of a
+    name."""
     found: dict[str, str] = {}
     for result, name, directive in TAP_LINE.findall(text):
         name = re.sub(r"seed:\d+", "seed:N", name)
@@ -154,7 +156,7 @@ def cases(text: str, raced: str = "") -> dict[str, str]:
 
 
 def difference(job: Job, outcome: Outcome, bare: list[Outcome]) -> str:
-    """In what an outcome is unlike every bare one; empty if it is not. Not to end is like nothing."""
+    """In what an outcome differs from every bare one; empty if it equals one. A run that has not ended equals none."""
     if isinstance(outcome.status, str):
         return f"{outcome.status}, bare {bare[-1].status}"
     if outcome.status not in {o.status for o in bare}:

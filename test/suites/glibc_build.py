@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Build glibc's own test programs, of Debian's glibc-source, against the system's libc.
 
-tests(folders) unpacks the source into $BUILD/suites, compiles support/ and each tst-*.c of the
-folders, and says what became of each. A test that wants more of glibc than the headers in
-test/suites/glibc can give it does not compile: it reaches into the library's inside, where nothing
-is to be profiled. What a test needs besides its own source stands in NEEDS, after the Makefiles
-there.
+tests(folders) unpacks the source into $BUILD/suites, compiles support/ and each tst-*.c of the folders, and
+says what became of each. A test that uses more of glibc's internals than the headers in test/suites/glibc
+have does not compile and is left out: it tests the inside of the library. What a test needs besides its own
+source is in NEEDS, taken from glibc's Makefiles.
 """
 
 from __future__ import annotations
@@ -112,7 +111,7 @@ NEEDS = {
     "tst-tls5": Needs(linked=["tst-tls5mod"]),
 }
 CANCELX = re.compile(r"tst-(cancel|cleanup)x\d")
-# Parts of tests, not tests: their names say so, or another test's source includes them.
+# Parts of tests, by their names or because another test's source includes them.
 PART = re.compile(r"mod\d?[a-z]?\d?$|-mod\d?$|aux$|-aux-(no)?thread$|tst-interpose-(skeleton|aux)|-common$|-cleanup$")
 
 

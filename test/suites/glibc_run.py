@@ -10,7 +10,7 @@ import glibc_build
 from compare import Job, compare
 from harness import ok
 
-# The tests' own limit is 20 s as a rule; times FACTOR, for the machine is shared.
+# The tests' own limit is mostly 20 s; it is multiplied by FACTOR because the machine is shared.
 FACTOR = 5
 TIMEOUT = 240.0
 
