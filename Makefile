@@ -190,9 +190,12 @@ fuzz-unwind: $(BUILD)/test/unwind/fuzz_driver $(BUILD)/test/unwind/fuzz_walk
 	$(Q)FUZZ_LAST=$(BUILD)/fuzz/last $(BUILD)/test/unwind/fuzz_walk -max_len=8192 -max_total_time=$(FUZZ_SECONDS) \
 	    -artifact_prefix=$(BUILD)/fuzz/findings/ -print_final_stats=1 $(BUILD)/fuzz/unwind
 
+# Which build the tests and lint judge, where it is not the one in the repository's root.
+JUDGED := $(if $(DEBUG),BUILD=$(CURDIR)/$(BUILD) LIBRARY=$(CURDIR)/$(OUT)libpprofinject.so)
+
 check: deps-check
 	$(Q)$(MAKE) --no-print-directory WERROR=-Werror all test-programs
-	$(Q)test/run
+	$(Q)$(JUDGED) test/run
 
 check-long: deps-long
 	$(Q)$(MAKE) --no-print-directory WERROR=-Werror all test-programs
@@ -209,7 +212,7 @@ demo: deps-demo
 	$(Q)scripts/demo
 
 lint: all
-	$(Q)scripts/lint
+	$(Q)$(JUDGED) scripts/lint
 
 bench: bench-malloc bench-locks bench-programs bench-unwind bench-symbolize bench-labels
 bench-labels: all

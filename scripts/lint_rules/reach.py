@@ -155,7 +155,8 @@ def hot(
     used: set[str] = set()
 
     def next_of(f: Function) -> set[int]:
-        found = {library.functions[a] for a in f.calls - cold}
+        called = {library.functions[a] for a in f.calls - cold}
+        found = {to for to in called if not to.name.startswith(tables.DEBUG_ONLY)}
         used.update(to.name for to in found if to.name in ends)
         return {to.address for to in found if to.name not in ends}
 

@@ -81,6 +81,9 @@ NOT_CALLED = {
     "zcfree": (("deflateInit2_",), "for callers that give no function of their own; gzip.c does"),
 }
 
+# The check of the order of locks, which a build with DEBUG=1 has everywhere.
+DEBUG_ONLY = "lock_check_"
+
 # Where a walk from a function tagged HOT ends, besides at those tagged COLD.
 HOT_ENDS = {
     "hashset_grow": "only a sampled event fills a table",
