@@ -65,10 +65,13 @@ $(PROTO).h $(PROTO).c &: encoder/profile.proto encoder/profile.options
 SYSCALLS := $(BUILD)/preload/syscalls_made.h
 TRIAL := preload/output/syscall_trial.c
 
-$(SYSCALLS): $(BUILD)/preload/syscalls_made.stamp ;
+LIST_SYSCALLS = mkdir -p $(@D) && python3 scripts/list-syscalls $(ARCH) $(TRIAL) $(SYSCALLS)
+
+$(SYSCALLS): $(BUILD)/preload/syscalls_made.stamp
+	$(Q)test -f $@ || { $(LIST_SYSCALLS); }
 
 $(BUILD)/preload/syscalls_made.stamp: scripts/list-syscalls $(LIB_SRC) $(wildcard collectors/*.h collectors/*/*.h collectors/*/*/*.h encoder/*.h preload/*.h preload/*/*.h)
-	$(Q)mkdir -p $(@D) && python3 scripts/list-syscalls $(ARCH) $(TRIAL) $(SYSCALLS) && touch $@
+	$(Q)$(LIST_SYSCALLS) && touch $@
 
 $(TRIAL:%.c=$(BUILD)/lib/%.o): $(SYSCALLS)
 
