@@ -14,7 +14,8 @@ static uint64_t hash_of(const struct snapshot_sample *s)
     return hash_words((uintptr_t)s->stack, s->bytes_label, (uintptr_t)s->labels);
 }
 
-/* The sample's slot, or the free one where it would be; NULL in an empty delta. */
+/* The slot of a sample with these stack, bytes and labels, or the free slot where one would be put;
+ * NULL in an empty delta. */
 static struct snapshot_sample *find(const struct delta *d, const struct snapshot_sample *s)
 {
     for (size_t i = hash_of(s); d->slots; i++) {
@@ -36,7 +37,8 @@ static size_t count(const struct delta *d)
     return n;
 }
 
-/* Equal samples become one: a stack can be in the tables twice. */
+/* Adds a sample to that of the same stack, bytes and labels: two threads that count a new stack at
+ * the same time can make two buckets of it. */
 static void add(struct delta *d, const struct snapshot_sample *s)
 {
     struct snapshot_sample *at = find(d, s);
@@ -49,7 +51,8 @@ static void add(struct delta *d, const struct snapshot_sample *s)
     }
 }
 
-/* *out = now − before; false if that is nothing. */
+/* *out = now − before, value by value; before may be NULL or a free slot. False: no value differs.
+ */
 static bool differs(const struct snapshot_sample *now, const struct snapshot_sample *before,
                     struct snapshot_sample *out)
 {
@@ -89,7 +92,7 @@ long delta_make(const struct delta *before, const struct snapshot_sample *sample
         const struct snapshot_sample *s = &now->slot[i];
         made += s->stack && differs(s, find(before, s), &(*changed)[made]);
     }
-    /* What has gone to nothing since is no sample any more. */
+    /* A sample whose values have all become 0 is missing now: it changed by what it was before. */
     static const struct snapshot_sample none;
     for (size_t i = 0; i < before->slots; i++) {
         struct snapshot_sample gone = before->slot[i];

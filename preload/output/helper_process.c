@@ -17,7 +17,7 @@
 
 enum {
     STACK_BYTES = 256 << 10,
-    KEEPER_BYTES = 16 << 10,  /* of it, the upper end */
+    KEEPER_BYTES = 16 << 10,  /* of them, the upper end, is the keeper's stack */
     EXEC_STACK = 64 << 10,    /* of a child up to its exec */
     TO_BE_BORN = INT32_MAX,   /* in a claimed helper's tid until clone() has stored the real one */
     MANY_DESCRIPTORS = 65536, /* that are closed one by one where close_range is missing */
