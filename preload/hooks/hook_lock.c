@@ -77,19 +77,12 @@ EXPORT int pthread_rwlock_trywrlock(pthread_rwlock_t *l)
 
 /* ---- mutexes ---- */
 
-/* Whether the call waited: the lock was taken, or the time was up. Other errors came at once. A
- * robust mutex whose owner died (EOWNERDEAD) is taken. */
-static bool has_waited(int err)
-{
-    return err == 0 || err == EOWNERDEAD || err == ETIMEDOUT;
-}
-
 static WAIT_PATH __attribute__((noinline)) int mutex_lock_slow(pthread_mutex_t *m)
 {
     struct contention_wait w;
     contention_wait_begins(&w, m);
     int err = real_waits.mutex_lock(m);
-    contention_wait_ends(&w, has_waited(err));
+    contention_wait_ends(&w, hook_wait_was(err));
     return err;
 }
 
@@ -133,7 +126,7 @@ EXPORT int pthread_mutex_timedlock(pthread_mutex_t *m, const struct timespec *un
     struct contention_wait w;
     contention_wait_begins(&w, m);
     err = real_waits.mutex_timedlock(m, until);
-    contention_wait_ends(&w, has_waited(err));
+    contention_wait_ends(&w, hook_wait_was(err));
     return err;
 }
 
@@ -150,7 +143,7 @@ EXPORT int pthread_mutex_clocklock(pthread_mutex_t *m, clockid_t clock,
     struct contention_wait w;
     contention_wait_begins(&w, m);
     err = real_waits.mutex_clocklock(m, clock, until);
-    contention_wait_ends(&w, has_waited(err));
+    contention_wait_ends(&w, hook_wait_was(err));
     return err;
 }
 
@@ -167,7 +160,7 @@ static COLD int rwlock_rdlock_slow(pthread_rwlock_t *l)
     struct contention_wait w;
     contention_wait_begins(&w, l);
     int err = real_waits.rwlock_rdlock(l);
-    contention_wait_ends(&w, has_waited(err));
+    contention_wait_ends(&w, hook_wait_was(err));
     return err;
 }
 
@@ -176,7 +169,7 @@ static COLD int rwlock_wrlock_slow(pthread_rwlock_t *l)
     struct contention_wait w;
     contention_wait_begins(&w, l);
     int err = real_waits.rwlock_wrlock(l);
-    contention_wait_ends(&w, has_waited(err));
+    contention_wait_ends(&w, hook_wait_was(err));
     return err;
 }
 
@@ -201,7 +194,7 @@ EXPORT int pthread_rwlock_timedrdlock(pthread_rwlock_t *l, const struct timespec
     struct contention_wait w;
     contention_wait_begins(&w, l);
     err = real_waits.rwlock_timedrdlock(l, until);
-    contention_wait_ends(&w, has_waited(err));
+    contention_wait_ends(&w, hook_wait_was(err));
     return err;
 }
 
@@ -217,7 +210,7 @@ EXPORT int pthread_rwlock_timedwrlock(pthread_rwlock_t *l, const struct timespec
     struct contention_wait w;
     contention_wait_begins(&w, l);
     err = real_waits.rwlock_timedwrlock(l, until);
-    contention_wait_ends(&w, has_waited(err));
+    contention_wait_ends(&w, hook_wait_was(err));
     return err;
 }
 
@@ -234,7 +227,7 @@ EXPORT int pthread_rwlock_clockrdlock(pthread_rwlock_t *l, clockid_t clock,
     struct contention_wait w;
     contention_wait_begins(&w, l);
     err = real_waits.rwlock_clockrdlock(l, clock, until);
-    contention_wait_ends(&w, has_waited(err));
+    contention_wait_ends(&w, hook_wait_was(err));
     return err;
 }
 
@@ -251,6 +244,6 @@ EXPORT int pthread_rwlock_clockwrlock(pthread_rwlock_t *l, clockid_t clock,
     struct contention_wait w;
     contention_wait_begins(&w, l);
     err = real_waits.rwlock_clockwrlock(l, clock, until);
-    contention_wait_ends(&w, has_waited(err));
+    contention_wait_ends(&w, hook_wait_was(err));
     return err;
 }

@@ -159,11 +159,6 @@ void hook_condition_begins(struct contention_wait *w, const pthread_cond_t *c,
     condition_begins(w, c, m);
 }
 
-static bool has_waited(int err)
-{
-    return err == 0 || err == EOWNERDEAD || err == ETIMEDOUT;
-}
-
 EXPORT WAIT_PATH int pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *m)
 {
     struct contention_wait w;
@@ -182,7 +177,7 @@ EXPORT WAIT_PATH int pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *
     struct contention_wait w;
     hook_condition_begins(&w, c, m);
     int err = real_waits.cond_timedwait(c, m, until);
-    contention_condition_ends(&w, has_waited(err), err == ETIMEDOUT);
+    contention_condition_ends(&w, hook_wait_was(err), err == ETIMEDOUT);
     return err;
 }
 
@@ -195,7 +190,7 @@ EXPORT int pthread_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clockid
     struct contention_wait w;
     hook_condition_begins(&w, c, m);
     int err = real_waits.cond_clockwait(c, m, clock, until);
-    contention_condition_ends(&w, has_waited(err), err == ETIMEDOUT);
+    contention_condition_ends(&w, hook_wait_was(err), err == ETIMEDOUT);
     return err;
 }
 
@@ -264,7 +259,7 @@ EXPORT int pthread_timedjoin_np(pthread_t thread, void **result, const struct ti
     struct contention_wait w;
     contention_wait_begins(&w, NULL);
     err = real_waits.timedjoin(thread, result, until);
-    contention_wait_ends(&w, has_waited(err));
+    contention_wait_ends(&w, hook_wait_was(err));
     return err;
 }
 
@@ -281,7 +276,7 @@ EXPORT int pthread_clockjoin_np(pthread_t thread, void **result, clockid_t clock
     struct contention_wait w;
     contention_wait_begins(&w, NULL);
     err = real_waits.clockjoin(thread, result, clock, until);
-    contention_wait_ends(&w, has_waited(err));
+    contention_wait_ends(&w, hook_wait_was(err));
     return err;
 }
 

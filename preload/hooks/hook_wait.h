@@ -9,6 +9,7 @@
 #include "collectors/waits/contention.h"
 #include "collectors/waits/waiters.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <time.h>
 
@@ -19,6 +20,13 @@ static inline bool hook_wait_is_valid(clockid_t clock, const struct timespec *un
 {
     return (clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC) && until &&
            (unsigned long)until->tv_nsec < 1000000000UL;
+}
+
+/* Whether a call with this result has waited: what it waits for was had, or the time was up. Other
+ * errors came at once. A robust mutex whose owner died (EOWNERDEAD) is had. */
+static inline bool hook_wait_was(int err)
+{
+    return err == 0 || err == EOWNERDEAD || err == ETIMEDOUT;
 }
 
 /* Of a mutex that the calling thread holds. False: no thread is known to wait for it. Threads that

@@ -7,8 +7,9 @@
  *
  * A row is HOOK(field, symbol, version): the field of the group's struct, whose type is that of the
  * symbol's declaration; the symbol, with the version that is meant, or "" for the default one. CALL
- * is the same for a function that hooks call and do not interpose. To interpose one more function:
- * a row here, its name in exports.map, and its definition in a hook_*.c.
+ * is the same for a function that hooks call and do not interpose; OWN for one whose stub is
+ * written by hand, because it must do without the look-up. To interpose one more function: a row
+ * here, its name in exports.map, and its definition in a hook_*.c.
  */
 #ifndef PRELOAD_INTERPOSED_H
 #define PRELOAD_INTERPOSED_H
@@ -34,18 +35,18 @@
 
 /* malloc and its kin: struct real_alloc, looked up by real_start(). Before, each has a stub of its
  * own (real_alloc.c), because the dynamic linker itself may allocate during the look-up. */
-#define INTERPOSED_ALLOC(HOOK)                                                                     \
-    HOOK(malloc, malloc, LIBC_VERSION_HEAP)                                                        \
-    HOOK(free, free, LIBC_VERSION_HEAP)                                                            \
-    HOOK(calloc, calloc, LIBC_VERSION_HEAP)                                                        \
-    HOOK(realloc, realloc, LIBC_VERSION_HEAP)                                                      \
-    HOOK(posix_memalign, posix_memalign, LIBC_VERSION_HEAP)                                        \
-    HOOK(aligned_alloc, aligned_alloc, LIBC_VERSION_ALIGNED_ALLOC)                                 \
-    HOOK(memalign, memalign, LIBC_VERSION_HEAP)                                                    \
-    HOOK(malloc_usable_size, malloc_usable_size, LIBC_VERSION_HEAP)
+#define INTERPOSED_ALLOC(OWN)                                                                      \
+    OWN(malloc, malloc, LIBC_VERSION_HEAP)                                                         \
+    OWN(free, free, LIBC_VERSION_HEAP)                                                             \
+    OWN(calloc, calloc, LIBC_VERSION_HEAP)                                                         \
+    OWN(realloc, realloc, LIBC_VERSION_HEAP)                                                       \
+    OWN(posix_memalign, posix_memalign, LIBC_VERSION_HEAP)                                         \
+    OWN(aligned_alloc, aligned_alloc, LIBC_VERSION_ALIGNED_ALLOC)                                  \
+    OWN(memalign, memalign, LIBC_VERSION_HEAP)                                                     \
+    OWN(malloc_usable_size, malloc_usable_size, LIBC_VERSION_HEAP)
 
 /* Threads, signals, processes: struct real_other, looked up by real_start(). */
-#define INTERPOSED_OTHER(HOOK, CALL)                                                               \
+#define INTERPOSED_OTHER(HOOK, CALL, OWN)                                                          \
     HOOK(pthread_create, pthread_create, "")                                                       \
     HOOK(thrd_create, thrd_create, "")                                                             \
     HOOK(pthread_key_create, pthread_key_create, "")                                               \
@@ -81,7 +82,7 @@
     HOOK(execvpe, execvpe, "")                                                                     \
     HOOK(fexecve, fexecve, "")                                                                     \
     HOOK(execveat, execveat, "")                                                                   \
-    HOOK(exit_now, _exit, "")
+    OWN(exit_now, _exit, "")
 
 /* What waits for another thread, or ends such a wait: struct real_waits, looked up by
  * real_waits_start(). Those at the top are used together and lie on few cache lines. A program that

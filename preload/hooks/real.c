@@ -10,6 +10,7 @@
 #include "preload/hooks/real.h"
 
 #include "collectors/base/arch/stubs.h"
+#include "collectors/base/sys.h"
 
 #include <string.h>
 
@@ -18,8 +19,18 @@
     ARCH_STUB(boot_##field, real_waits.field, real_waits_start)
 #define STUBBED(field, symbol, version) .field = (void *)boot_##field,
 
-INTERPOSED_OTHER(STUB_OTHER, STUB_OTHER)
-struct real_other real_other = {INTERPOSED_OTHER(STUBBED, STUBBED)};
+#define NO_STUB(field, symbol, version)
+
+/* _exit() may be called in a signal handler and in a vfork child, where a look-up may not. */
+static void boot_exit_now(int status)
+{
+    for (;;) {
+        sys_call1(SYS_exit_group, status);
+    }
+}
+
+INTERPOSED_OTHER(STUB_OTHER, STUB_OTHER, NO_STUB)
+struct real_other real_other = {INTERPOSED_OTHER(STUBBED, STUBBED, STUBBED)};
 
 INTERPOSED_WAITS(STUB_WAITS, STUB_WAITS)
 struct real_waits real_waits
@@ -64,7 +75,7 @@ void real_start(void)
     }
     real_resolving = true;
     INTERPOSED_ALLOC(LOOK_UP_ALLOC)
-    INTERPOSED_OTHER(LOOK_UP_OTHER, LOOK_UP_OTHER)
+    INTERPOSED_OTHER(LOOK_UP_OTHER, LOOK_UP_OTHER, LOOK_UP_OTHER)
     real_resolving = false;
     done = true;
 }

@@ -25,7 +25,7 @@ extern HIDDEN struct real_alloc real_alloc;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations" /* siginterrupt() */
 struct real_other {
-    INTERPOSED_OTHER(REAL_FIELD, REAL_FIELD)
+    INTERPOSED_OTHER(REAL_FIELD, REAL_FIELD, REAL_FIELD)
 };
 #pragma GCC diagnostic pop
 extern HIDDEN struct real_other real_other;

@@ -32,7 +32,8 @@ static const int made[] = {SYSCALLS_MADE(NUMBER)};
 
 /* Never tried. */
 static const int left_out[] = {
-    CALL(exit), /* by which the trial itself ends, and every process of ours */
+    CALL(exit),       /* by which the trial itself ends, and every process of ours */
+    CALL(exit_group), /* in place of libc's _exit(), which makes the same call without us */
     /* The symboliser's process alone makes it, without a core file. If it dies, no names are put
      * into the files, and nothing else happens. */
     CALL(execve),

@@ -11,7 +11,7 @@ from .tree import LIBRARY, Tree
 MAP = "preload/exports.map"
 HOOKS = "preload/hooks"
 LIST = f"{HOOKS}/interposed.h"
-ROW = re.compile(r"\b(?:HOOK|NEW\d|DELETE\d)\((?:\w+,\s*)?(\w+)(?:,[^()]*)?\)")
+ROW = re.compile(r"\b(?:HOOK|OWN|NEW\d|DELETE\d)\((?:\w+,\s*)?(\w+)(?:,[^()]*)?\)")
 # A definition behind EXPORT: a function's name before its parameters, or a variable's, or the first
 # argument of a macro of arch/stubs.h.
 EXPORT = re.compile(r"\bEXPORT\b(?:[^;{}()=#]|__attribute__\(\([^;]*?\)\))*?\b(?!__attribute__)(?:ARCH_\w+\()?(\w+)\s*[(=;,\[]")
