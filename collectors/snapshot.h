@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * Plain data between what is measured and what is written. The collectors fill it, the encoder
- * reads it, neither knows the other. Nothing here is ever changed once it can be seen, except the
- * sample array of a snapshot, which belongs to the dump that asked for it.
+ * Plain data between the collectors, which fill it in, and the encoder, which writes it into files;
+ * neither includes the other's headers. What can be reached from other threads is never changed
+ * again, except the sample array of a snapshot, which belongs to the dump that took it.
  */
 #ifndef COLLECTORS_SNAPSHOT_H
 #define COLLECTORS_SNAPSHOT_H
 
 #include "collectors/base/arch/arch.h"
 
-/* A call stack, leaf first. pc[i] is a return address, or an interrupted instruction plus one: the
- * file holds pc_address(pc[i]) − 1. Values below PSEUDO_PC_LIMIT are enum pseudo_pc. */
+/* A call stack, leaf first. pc[i] is a return address, or an interrupted instruction plus one;
+ * files hold pc_address(pc[i]) − 1. Values below PSEUDO_PC_LIMIT are of enum pseudo_pc. */
 struct stack {
     uint64_t hash;
     uint32_t depth;
@@ -18,7 +18,8 @@ struct stack {
     uintptr_t pc[];
 };
 
-/* Above the address of a stored pc: which of the modules that have been there (unloaded.h). */
+/* The bits of a stored pc above its address: a number of the module that was loaded there when the
+ * stack was taken, see unloaded.h. */
 enum { PC_MODULE_SHIFT = ARCH_ADDRESS_BITS, PC_NO_MODULE = 0x7fff };
 
 static inline uint32_t pc_module(uintptr_t pc)
@@ -43,7 +44,7 @@ struct past_code {
 };
 enum { PAST_ID_MAX = 64 };
 
-/* Frames that are no code but words of the profiler's own. */
+/* Frames that are no code, but tell something of the stack by their name. */
 enum pseudo_pc {
     PSEUDO_TRUNCATED = 1,  /* the walk could not be proven beyond here */
     PSEUDO_SELF,           /* time inside this library */

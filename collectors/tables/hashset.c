@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The growing half of hashset.h. SIGNAL_SAFE: memory comes from the kernel.
+ * How the set of hashset.h grows. SIGNAL_SAFE: memory comes from the kernel.
  */
 #include "collectors/tables/hashset.h"
 
@@ -8,7 +8,7 @@
 
 enum {
     FIRST_SLOTS = 1 << 12,
-    GROWTH = 4, /* few levels to look through, against memory that is only reserved */
+    GROWTH = 4, /* so that there are few levels; a level's memory is only used where nodes are */
 };
 
 bool hashset_grow(struct hashset *set, struct hashset_level *full)

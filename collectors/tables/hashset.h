@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * The lock-free set under the stack table and the bucket tables: grows, never forgets, never
- * moves what it holds. A set is a chain of open-addressed levels, each four times the one before;
- * look-ups go through all of them, newest first, insertions into the newest alone. A slot goes from
- * 0 to a node exactly once, by compare-and-swap, so a signal handler may insert in the middle of an
- * insertion of its own thread, and the scribe may read while anyone writes. Two threads that meet
- * a growing set at the same moment can put equal nodes into two levels: readers must be content
- * to see such a pair as two, which sums of counters are. SIGNAL_SAFE.
+ * The lock-free set under the stack store and the bucket tables. It grows; nodes are never removed
+ * or moved. A set is a chain of open-addressed levels, each four times the size of the one before.
+ * Look-ups go through all levels, newest first; insertions go into the newest. A slot changes once,
+ * from 0 to a node, by compare-and-swap. So a signal handler may insert while it interrupts an
+ * insertion of its own thread, and the scribe may read while threads write. Two threads that insert
+ * the same key while the set grows can put equal nodes into two levels: readers must accept two
+ * nodes of one key, as a sum of counters does. SIGNAL_SAFE.
  */
 #ifndef COLLECTORS_HASHSET_H
 #define COLLECTORS_HASHSET_H
@@ -31,12 +31,13 @@ static inline void *hashset_node(uint64_t slot)
     return (void *)(uintptr_t)(slot & ARCH_ADDRESS_MASK); /* NOLINT: an address */
 }
 
-/* Puts a level four times the size of full (or the first one) on top, unless somebody else just
- * did. False: no memory. */
+/* Puts a level four times the size of `full` on top of it (NULL: the first level), unless another
+ * thread has just done so. False: no memory. */
 SIGNAL_SAFE bool hashset_grow(struct hashset *set, struct hashset_level *full);
 
 /* Finds the node for which equal(node, key) holds, or puts in the one that make(key) returns (NULL
- * = no memory; made at most once a call). NULL when there is no room. */
+ * = no memory). make is called at most once. NULL: no room. hash: of the key; its low bits choose
+ * the slot, its bits above HASHSET_TAG_SHIFT are compared before equal() is called. */
 static inline __attribute__((always_inline)) void *
 hashset_find_or_add(struct hashset *set, uint64_t hash, const void *key,
                     bool (*equal)(const void *node, const void *key),
@@ -62,7 +63,7 @@ hashset_find_or_add(struct hashset *set, uint64_t hash, const void *key,
                 continue;
             }
             if (!top || LOAD(&top->used) > top->mask / 8 * 7) {
-                return NULL; /* no memory to grow; the last eighth ends every search */
+                return NULL; /* no memory to grow; empty slots must be left, where searches end */
             }
         }
         made = made ? made : make(key);
@@ -78,7 +79,7 @@ hashset_find_or_add(struct hashset *set, uint64_t hash, const void *key,
             }
             if (seen >> HASHSET_TAG_SHIFT == hash >> HASHSET_TAG_SHIFT &&
                 equal(hashset_node(seen), key)) {
-                return hashset_node(seen); /* lost a race against the same key; made is wasted */
+                return hashset_node(seen); /* another thread was first; the node made is wasted */
             }
         }
     }

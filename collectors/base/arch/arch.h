@@ -22,34 +22,32 @@
 /* ---- constants of NAME.h ----
  *
  * Addresses
- *   ARCH_ADDRESS_BITS      Addresses of user memory are below 1 << ARCH_ADDRESS_BITS, and the bits
- *                          above may hold a tag of ours, for which 16 are needed.
- *   ARCH_CODE_END          User code lies below this address (uint64_t). The vsyscall page of
- *                          x86-64 lies above: it is shown as an address, and not walked from.
- *   ARCH_PAGE_LEAST        The smallest page that the kernel may have, a constant (unsigned long):
- *                          for the size and alignment of static objects, and for asking whether an
- *                          address can be read, where smaller steps only cost more questions.
+ *   ARCH_ADDRESS_BITS      Addresses of user memory are below 1 << ARCH_ADDRESS_BITS. Tables keep a
+ *                          tag of 16 bits above an address, so it is at most 48.
+ *   ARCH_CODE_END          All code of a program lies below this address (uint64_t); a walk that
+ *                          starts at or above it has no frames. x86-64's vsyscall page lies above.
+ *   ARCH_PAGE_LEAST        The smallest page size of any kernel, in bytes, a constant (unsigned
+ *                          long). For the size and alignment of static objects; and for asking page
+ *                          by page whether addresses can be read, where too small a step is right
+ *                          too, and only slower.
  * System calls
  *   ARCH_SYS_POLL, _SELECT, _EPOLL_WAIT, _VFORK, _PAUSE
- *                          Numbers of calls that younger architectures lack. There each is a
- *                          negative number of its own below -1, which no call has. To recognise a
- *                          thread's call by: the library makes only calls that all of them have.
- *   ARCH_SA_RESTORER       Flag of struct arch_sigaction that arch_sigreturn is to be used; 0 where
- *                          the kernel needs none.
- *   ARCH_COUNTER_SOURCE    What the kernel calls the clock source made of arch_counter().
- * Stacks
- *   ARCH_RED_ZONE          Bytes below the stack pointer that a function may use.
- *   ARCH_RETURN_BELOW_CFA  Bytes from a frame's CFA down to its return address.
- *   ARCH_SIGNAL_FRAME      Bytes of stack that the kernel takes, at most, to enter a handler.
- * Registers
- *   ARCH_SAVED             How many registers a callee saves besides the frame pointer.
- *   ARCH_UNW_PC, _SP, _BP  libunwind's numbers of pc, stack pointer and frame pointer.
- *   ARCH_UNW_REGS          libunwind's registers have numbers below it; at most 64.
- *   ARCH_DWARF_COLUMNS     Registers that libunwind takes frame information to be about.
- * Code and files
- *   ARCH_CALL_BYTES        The longest call instruction.
- *   ARCH_ENTRY_BYTES       What arch_entry_at() wants to see.
- *   ARCH_PUSH_BYTES        The instruction that saves the frame pointer.
+ *                          Numbers by which a sleeping thread's system call is recognised, of calls
+ *                          that younger architectures lack. There they are different negative
+ *                          numbers below -1, which no call has. The library itself makes only calls
+ *                          that all architectures have.
+ *   ARCH_SA_RESTORER       The flag of struct arch_sigaction for a restorer, arch_sigreturn; 0
+ * where the kernel needs none. ARCH_COUNTER_SOURCE    The kernel's name of the clock source that
+ * reads arch_counter(). Stacks ARCH_RED_ZONE          Bytes below the stack pointer that a function
+ * may use, and that the kernel leaves alone when it delivers a signal. ARCH_RETURN_BELOW_CFA  Bytes
+ * from a frame's CFA down to its return address. ARCH_SIGNAL_FRAME      Bytes of stack that the
+ * kernel takes, at most, to enter a handler. Registers ARCH_SAVED             How many registers a
+ * callee saves besides the frame pointer. ARCH_UNW_PC, _SP, _BP  libunwind's numbers of pc, stack
+ * pointer and frame pointer. ARCH_UNW_REGS          libunwind's registers have numbers below it; at
+ * most 64. ARCH_DWARF_COLUMNS     How many registers libunwind keeps when it reads frame
+ * information. Code and files ARCH_CALL_BYTES        Bytes of the longest call instruction.
+ *   ARCH_ENTRY_BYTES       Bytes of code that arch_entry_at() looks at.
+ *   ARCH_PUSH_BYTES        Bytes of the instruction that saves the frame pointer.
  *   ARCH_GLIBC_FIRST       The first glibc for it, as "2.2.5", which is the version of all symbols
  *                          that were there by then; ARCH_GLIBC_FIRST_MINOR is its second number.
  *   ARCH_ELF_MACHINE       e_machine of its ELF files.
@@ -59,7 +57,7 @@
  *   ARCH_LIBUNWIND_PATHS   Where distributions put it: strings, with commas between them.
  */
 
-/* The page size of this kernel, for what mmap is asked for. */
+/* The page size of this kernel, in bytes: the unit of mmap. */
 static inline size_t arch_page_bytes(void);
 
 /* ---- system calls ---- */
@@ -75,30 +73,31 @@ struct arch_sigaction {
     uint64_t mask;
 };
 
-/* What a handler of ours returns to, see ARCH_SA_RESTORER. Not to be called. */
+/* Where a signal handler returns to, see ARCH_SA_RESTORER. Not to be called. */
 void arch_sigreturn(void);
 
-/* clone() onto a stack of the child's own, whose highest address is stack_top. The child calls
- * fn(arg), which never returns. tid, thread_pointer: for the flags that use them, else NULL and 0.
- * The child's id, or -errno. */
+/* clone(). The child calls fn(arg), which never returns, on a stack whose highest address is
+ * stack_top. tid (of both CLONE_PARENT_SETTID and CLONE_CHILD_CLEARTID) and thread_pointer: for the
+ * flags that use them, else NULL and 0. The child's id, or -errno. */
 int arch_clone(long flags, void (*fn)(void *), void *arg, void *stack_top, uint32_t *tid,
                uintptr_t thread_pointer);
 
-/* Calls fn(arg) on another stack, whose highest address is top (a multiple of 16). By this
- * function's frame information a stack walk gets back to the caller's stack. */
+/* Calls fn(arg) on another stack, whose highest address is top (a multiple of 16), and returns.
+ * This function has frame information by which a walk from fn reaches the caller's stack. */
 void arch_call_on_stack(void (*fn)(void *), void *arg, void *top);
 
 /* ---- instructions ---- */
 
-/* In a loop that waits for another processor. */
+/* A hint to the processor, for loops that wait for another processor's store. */
 static inline void arch_spin_pause(void);
 
-/* A counter that is read in nanoseconds. Whether its rate is constant and the same on all
- * processors, only the kernel knows: see ARCH_COUNTER_SOURCE. */
+/* A counter, in ticks of some rate; reading it takes some nanoseconds. Whether the rate is constant
+ * and the same on all processors, the kernel tells: see ARCH_COUNTER_SOURCE. */
 static inline uint64_t arch_counter(void);
 
-/* Puts a value into a word that no other thread writes, and returns what was there. To a signal
- * handler of this thread the exchange is indivisible; other threads may read the word. */
+/* Puts a value into a word that no other thread writes, and returns the value before. A signal
+ * handler of this thread that does the same runs before or after the exchange, never in between.
+ * Other threads may read the word. */
 static inline void *arch_swap_own(void **word, const void *value);
 
 /* Before and after floating point arithmetic of the library inside the program: between them
@@ -109,8 +108,8 @@ static inline void arch_float_leave(uint64_t program);
 
 /* ---- threads ---- */
 
-/* The calling thread's thread pointer, as the kernel knows it; 0 in a thread of raw clone that was
- * given none, where every access to a thread-local variable faults. Up to one system call. */
+/* The calling thread's thread pointer; 0 in a thread of raw clone that was given none, in which an
+ * access to a thread-local variable faults. At most one system call. */
 static inline uintptr_t arch_thread_pointer(void);
 static inline void arch_set_thread_pointer(uintptr_t thread_pointer);
 
@@ -118,29 +117,31 @@ static inline void arch_set_thread_pointer(uintptr_t thread_pointer);
  * stack of a thread that it makes: from the stack pointer up to here, memory is mapped. */
 static inline uintptr_t arch_own_thread_pointer(void);
 
-/* The one builder of thread blocks: the memory in which code finds its thread-local variables, for
- * our processes and for threads of the program's that have none.
+/* The one builder of thread blocks. A thread block is the memory in which code finds its
+ * thread-local variables; our processes and threads of the program that have none are given one.
  *
- * measure  looks how far from the thread pointer the variables of this library and of libc lie. In
- *          a thread with a block, before the first use of the others: the constructor calls it.
- * bytes    of a block.
- * block    makes one in that much memory, aligned to 64 bytes, and returns its thread pointer. All
- *          variables are zero, libc's locks lock, the stack protector's canary is set. Memory that
- *          has been a block may be made one again. */
+ * measure  notes how far from the thread pointer the variables of this library and of libc lie. The
+ *          constructor calls it, before the first use of the other two. It needs a thread block.
+ * bytes    is the size of a block.
+ * block    makes a block in that much memory, which is aligned to 64 bytes, and returns its thread
+ *          pointer. All thread-local variables are zero; libc's locks take the way for several
+ *          threads; the stack protector's canary is set. A block may be made again in the same
+ *          memory. */
 void arch_thread_block_measure(void);
 size_t arch_thread_block_bytes(void);
 uintptr_t arch_thread_block(char *memory);
 
 /* ---- registers ----
  *
- * Registers that survive a call are kept in ARCH_WORDS words, in this order: pc, stack pointer,
- * frame pointer, and the ARCH_SAVED others by arch_saved_numbers. struct regs
+ * The registers of a frame are ARCH_WORDS words in this order: pc, stack pointer, frame pointer,
+ * and the ARCH_SAVED others that a callee saves, in the order of arch_saved_numbers. struct regs
  * (collectors/stacks/regs.h) begins with these words. */
 
 /* libunwind's numbers of the ARCH_SAVED registers, in the order of the words. */
 extern HIDDEN const uint8_t arch_saved_numbers[];
 
-/* The words as they are where this is inlined; pc: an instruction there. */
+/* The words of the function into which this is inlined; pc is an address inside the inlined code.
+ */
 static inline void arch_capture(uintptr_t *words);
 
 /* The words of interrupted code. ucontext: the third argument of a signal handler. */
@@ -149,23 +150,26 @@ void arch_context_words(const void *ucontext, uintptr_t *words);
 /* One register of interrupted code, by libunwind's number (below ARCH_UNW_REGS). */
 uintptr_t arch_context_reg(const void *ucontext, int number);
 
-/* Fills in what is known of the registers of a thread that sleeps in a system call: the arguments
- * are still where the call's convention has them. */
+/* Writes into a ucontext what is known of the registers of a thread that sleeps in a system call:
+ * the arguments are still in the registers in which they were passed. */
 void arch_context_of_call(void *ucontext, uintptr_t pc, uintptr_t sp, const uintptr_t arg[6]);
 
 /* ---- code without frame information ---- */
 
-/* Do the ARCH_CALL_BYTES bytes before a return address end with a call instruction? */
+/* Whether a call instruction ends behind the ARCH_CALL_BYTES bytes at code, where code is a return
+ * address less ARCH_CALL_BYTES. */
 bool arch_ends_with_call(const uint8_t *code);
 
-/* Where the return address of a function is that was interrupted before these instructions. */
+/* Where the return address of a function is, by the instruction at which it was interrupted. */
 enum arch_entry {
     ARCH_ENTRY_IN_FRAME, /* above the frame pointer, as in the middle of a function */
     ARCH_ENTRY_ON_TOP,   /* at the stack pointer: before the first instruction, or at the return */
     ARCH_ENTRY_IF_SAVED, /* one word above, below it the caller's frame pointer, if the
                           * ARCH_PUSH_BYTES bytes before are arch_saves_bp(); else in the frame */
 };
+/* code: the ARCH_ENTRY_BYTES bytes from that instruction on. */
 enum arch_entry arch_entry_at(const uint8_t code[]);
+/* Whether the ARCH_PUSH_BYTES bytes are the instruction that saves the caller's frame pointer. */
 bool arch_saves_bp(const uint8_t code[]);
 
 /* ---- relocations of a shared object, by ELF64_R_TYPE ---- */

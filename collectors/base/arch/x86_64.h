@@ -85,7 +85,7 @@ static inline uint64_t arch_counter(void)
  * prefix, because no other thread writes the word. */
 static inline void *arch_swap_own(void **word, const void *value)
 {
-    void *before; /* in rax, with which cmpxchg compares, and where it puts what it has found */
+    void *before; /* in rax: cmpxchg compares it with the word, and loads the word into it */
     __asm__ volatile("mov %1, %0\n"
                      "1: cmpxchg %2, %1\n"
                      "jne 1b\n"
@@ -109,8 +109,8 @@ static inline void arch_float_leave(uint64_t program)
     __builtin_ia32_ldmxcsr((uint32_t)program);
 }
 
-/* The thread pointer is the base of fs, which a program may read without a system call only where
- * the kernel and the processor allow it. From asm/prctl.h. */
+/* The thread pointer is the base of fs. An instruction can read it only where both processor and
+ * kernel allow that, so the kernel is asked. The numbers are from asm/prctl.h. */
 enum { ARCH_SET_FS_ = 0x1002, ARCH_GET_FS_ = 0x1003 };
 
 static inline uintptr_t arch_thread_pointer(void)

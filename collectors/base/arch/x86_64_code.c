@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The contract of arch.h for x86-64: the two places where the stack changes, thread blocks, the
- * registers of interrupted code, and what machine code looks like. Who may call it, and where:
- * see arch.h.
+ * The contract of arch.h for x86-64: the functions that change the stack, thread blocks, the
+ * registers of interrupted code, machine code and relocations. Contexts: see arch.h.
  */
 #include "collectors/base/arch/arch.h"
 
@@ -74,7 +73,7 @@ int arch_clone(long flags, void (*fn)(void *), void *arg, void *stack_top, uint3
 enum {
     BLOCK_ABOVE = 16 << 10,
     BLOCK_SPARE = 16 << 10, /* for variables further down than those that were looked at */
-    BLOCK_FAR = 1 << 30,    /* a variable further away is none of this thread's block */
+    BLOCK_FAR = 1 << 30,    /* a variable further away is in no thread block, but static */
 };
 
 /* Offsets of fields of struct pthread that code relies on. */
@@ -156,8 +155,8 @@ uintptr_t arch_context_reg(const void *ucontext, int number)
     return (uintptr_t)uc->uc_mcontext.gregs[place[number]];
 }
 
-/* The kernel lost rcx and r11; libc's vfork keeps its return address in one of the arguments'
- * registers. */
+/* rcx and r11 are not among them: the syscall instruction overwrites them, rcx with the pc. libc's
+ * vfork keeps its return address in rdi, the register of the first argument. */
 void arch_context_of_call(void *ucontext, uintptr_t pc, uintptr_t sp, const uintptr_t arg[6])
 {
     static const int registers[6] = {REG_RDI, REG_RSI, REG_RDX, REG_R10, REG_R8, REG_R9};

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The contract of stubs.h for x86-64. Included by stubs.h alone.
+ * The contract of stubs.h for x86-64. Included by stubs.h alone. The functions are naked, and the
+ * operands of their assembly are constants and addresses relative to rip: an operand that needs a
+ * register would not work in a naked function.
  */
 #ifndef BASE_ARCH_X86_64_STUBS_H
 #define BASE_ARCH_X86_64_STUBS_H
