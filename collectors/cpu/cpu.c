@@ -40,8 +40,9 @@ bool cpu_sent(const void *siginfo)
     return sender(siginfo) != NULL;
 }
 
-/* Credits what the calling thread, whose row it is, owes to the stack that was interrupted. A
- * thread that nobody announced may have no thread block, or its creator's. */
+/* Credits the calling thread, whose row t is, with the periods that have ended, to the stack that
+ * was interrupted. A foreign thread may have no thread block, or share its creator's: no
+ * thread-local memory may be touched in it. */
 static void look(struct thread *t, const void *ucontext)
 {
     int64_t length;
@@ -73,7 +74,8 @@ bool cpu_signal(const void *siginfo, const void *ucontext)
     if (!t) {
         return by_process;
     }
-    /* Else: of a timer that is gone; its row has another owner. */
+    /* Else the signal is from a timer that was deleted meanwhile, and its row is another thread's.
+     */
     if (LOAD(&t->tid) == sys_gettid() && LOAD(&t->state) == THREAD_TIMED) {
         look(t, ucontext);
     }
@@ -87,7 +89,7 @@ void cpu_pause_thread(void)
     struct thread *t = self.thread;
     cpu_itimer_pause();
     if (t && LOAD(&t->state) == THREAD_TIMED) {
-        cpu_timer_set(t, 0, 0); /* disarmed; what was pending comes as this call returns */
+        cpu_timer_set(t, 0, 0); /* disarmed; a pending signal is delivered as this call returns */
     }
 }
 
@@ -140,8 +142,8 @@ int64_t cpu_since(void)
 
 /* ---- start, stop and fork ---- */
 
-/* What the process's clock says before the first timer: its periods, rounded up with the
- * probability of the fraction, which is to be right in the mean. */
+/* Credits the CPU time before the first timer, ns, to "[process start]": whole periods, rounded up
+ * with the probability of the fraction that is left, so that the mean is right. */
 static void credit_start(int64_t clock)
 {
     int64_t period = cpu_timer_period();

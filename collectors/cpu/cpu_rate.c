@@ -13,7 +13,7 @@
 #include "collectors/cpu/cpu_unsampled.h"
 #include "collectors/threads/labels.h"
 
-enum { SESSION_RATE = 100 }; /* where no other is set */
+enum { SESSION_RATE = 100 }; /* of a session while the profile is off */
 
 static struct lock changing; /* guards what follows */
 static bool kept;            /* PPROF_PROFILES names the profile; written at start only */
@@ -21,8 +21,8 @@ static int64_t rate_set;     /* of the profile that goes on from the start, 1/s;
 static int64_t period_set;   /* its period, or the last one it had; 0 = it was never on */
 static bool session;         /* there is one */
 
-/* A row's timer at the rate in force, whatever it had. Expiries of the new one begin at a phase of
- * its own, as a new thread's do, so time before and after is told in the right proportion. */
+/* Gives a row a timer at the rate in force, or none. The first expiry of the new timer is drawn as
+ * that of a new thread's is, so that the mean is right before and after the change. */
 static void change_timer(struct thread *t, void *arg)
 {
     (void)arg;
@@ -34,15 +34,15 @@ static void change_timer(struct thread *t, void *arg)
         if (timed) {
             cpu_timer_release(t, THREAD_TIMED);
         }
-        return; /* it begins with the new rate by itself, or has ended */
+        return; /* the thread is beginning, and will take the new rate itself, or has ended */
     }
     bool alive = sys_clock_read(sys_thread_cpu_clock(tid), &clock);
-    if (!alive && !timed && LOAD(&t->tid) == tid) { /* it ended without a word while all was off */
+    if (!alive && !timed && LOAD(&t->tid) == tid) { /* it ended unseen, while the rate was 0 */
         labels_unref(t->labels);
         threads_give_back(t);
         return;
     }
-    if (!alive || LOAD(&t->tid) != tid) { /* retire_if_dead() knows what it is owed */
+    if (!alive || LOAD(&t->tid) != tid) { /* retire_if_dead() will account for it */
         cpu_timer_release(t, timed ? THREAD_TIMED : THREAD_TAKEN);
         return;
     }

@@ -13,16 +13,16 @@
 enum {
     PERIODS = 0, /* value[] of a bucket; key[0] is the label set, key[1] the period */
     BASE = 1,    /* PERIODS at the fork that made this process */
-    APART = 2,   /* of PERIODS: while only a session was on */
+    APART = 2,   /* those of PERIODS that were credited while only a session was on */
     SESSION = 3, /* PERIODS at the beginning of the session */
 };
 
 static struct table table;
 static struct bucket lost_bucket;
 static struct bucket unsampled_bucket;
-static struct bucket start_bucket; /* before the library could look: exec, the dynamic linker */
-static bool profile_on;            /* else all there is is a session's */
-static uint64_t one_period;        /* the only one there ever was; 0 = none yet, MANY = several */
+static struct bucket start_bucket; /* before the library's start: exec, the dynamic linker */
+static bool profile_on;            /* false: what is credited counts for the session alone */
+static uint64_t one_period;        /* the only one so far; 0 = none yet, MANY = several */
 #define MANY UINT64_MAX
 
 static void rebase_bucket(void *node, void *arg)
@@ -67,7 +67,7 @@ void cpu_table_credit(const struct stack *stack, const struct labels *labels, in
         b->key[1] = (uint64_t)period;
     }
     if (!LOAD(&profile_on)) {
-        ADD(&b->value[APART], (uint64_t)periods); /* first: never counted in both */
+        ADD(&b->value[APART], (uint64_t)periods); /* first: never counted for the profile */
     }
     __atomic_fetch_add(&b->value[PERIODS], (uint64_t)periods, __ATOMIC_RELEASE);
 }

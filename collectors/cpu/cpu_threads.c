@@ -15,7 +15,7 @@ enum { FOUND_PER_SWEEP = 64 };
 
 static uint32_t found_count;
 
-/* Takes a row out of use; of those who try, one does it and is told so. */
+/* Takes a row out of use. Of several threads that try, one succeeds, and gets true. */
 static bool timer_retire(struct thread *t)
 {
     bool dropped = cpu_timer_drop(t);
@@ -32,17 +32,17 @@ void cpu_thread_begin(struct thread *t)
         return;
     }
     struct thread *twin = threads_twin_since(t);
-    if (twin && twin->foreign) { /* found by a scan before it got here */
+    if (twin && twin->foreign) { /* a scan found this thread before it got here */
         timer_retire(twin);
     }
-    cpu_timer_begin(t, 0); /* this thread's clock began with it */
+    cpu_timer_begin(t, 0); /* the clock was 0 when the thread began */
 }
 
 void cpu_thread_end(struct thread *t)
 {
     uint64_t mask = sys_block_signals(); /* see cpu_timer_begin */
     bool timed;
-    /* Held to the end: who sets another rate would give a row that is about to go a timer. */
+    /* Held to the end: else a thread that sets another rate could give this row a new timer. */
     while (!(timed = cpu_timer_hold(t, THREAD_TIMED)) && !cpu_timer_hold(t, THREAD_TAKEN)) {
         cpu_timer_settle(t);
     }
@@ -72,10 +72,10 @@ void cpu_thread_enter(void)
     cpu_timer_begin(t, sys_clock_ns(CLOCK_THREAD_CPUTIME_ID));
 }
 
-/* ---- those that no hook saw ---- */
+/* ---- threads that no hook saw begin ---- */
 
-/* Rows of threads that ended without a word (a bare exit): what they were credited is what we know.
- */
+/* For threads that ended without cpu_thread_end() (a bare exit system call). Their clock is gone:
+ * what they were credited with is taken for what their timer covered. */
 static void retire_if_dead(struct thread *t, void *arg)
 {
     (void)arg;
@@ -113,7 +113,7 @@ void cpu_thread_found(int tid)
     if (threads_twin(t) || !cpu_timer_hold(t, THREAD_TAKEN) || !cpu_timer_arm(t, clock)) {
         threads_give_back(t);
     } else if (threads_twin(t)) {
-        timer_retire(t); /* its own row got there meanwhile */
+        timer_retire(t); /* the thread has begun meanwhile, with a row of its own */
     }
     sys_restore_signals(mask);
 }

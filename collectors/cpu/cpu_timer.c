@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * See cpu_timer.h. What a timer's signal reads of its row (period, first expiry, expiries before)
- * belongs together if `changes` is even and stands.
+ * See cpu_timer.h. The handler of a timer's signal reads several fields of its row (period, first,
+ * before) without holding it. They belong together if `changes` is even and the same before and
+ * after: a sequence lock, whose writer is the holder of the row.
  */
 #include "collectors/cpu/cpu_timer.h"
 
@@ -91,8 +92,9 @@ void cpu_timer_set(const struct thread *t, int64_t first, int flags)
     sys_call4(SYS_timer_settime, t->timer, flags, &when, NULL);
 }
 
-/* CPU time that was due by the row's last timer and is not credited: the kernel looks at timers by
- * its tick only. As time, because the next timer may count by another period. */
+/* Claims the periods that have ended by the row's previous timers and are not credited yet (the
+ * kernel sends signals at its ticks only). In ns, because the next timer may have another period.
+ */
 static int64_t take_due(struct thread *t)
 {
     int64_t due = LOAD(&t->before);
@@ -115,13 +117,13 @@ bool cpu_timer_arm(struct thread *t, int64_t from)
     event._sigev_un._tid = t->tid;
     int timer;
     clockid_t clock = sys_thread_cpu_clock(t->tid);
-    if (length == 0) { /* it was set to that meanwhile */
+    if (length == 0) { /* another thread has switched the profile off meanwhile */
         cpu_timer_release(t, THREAD_TAKEN);
         return false;
     }
     if (sys_call3(SYS_timer_create, clock, &event, &timer) != 0) {
         int64_t now;
-        timer = -1; /* which is none: the process's looks after the thread */
+        timer = -1; /* no timer of its own: the process's interval timer ticks for it */
         if (!sys_clock_read(clock, &now) || !cpu_itimer_start(length)) {
             cpu_timer_release(t, THREAD_TAKEN);
             return false;
@@ -141,7 +143,8 @@ bool cpu_timer_arm(struct thread *t, int64_t from)
 
 void cpu_timer_begin(struct thread *t, int64_t from)
 {
-    uint64_t mask = sys_block_signals(); /* a handler that sets another rate waits for the holder */
+    /* A handler on this thread that sets another rate would wait for the row that is held. */
+    uint64_t mask = sys_block_signals();
     bool held = false;
     while (!held && LOAD(&period) != 0 && LOAD(&t->state) != THREAD_TIMED) {
         cpu_timer_settle(t);

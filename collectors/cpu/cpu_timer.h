@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * A thread's timer on its own CPU clock, and who may change it. The row of a thread is changed by
- * whoever holds it: its own thread as it begins, one that has found it, one that sets another rate.
- * Used by cpu.c alone. SIGNAL_SAFE throughout, but for cpu_timer_settle(), which waits for others.
+ * A thread's timer on its own CPU clock, and which thread may change it. To change the timer, a
+ * thread holds the row of the timer's thread: that thread itself as it begins and ends, one that
+ * has found it by a scan, one that sets another rate. Used by the files of this folder alone.
+ * SIGNAL_SAFE, but for cpu_timer_settle(), which waits for other threads.
  */
 #ifndef COLLECTORS_CPU_TIMER_H
 #define COLLECTORS_CPU_TIMER_H
 
 #include "collectors/threads/threads.h"
 
-/* The signal that timers send, and what fixes their phases. Constructor, or a forked child. */
+/* The signal that timers send, and the seed of their phases. Constructor, or a forked child. */
 void cpu_timer_start(int signal, uint64_t seed);
-/* Nanoseconds between the expiries of timers that are armed from now on; 0 = none is. */
+/* Nanoseconds between the expiries of timers that are armed from now on; 0 = none are armed. */
 void cpu_timer_set_period(int64_t ns);
 SIGNAL_SAFE int64_t cpu_timer_period(void);
 /* No timer is armed from now on, for good: the library stands down. */
@@ -19,7 +20,7 @@ void cpu_timer_stop(void);
 SIGNAL_SAFE bool cpu_timer_is_stopped(void);
 /* Stopped, or no timers for now. */
 SIGNAL_SAFE bool cpu_timer_is_off(void);
-/* Uniform in [0, period): the phase of something. */
+/* A number drawn uniformly from [0, period); 0 while the period is 0. */
 SIGNAL_SAFE int64_t cpu_timer_phase(void);
 
 /* Takes a row in one state to be changed (rank LOCK_THREAD_ROW); false if it is not in that state.
@@ -27,18 +28,20 @@ SIGNAL_SAFE int64_t cpu_timer_phase(void);
 SIGNAL_SAFE bool cpu_timer_hold(struct thread *t, uint32_t state);
 /* Gives it back, in this state. */
 SIGNAL_SAFE void cpu_timer_release(struct thread *t, uint32_t state);
-/* Waits until nobody changes the row. */
+/* Waits until no other thread holds the row. */
 void cpu_timer_settle(const struct thread *t);
 
-/* A timer for a row that is held, its expiries beginning within a period of CPU time `from`. The
- * row is TIMED then, or, where the thread has ended, or the kernel refuses and nothing else helps,
- * TAKEN, and this is false. */
+/* Makes a timer for a row that is held; its first expiry lies within one period after `from`, a
+ * value of the thread's CPU clock in ns. Releases the row: THREAD_TIMED, or, if the thread has
+ * ended or there can be no timer, THREAD_TAKEN; then the result is false. */
 SIGNAL_SAFE bool cpu_timer_arm(struct thread *t, int64_t from);
-/* The same for the calling thread's own row, unless it has one. */
+/* The same for the calling thread's own row, which is not held, unless it has a timer. */
 void cpu_timer_begin(struct thread *t, int64_t from);
-/* The next expiry of an armed timer, as timer_settime() takes it. */
+/* Sets the next expiry of a timer: `first` and `flags` as timer_settime() takes them; 0 = disarmed.
+ */
 SIGNAL_SAFE void cpu_timer_set(const struct thread *t, int64_t first, int flags);
-/* Takes a row's timer away: it is TAKEN then. Of those who try, one does it and is told so. */
+/* Takes the timer of a row that is not held away; the row is THREAD_TAKEN then. Of several threads
+ * that try, one succeeds, and gets true. */
 SIGNAL_SAFE bool cpu_timer_drop(struct thread *t);
 
 #endif

@@ -38,7 +38,8 @@ static void survey_thread(struct thread *t, void *arg)
         !sys_clock_read(sys_thread_cpu_clock(tid), &clock)) {
         return;
     }
-    /* The thread may have ended and its row be another's by now: then this clock is not its. */
+    /* The thread may have ended, and its row been taken for another one, since tid was read: then
+     * the clock is not that of the row's thread. */
     int64_t base = t->clock_base;
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
     if (LOAD(&t->tid) != tid || LOAD(&t->state) != THREAD_TIMED) {
@@ -56,8 +57,8 @@ void cpu_unsampled_survey(bool at_end)
     int64_t period = cpu_timer_period();
     int64_t process = sys_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - process_base;
     threads_each(survey_thread, &s);
-    /* A thread's own life before its first and after its last instruction here is the kernel's;
-     * up to a hundredth of the time, and ten periods, it is no loss worth a line. */
+    /* The kernel's own work for a thread before its first and after its last instruction is never
+     * covered: up to a hundredth of the time and ten periods are not shown. */
     int64_t uncovered = process - s.covered - LOAD(&covered_by_dead);
     int64_t lost = uncovered > process / 100 + 10 * period ? uncovered / period : 0;
     cpu_table_unsampled(period, lost);

@@ -8,11 +8,11 @@
 
 #include "collectors/base/abi.h"
 
-/* Timers begin now (start, a forked child, or a rate after 0): what the process has used before is
- * no loss. The process's CPU clock, ns. */
+/* Timers begin now (at the start, in a forked child, or when the rate was 0): CPU time used before
+ * now does not count as lost. Returns the process's CPU clock, ns. */
 int64_t cpu_unsampled_begin(void);
 
-/* A thread that had a timer has ended, and its timer covered so many ns. */
+/* A thread that had a timer has ended; covered: ns of its CPU clock since it had the timer. */
 SIGNAL_SAFE void cpu_unsampled_ended(int64_t covered);
 
 /* Reads the clocks of all threads that have a timer and enters what they do not cover into the

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
  * See heap.h. A bucket is keyed by (stack, object size, rate), as Go keys its own: with one size a
- * bucket, the weight that undoes the sampling is one number for all its objects, and the counts
- * stay whole. Beyond SIZES_PER_STACK sizes, a stack's further objects share buckets, one for each
- * power of two (what the label "bytes" then says, so that it never drifts), which keep weighted
- * sums in fixed point instead; frees undo them to the bit.
+ * bucket, the weight that undoes the sampling is one number for all its objects, and counts stay
+ * whole numbers. Beyond SIZES_PER_STACK sizes, a stack's further objects share mixed buckets, one
+ * for each power of two (which is also what the label "bytes" says of them). Those keep weighted
+ * sums in fixed point, and a free takes off exactly what its allocation added.
  *
- * No locks of its own; the shard locks of live.c are taken inside its calls.
+ * No locks of its own; live.c takes LOCK_LIVE inside its functions.
  */
 #include "collectors/heap/heap.h"
 
@@ -29,7 +29,7 @@ enum {
     BASE_BYTES = 5,
     FIXED = 16,
 };
-/* While sampling is off a thread asks again after so many bytes whether it is on. */
+/* While sampling is off, a thread looks again after so many bytes whether it is on. */
 #define RECHECK (1ULL << 20)
 #define MIXED (1ULL << 63) /* in the size key of a mixed bucket; no object is that large */
 
@@ -41,10 +41,10 @@ static uint64_t threads_seeded;
 static struct {
     int64_t growth; /* 0 = not watched */
     int64_t live;   /* bytes, estimated */
-    int64_t peak;   /* at the last dump for its sake */
+    int64_t peak;   /* `live` at the last dump that its growth caused */
     void (*dump)(void);
 } watch;
-static struct bucket lost_bucket; /* when there is no memory for a bucket: mixed */
+static struct bucket lost_bucket; /* mixed; for objects without memory for a bucket of their own */
 
 static void rebase(void);
 
@@ -71,7 +71,7 @@ static void start(const struct collector_settings *s, uint32_t parts)
     seed_given = s->seed;
     recorded_add(rebase);
     STORE(&rate_now, kept ? (uint64_t)s->mem_rate : 0);
-    self.random = 0; /* this thread may have allocated before */
+    self.random = 0; /* this thread may have begun its countdown at a rate of 0 */
     self.heap_left = 0;
 }
 
@@ -86,7 +86,7 @@ static void fork_child(uint64_t nth)
     live_fork_child();
     seed_given = seed_given ? sampler_seed(seed_given, nth) : 0;
     threads_seeded = 0;
-    self.random = 0; /* or all children would sample the same allocations */
+    self.random = 0; /* else all children would sample the same allocations */
     self.heap_left = 0;
 }
 
@@ -115,7 +115,8 @@ static void draw_gap(uint64_t rate)
     self.heap_left = rate > 1 ? sampler_gap(&self.random, rate) + 1 : 0;
 }
 
-/* Begins a countdown in a thread that has none: the first gap is drawn, nothing is sampled yet. */
+/* Seeds the thread's generator and draws its first gap; the object at hand is not sampled for that.
+ */
 static void countdown_begin(uint64_t rate)
 {
     self.random = sampler_seed(seed_given ? seed_given : (uint64_t)sys_clock_ns(CLOCK_MONOTONIC),
@@ -126,7 +127,7 @@ static void countdown_begin(uint64_t rate)
 static bool heap_decide(size_t n)
 {
     uint64_t rate = LOAD(&rate_now);
-    if (self.probe_armed) { /* hook_cxx.c asked whether an operator new comes by here: it does */
+    if (self.probe_armed) { /* an operator new asks whether it calls malloc: it does */
         self.probe_armed = false;
         self.probe_hit = true;
         self.heap_left = self.probe_left;
@@ -179,7 +180,7 @@ static bool is_mixed(const struct bucket *b)
     return b->key[0] & MIXED;
 }
 
-/* Adds one object to a bucket's ALLOCATED or FREED side; sign −1 takes it away again. */
+/* Adds one object to a bucket's ALLOCATED or FREED side; sign −1 takes it off again. */
 static void bucket_count(struct bucket *b, int side, uint64_t size, uint64_t sign)
 {
     if (!is_mixed(b)) {
@@ -197,7 +198,7 @@ static void bucket_count(struct bucket *b, int side, uint64_t size, uint64_t sig
     ADD(&b->value[side + ALLOCATED_BYTES], sign * bytes);
 }
 
-/* An object has come (sign 1) or gone (−1). */
+/* PPROF_HEAP_GROWTH: an object has come (sign 1) or gone (−1); asks for a dump at a new peak. */
 static void watch_count(uint64_t size, uint64_t rate, int sign)
 {
     if (LIKELY(watch.growth == 0)) {
@@ -234,7 +235,7 @@ void heap_allocated(void *p, size_t n)
     struct live_object object = {(uintptr_t)p, n, b};
     struct live_object stale;
     if (!live_insert(&object, &stale, self.depth > 1)) {
-        bucket_count(b, FREED, n, 1); /* cannot be followed: counted as allocated, not as in use */
+        bucket_count(b, FREED, n, 1); /* its free will not be seen: not in use */
     } else {
         if (stale.address) {
             bucket_count(stale.bucket, FREED, stale.size, 1);
@@ -294,7 +295,8 @@ static int64_t round_up_half(double x)
 
 static bool bucket_sample(const struct bucket *b, struct snapshot_sample *s)
 {
-    /* What is freed was allocated before: read in this order, in use cannot come out negative. */
+    /* An object is counted as allocated before it is counted as freed. Read in the other order,
+     * what is in use cannot come out negative. */
     uint64_t freed = LOAD_ACQUIRE(&b->value[FREED]);
     uint64_t freed_bytes = LOAD_ACQUIRE(&b->value[FREED_BYTES]);
     uint64_t allocated = LOAD_ACQUIRE(&b->value[ALLOCATED]);

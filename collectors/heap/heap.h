@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * The heap and allocs profiles: which allocations are sampled, what is recorded of them, when they
- * leave. preload/hooks/hook_alloc.c and hook_cxx.c call it; SIGNAL_SAFE in the sense that a handler
- * which allocates in the middle of it (which is the program's own error) does no harm.
+ * leave. Called by preload/hooks/hook_alloc.c, hook_cxx.c and hook_mallocx.c inside malloc and
+ * free. SIGNAL_SAFE in the sense that a signal handler of the program which allocates in the middle
+ * of these functions (POSIX forbids it) does no harm.
  */
 #ifndef COLLECTORS_HEAP_H
 #define COLLECTORS_HEAP_H
@@ -16,8 +17,8 @@
 
 /* ---- the unsampled path: a countdown, and a bit ---- */
 
-/* Counts an allocation of n bytes. True: it is not counted, and the slow path must decide with
- * heap_wants(). */
+/* Takes n bytes off the thread's countdown to the next sample point. True: the countdown does not
+ * reach that far, nothing was taken off, and the slow path must ask heap_wants(). */
 HOT static inline bool heap_countdown(size_t n)
 {
     uint64_t left = self.heap_left;
@@ -36,16 +37,18 @@ extern const struct collector heap_collector;
 
 /* The rate in force: mean bytes between samples, 0 = off, 1 = all. */
 uint64_t heap_rate(void);
-/* Another rate; nothing where neither heap nor allocs is kept. The calling thread is sampled by it
- * at once, the others from the end of the gap that they are in: what ends it still counts by the
- * rate at which it was drawn. */
+/* Sets another rate; does nothing where neither heap nor allocs is kept. The calling thread is
+ * sampled by it at once, other threads from the end of their present gap on: the object that ends
+ * the gap still counts by the rate at which the gap was drawn. */
 void heap_set_rate(uint64_t rate);
 
-/* After heap_countdown() said so: is this allocation sampled? Seeds a new thread, and draws the
- * next gap also where the answer is no because the profiler itself allocates. */
+/* After heap_countdown() said true: is this allocation of n bytes sampled? Seeds a new thread's
+ * generator. Draws the next gap, also where the answer is no because the profiler itself allocates.
+ */
 COLD bool heap_wants(size_t n);
 
-/* The calls around the real function: nothing it calls meanwhile is sampled again. */
+/* Around the real function of a sampled call: what that function allocates itself is not sampled.
+ */
 static inline void heap_enter(void)
 {
     self.depth++;
@@ -61,15 +64,17 @@ static inline void heap_leave(void)
     self.depth--;
 }
 
-/* Records a sampled allocation, with the stack that called into this library. Leaves errno alone.
- */
+/* Records a sampled allocation of n bytes at p, with the stack that called into this library.
+ * Leaves errno alone. */
 COLD void heap_allocated(void *p, size_t n);
 
-/* Before the real free or realloc of p, for which live_maybe(p) is true: takes its record out, if
- * it has one. True: *object is what left. */
+/* Before the real free or realloc of p, for which live_maybe(p) is true: takes p's record out of
+ * the table, if there is one. True: *object is that record. It has to be before: as soon as the
+ * real free has the block, another thread may be given the same address. */
 COLD bool heap_freed(void *p, struct live_object *object);
 
-/* After heap_leave(), where heap_freed() said true and the real call is a free: had it to wait? */
+/* After heap_leave(), where heap_freed() said true and the real call was a free: counts the wait
+ * that the call had for the allocator's lock, if any. */
 static inline void heap_free_ends(const struct live_object *object)
 {
     if (allocator_timed) {
@@ -77,7 +82,9 @@ static inline void heap_free_ends(const struct live_object *object)
     }
 }
 
-/* The real realloc failed: what heap_freed() took out is live after all. */
+/* The real realloc failed, so the object that heap_freed() took out is live after all: enters it
+ * again.
+ */
 COLD void heap_unfreed(const struct live_object *object);
 
 /* Samples of all buckets into *out (sys_map'ed, *bytes long); how many. Runs in the scribe. */

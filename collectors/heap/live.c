@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * See live.h. The locked half: entered for sampled objects, and for the few pointers that share
- * both hash bits with one. Locks: the shard's (rank live). A signal handler that interrupted a
- * shard's owner on the same thread cannot get it and gives up after a bounded wait.
+ * See live.h. The half with locks: called for sampled objects, and for the few pointers whose bits
+ * in both maps are set by others. Locks: the shard's (LOCK_LIVE). A signal handler that has
+ * interrupted the holder on the same thread cannot get the lock, and gives up after a bounded wait.
  */
 #include "collectors/heap/live.h"
 
@@ -28,7 +28,7 @@ struct shard {
 
 uint64_t live_near[1 << (LIVE_NEAR_BITS - 6)] __attribute__((aligned(CACHE_LINE)));
 static uint64_t live_far[1 << (LIVE_FAR_BITS - 6)] __attribute__((aligned(CACHE_LINE)));
-static uint8_t near_count[1 << LIVE_NEAR_BITS]; /* pointers behind each bit; STICKY: for good */
+static uint8_t near_count[1 << LIVE_NEAR_BITS]; /* pointers that set each bit; STICKY: for good */
 static uint8_t far_count[1 << LIVE_FAR_BITS];
 static struct shard shards[SHARDS];
 
@@ -61,7 +61,7 @@ static uint64_t shard_index(uintptr_t address)
     return live_near_bit((const void *)address) >> (LIVE_NEAR_BITS - LIVE_SHARD_BITS); /* NOLINT */
 }
 
-/* The shard's bits of the far map are the ones that start with its number. */
+/* A shard's bits in the far map are those whose index begins with the shard's number. */
 static uint64_t far_bit(uintptr_t address)
 {
     enum { WITHIN = LIVE_FAR_BITS - LIVE_SHARD_BITS };
@@ -114,8 +114,8 @@ static size_t slots_bytes(uint64_t slots)
     return sizeof(struct slots) + slots * sizeof(struct live_object);
 }
 
-/* Another table of that many slots, with all that is in the present one; the shard keeps the
- * present one if there is no memory. */
+/* Replaces the shard's table by one of so many slots with the same objects. False: no memory, and
+ * nothing has changed. */
 static bool shard_rebuild(struct shard *s, uint64_t slots)
 {
     struct slots *old = s->slots;
@@ -128,7 +128,7 @@ static bool shard_rebuild(struct shard *s, uint64_t slots)
     for (uint64_t i = 0; old && i <= old->mask; i++) {
         const struct live_object *o = &old->slot[i];
         uint64_t to = slot_find(fresh, o->address);
-        /* A child may find an object twice, or half of one: see live_fork_child. */
+        /* live_fork_child() may find an object twice, or one that is half written. */
         if (o->address && o->bucket && !fresh->slot[to].address) {
             fresh->slot[to] = *o;
             s->count++;
@@ -145,7 +145,7 @@ static void slot_clear(struct slots *t, uint64_t hole)
 {
     for (uint64_t i = (hole + 1) & t->mask; t->slot[i].address; i = (i + 1) & t->mask) {
         uint64_t wants = home(t, t->slot[i].address);
-        if (((i - wants) & t->mask) >= ((i - hole) & t->mask)) { /* home is not past the hole */
+        if (((i - wants) & t->mask) >= ((i - hole) & t->mask)) { /* home is not behind the hole */
             t->slot[hole] = t->slot[i];
             hole = i;
         }
@@ -153,7 +153,8 @@ static void slot_clear(struct slots *t, uint64_t hole)
     t->slot[hole] = (struct live_object){0, 0, NULL};
 }
 
-/* Room for one more; also when there is no memory, as long as one slot stays empty. */
+/* Is there room for one more object? Without memory to grow, as long as one slot stays empty: it
+ * ends every search. */
 static bool shard_has_room(struct shard *s)
 {
     struct slots *t = s->slots;
@@ -222,7 +223,7 @@ void live_mark(const void *p)
     lock_drop(&s->lock);
 }
 
-/* Sets the shard's bits of one map back to those that were marked for good. */
+/* Clears the shard's bits in one map, except those that were marked for good. */
 static void bits_clear(const struct shard *s, uint64_t *bits, uint8_t *count, int map_bits)
 {
     uint64_t n = 1ULL << (map_bits - LIVE_SHARD_BITS);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * Which live pointers are sampled objects. free() must learn almost for nothing that its pointer is
+ * Which live pointers are sampled objects. free() must learn at almost no cost that its pointer is
  * not one: a bitmap of 2 KiB, hashed by address, says "certainly not" (one multiplication, one
- * load); behind it a bitmap of 256 KiB filters what the small one lets through once it fills up
- * (some hundred live samples); behind that stands the exact table, in 256 shards with a lock each.
- * The bits of both maps belong to the shards by address, so that a shard's lock covers them and a
- * bit can be cleared when the last pointer that set it leaves.
+ * load); behind it, a bitmap of 256 KiB filters what the small one lets through once it fills up
+ * (some hundred live samples); behind that is the exact table, in 256 shards with a lock each
+ * (LOCK_LIVE). The bits of both maps belong to the shards by address, so that a shard's lock guards
+ * them and a bit can be cleared when the last pointer that set it leaves.
  *
- * Above every allocator alike: nothing is assumed of the pointer but that it is unique while live.
+ * Works with every allocator: nothing is assumed of a pointer but that it is unique while live.
  */
 #ifndef COLLECTORS_LIVE_H
 #define COLLECTORS_LIVE_H
@@ -34,8 +34,8 @@ static inline uint32_t live_near_bit(const void *p)
     return hash_bits((uint32_t)(uintptr_t)p, LIVE_NEAR_BITS);
 }
 
-/* False: p is no sampled object. True: ask live_maybe_far, then live_remove. No lock, no thread-
- * local access; SIGNAL_SAFE. */
+/* False: p is no sampled object. True: ask live_maybe_far(), then live_remove(). No lock, no access
+ * to thread-local memory; SIGNAL_SAFE. */
 static inline bool live_maybe(const void *p)
 {
     uint32_t bit = live_near_bit(p);
@@ -44,21 +44,22 @@ static inline bool live_maybe(const void *p)
 
 SIGNAL_SAFE bool live_maybe_far(const void *p);
 
-/* Enters an object; an older one of the same address, whose free was not seen, is handed back in
- * *stale. nested: this thread may itself be in the middle of a call of these two, below a signal
- * handler; then the wait for the lock is bounded. False: no memory, or no lock: not tracked. */
+/* Enters an object. An older one of the same address, whose free was not seen, is replaced, and
+ * handed back in *stale; else stale->address is 0. nested: a signal handler may be running that
+ * interrupted one of these two functions on this very thread; then the wait for the lock is
+ * bounded. False: no memory, or the lock was not to be had: the object is not followed. */
 SIGNAL_SAFE bool live_insert(const struct live_object *object, struct live_object *stale,
                              bool nested);
 
-/* Takes p out, into *out. False: it is not in (or, nested, the lock was not to be had). */
+/* Takes p out, into *out. False: it is not in the table, or, nested, the lock was not to be had. */
 SIGNAL_SAFE bool live_remove(const void *p, struct live_object *out, bool nested);
 
 /* Makes live_maybe() and live_maybe_far() true for p for good, without a record. */
 void live_mark(const void *p);
 
-/* In a forked child. No lock is held over the fork: libc's own locks are taken inside the fork
- * handlers, and threads that hold those may be waiting for a shard. Instead a shard that another
- * thread was changing at that moment is made whole again here. */
+/* In a forked child: repairs each shard that a thread of the parent was changing. (No lock is held
+ * over the fork: libc takes locks of its own inside the fork handlers, and a thread that holds one
+ * of those may be waiting for a shard.) */
 void live_fork_child(void);
 
 #endif

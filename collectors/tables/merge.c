@@ -37,7 +37,7 @@ static uint64_t hash_of(const struct snapshot_sample *s)
     return hash_words((uintptr_t)s->stack, (uintptr_t)s->labels, s->bytes_label);
 }
 
-/* The place of the sample, or the free one where it would be. */
+/* The place of a sample like s, or the free place where it would be. */
 static uint32_t *place(const struct places *p, const struct snapshot_sample *sample,
                        const struct snapshot_sample *s)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * See recorded.h. States: 0 = nothing yet, 2 = nothing yet since the fork, 3 = one thread is
- * rebasing with its signals blocked, 1 = recording.
+ * See recorded.h. `recorded_state` goes from NOTHING to RECORDING, or in a forked child from FORKED
+ * by way of REBASING to one of the two. While it is REBASING, one thread, with its signals blocked,
+ * changes the tables' zero, and the others wait (LOCK_REBASING).
  */
 #include "collectors/tables/recorded.h"
 
@@ -28,7 +29,7 @@ static void rebase_all(void)
     }
 }
 
-/* Leaves FORKED for `next`, rebasing on the way; waits for a thread that is at it. */
+/* If the state is FORKED, rebases and sets `next`. Waits where another thread is doing so. */
 static void leave_forked(uint32_t next)
 {
     uint32_t seen = FORKED;
@@ -46,7 +47,7 @@ static void leave_forked(uint32_t next)
 
 void recorded_first_event(void)
 {
-    /* No handler of this thread may find the state at REBASING: it would wait for itself. */
+    /* A handler on this thread that found the state at REBASING would wait for its own thread. */
     uint64_t mask = sys_block_signals();
     leave_forked(RECORDING);
     STORE(&recorded_state, RECORDING);

@@ -73,7 +73,7 @@ static void add_sample(void *node, void *arg)
 size_t table_snapshot(const struct table *t, struct bucket *const *more, size_t n,
                       table_sample *sample, struct snapshot_sample **out, size_t *bytes)
 {
-    size_t cap = hashset_count(&t->set) + n + 1024; /* room for what arrives meanwhile */
+    size_t cap = hashset_count(&t->set) + n + 1024; /* room for buckets made meanwhile */
     *bytes = cap * sizeof **out;
     *out = sys_map(*bytes);
     if (!*out) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * The counters of a profile: one bucket for each (stack, key) ever seen. Lock-free, never shrinks;
- * buckets stay where they are, so a live object may point to its own. SIGNAL_SAFE.
+ * buckets stay where they are, so that a live object's record may point to its bucket. SIGNAL_SAFE.
  */
 #ifndef COLLECTORS_TABLE_H
 #define COLLECTORS_TABLE_H
@@ -21,19 +21,21 @@ struct table {
     struct hashset set;
 };
 
-/* The bucket of (stack, key0, key1), made if need be. NULL: no memory; the caller counts it. */
+/* The bucket of (stack, key0, key1), made if there is none yet. NULL: no memory; the caller counts
+ * the event as lost. */
 SIGNAL_SAFE struct bucket *table_bucket(struct table *t, const struct stack *stack, uint64_t key0,
                                         uint64_t key1);
 
-/* Turns a bucket into a sample; false if there is nothing in it to tell. */
+/* Turns a bucket into a sample. False: all its values are 0, and there is none. */
 typedef bool table_sample(const struct bucket *b, struct snapshot_sample *out);
 
-/* The samples of all buckets, and of n more that are in no table, in *out (sys_map'ed, *bytes
- * long); how many. Reads while others write. Runs in the scribe. */
+/* The samples of all buckets, and of n more buckets that are in no table, into *out (sys_map'ed,
+ * *bytes long); how many. *out is NULL where there is no memory. Reads while other threads write.
+ * Runs in the scribe. */
 size_t table_snapshot(const struct table *t, struct bucket *const *more, size_t n,
                       table_sample *sample, struct snapshot_sample **out, size_t *bytes);
 
-/* The bucket if it exists. */
+/* The bucket of (stack, key0, key1) if there is one, else NULL. */
 SIGNAL_SAFE struct bucket *table_find(struct table *t, const struct stack *stack, uint64_t key0,
                                       uint64_t key1);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * See labels.h. No locks but those of the pool; SIGNAL_SAFE.
+ * See labels.h. SIGNAL_SAFE, but for labels_start() and labels_read().
  */
 #include "collectors/threads/labels.h"
 
@@ -18,9 +18,10 @@ static struct hashset kept;
 
 /* ---- the hot path ---- */
 
-/* A program goes to and fro between two sets, or between one and none: the reference to the set
- * that it leaves is kept at hand, so that coming back counts nothing. A handler of the program's
- * may do the same in the middle of this: each reference that was put in comes out once. */
+/* Programs go to and fro between two sets, or between one set and none. So self.spare keeps the
+ * reference to the set that the thread carried before, and coming back to that set changes no
+ * count. A handler of the program may do the same in the middle of this function: because both
+ * fields are swapped, each reference that was put in comes out exactly once. */
 void labels_carry(const struct labels *l)
 {
     const struct labels *spare = arch_swap_own((void *)&self.spare, NULL);
@@ -55,7 +56,7 @@ const struct labels *labels_of_thread(struct thread *t)
         if (seen != 0 && LOAD_ACQUIRE(&t->labels) == l) {
             return l;
         }
-        if (seen != 0) { /* it was freed meanwhile, perhaps made anew */
+        if (seen != 0) { /* the set was freed meanwhile, and its block perhaps used again */
             labels_unref(l);
         }
     }
@@ -83,7 +84,7 @@ static struct labels_set *set_new(size_t pairs, size_t text, bool for_ever)
 /* Puts a pair where its key belongs. */
 static void insert(struct labels *set, const char *key, const char *value)
 {
-    uint32_t at = set->count; /* most come in order */
+    uint32_t at = set->count; /* most pairs come in order */
     while (at > 0 && strcmp(set->label[at - 1].key, key) >= 0) {
         at--;
     }
@@ -221,7 +222,7 @@ const struct labels *labels_keep(const struct labels *l)
     for (uint32_t i = 0; i < l->count; i++) {
         h = hash_text(hash_text(h, l->label[i].key), l->label[i].value);
     }
-    h = hash_high(h); /* the set looks at the low bits and the high ones */
+    h = hash_high(h); /* the hash set uses the low bits and the highest ones */
     h ^= h >> 32;
     found = hashset_find_or_add(&kept, h, l, labels_equal, labels_copy);
     if (found) {

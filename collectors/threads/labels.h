@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * Label sets: what samples are told apart by beside their stack. A set never changes once it can be
- * seen. It lives as long as somebody holds a reference: the program's contexts, and each thread the
- * set that it carries; so a signal handler may read its thread's at any instant. What outlives all
- * of them, a bucket of a profile, holds the kept copy, one for each distinct content.
+ * Label sets: what samples are told apart by beside their stack. A set never changes once another
+ * thread can see it. It lives as long as there is a reference to it: the program's contexts hold
+ * one each, and each thread one to the set that it carries, so that a signal handler may read its
+ * thread's set at any instant. A bucket of a profile outlives all of them and holds the kept copy
+ * instead, of which there is one for each distinct content.
  *
- * Every struct labels that is passed in here was made here.
+ * Every struct labels that is passed in here was made here. Locks: none but LOCK_LABELS, which is
+ * only tried.
  */
 #ifndef COLLECTORS_LABELS_H
 #define COLLECTORS_LABELS_H
@@ -16,7 +18,7 @@
 
 struct labels_set {
     struct labels_block block;
-    const struct labels *kept; /* NULL = not asked for yet */
+    const struct labels *kept; /* the copy of labels_keep(); NULL = not asked for yet */
     struct labels labels;
 };
 
@@ -40,36 +42,38 @@ SIGNAL_SAFE static inline void labels_unref(const struct labels *l)
     }
 }
 
-/* The set of n pairs, copied and sorted by key, of equal keys the last; bytes that are no UTF-8
+/* A set of n pairs, copied and sorted by key; of equal keys the last pair. Bytes that are no UTF-8
  * become '?', because readers of profiles refuse them. Keys and values are not empty. The one
- * reference is the caller's. NULL: no memory, or more than LABELS_BYTES_MAX. */
+ * reference to the set is the caller's. NULL: no memory, or more than LABELS_BYTES_MAX. */
 SIGNAL_SAFE const struct labels *labels_new(const struct label *pair, size_t n);
 
-/* The set of under's pairs and over's, which win; either may be NULL. Likewise. */
+/* A set of the pairs of both; of equal keys that of `over`. Either may be NULL. Otherwise as
+ * labels_new(). */
 SIGNAL_SAFE const struct labels *labels_merged(const struct labels *under,
                                                const struct labels *over);
 
-/* The value of a key; NULL = absent. */
+/* The value of a key; NULL = the set has no such key. */
 SIGNAL_SAFE const char *labels_value(const struct labels *l, const char *key);
 
-/* The copy that stays for ever; NULL for none, and when there is no memory for it. */
+/* The copy of a set that is never freed; NULL for an empty set or none, and where there is no
+ * memory. */
 SIGNAL_SAFE const struct labels *labels_keep(const struct labels *l);
 
-/* The calling thread carries this set from now on, by a reference of its own. */
+/* The calling thread carries this set (NULL = none) from now on, with a reference of its own. */
 SIGNAL_SAFE void labels_carry(const struct labels *l);
-/* The thread ends. */
+/* The calling thread ends: gives its references back. */
 void labels_drop(void);
 
-/* What another thread carries, with a reference for the caller; NULL = none. Its row may change
- * hands meanwhile. */
+/* The set that another thread carries, with a reference for the caller; NULL = none. The row may be
+ * given to yet another thread meanwhile. */
 SIGNAL_SAFE const struct labels *labels_of_thread(struct thread *t);
 
 /* Reads "k=v,…" into a set that is never freed. False: not of that form, an empty key or value, or
  * no memory. Constructor only. */
 MUST_CHECK bool labels_read(const char *text, const struct labels **set);
 
-/* The set of PPROF_LABELS: the first thread's, and that of threads whose creator is unknown. NULL =
- * none. */
+/* The set of PPROF_LABELS (NULL = none): the first thread carries it, and threads whose creator is
+ * not known are taken to. */
 void labels_start(const struct labels *set);
 SIGNAL_SAFE const struct labels *labels_of_process(void);
 

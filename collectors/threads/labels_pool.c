@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * See labels_pool.h. Blocks of one size are on a few lists, each with a lock that is only tried:
- * who finds a list in use, perhaps by the very code that it has interrupted, goes to the next one.
+ * See labels_pool.h. Free blocks of one size are on LISTS lists, each with a lock that is only
+ * tried: code that finds a list locked, perhaps by the very code that it has interrupted, goes on
+ * to the next one.
  */
 #include "collectors/threads/labels_pool.h"
 
@@ -30,7 +31,7 @@ static uint32_t class_of(size_t bytes)
     return c;
 }
 
-/* Where this thread begins to look: threads' stacks lie apart. */
+/* The list where the calling thread begins to look: by its stack, so that threads begin apart. */
 static uint32_t first_list(void)
 {
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
@@ -75,7 +76,7 @@ void labels_pool_give_back(struct labels_block *b)
             lock_drop(&l->lock);
             return;
         }
-        if (i % LISTS == 0) { /* as many threads as lists hold one each: they need to run */
+        if (i % LISTS == 0) { /* all lists are locked: their holders need the processor */
             sys_call0(SYS_sched_yield);
         }
     }
@@ -86,7 +87,7 @@ void labels_pool_fork_child(void)
     for (int c = 0; c < CLASSES; c++) {
         for (int i = 0; i < LISTS; i++) {
             struct list *l = &lists[c][i];
-            if (LOAD(&l->lock.taken)) { /* by a thread that is not here, in the middle of it */
+            if (LOAD(&l->lock.taken)) { /* a thread of the parent was changing the list */
                 l->first = NULL;
                 lock_drop(&l->lock);
             }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * See threads.h. A free row is looked for where the last one was given back; the highest row ever
- * used bounds every walk.
+ * See threads.h. A free row is looked for from the place where the last one was given back; walks
+ * end at the highest row that was ever used.
  */
 #include "collectors/threads/threads.h"
 
@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* Reserved, not touched: 16,384 rows × 128 bytes = 2 MiB of address space. */
+/* 16,384 rows × 128 bytes = 2 MiB of address space; rows that are never used take no memory. */
 enum { ROWS = 1 << 14 };
 _Static_assert(sizeof(struct thread) == 128, "two cache lines a row");
 
@@ -46,7 +46,7 @@ struct thread *threads_take(void)
         return NULL;
     }
     uint32_t used = LOAD(&rows_used);
-    if (LOAD(&rows_taken) < used) { /* some row below is free again */
+    if (LOAD(&rows_taken) < used) { /* a row below that is free again */
         uint32_t from = LOAD(&last_freed);
         for (uint32_t i = 0; i < used; i++) {
             struct thread *t = &rows[(from + i) % used];
@@ -106,15 +106,17 @@ struct thread *threads_twin(const struct thread *t)
     return NULL;
 }
 
+/* The starting thread stores its id and then reads `scans`; a scan counts up and then reads ids.
+ * With a fence between both steps on either side, at least one of the two sees the other. */
 struct thread *threads_twin_since(const struct thread *t)
 {
-    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* its id is stored before the count is read, and */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
     return LOAD(&scans) == t->scans ? NULL : threads_twin(t);
 }
 
 void threads_scan_begins(void)
 {
-    __atomic_fetch_add(&scans, 1, __ATOMIC_SEQ_CST); /* counted before ids are read: one sees */
+    __atomic_fetch_add(&scans, 1, __ATOMIC_SEQ_CST);
 }
 
 void threads_each(void (*visit)(struct thread *t, void *arg), void *arg)
@@ -144,7 +146,7 @@ bool threads_is_running(int tid)
 
 int threads_alive(void)
 {
-    /* procfs counts the threads in the links of the folder, beside its usual two. */
+    /* The link count of procfs's task folder is the number of threads plus 2. */
     struct stat st;
     long err = sys_call4(SYS_newfstatat, AT_FDCWD, "/proc/self/task", &st, 0);
     return err == 0 ? (int)st.st_nlink - 2 : (int)err;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The registry: one row for each thread whose CPU time is sampled, in memory reserved at start, so
- * that a row's address can travel through the kernel in a timer and be recognised when it comes
- * back. Rows are taken and given back without a lock; SIGNAL_SAFE throughout.
+ * that a row's address can be the cookie of a kernel timer and be recognised when the timer's
+ * signal brings it back. Rows are taken and given back without a lock; SIGNAL_SAFE throughout.
  */
 #ifndef COLLECTORS_THREADS_H
 #define COLLECTORS_THREADS_H
@@ -11,32 +11,32 @@
 
 enum thread_state {
     THREAD_FREE,
-    THREAD_TAKEN,    /* being set up, or of a thread without a timer */
-    THREAD_TIMED,    /* has a timer */
-    THREAD_CHANGING, /* it is being given one, or another one */
+    THREAD_TAKEN,    /* is being set up, or its thread has no timer */
+    THREAD_TIMED,    /* its thread has a timer */
+    THREAD_CHANGING, /* held: a thread changes the timer (cpu/cpu_timer.h) */
 };
 
 struct thread {
-    uint32_t state; /* enum thread_state */
-    int32_t tid;    /* the kernel's id; 0 until it runs */
-    int32_t timer;  /* the kernel's id of its timer */
-    bool foreign;   /* not made by pthread_create or thrd_create: has no struct self of its own */
-    bool prof_blocked;  /* inherited: see struct self */
-    uint8_t rounds;     /* of thread-specific destructors that its end has seen */
-    bool leaving;       /* for another program: no signal is to follow it there */
+    uint32_t state;     /* enum thread_state */
+    int32_t tid;        /* the kernel's id; 0 until it runs */
+    int32_t timer;      /* the kernel's id of its timer */
+    bool foreign;       /* not made by pthread_create or thrd_create: may have no struct self */
+    bool prof_blocked;  /* inherited from its creator: see struct self */
+    uint8_t rounds;     /* rounds of thread-specific destructors that its end has seen */
+    bool leaving;       /* it execs: a signal of ours would kill the new program */
     uint32_t scans;     /* threads_scan_begins() calls when the row was taken */
     uint32_t period;    /* of its timer, ns */
-    uint32_t changes;   /* of the timer: what was read meanwhile belongs together if it stands */
-    int64_t clock_base; /* the thread's CPU clock when sampling began, ns */
+    uint32_t changes;   /* of the timer, odd while it changes: a sequence lock (cpu_timer.c) */
+    int64_t clock_base; /* the thread's CPU clock when it first got a timer, ns */
     int64_t first;      /* the CPU clock at the first expiry of this timer, ns */
-    int64_t before;     /* expiries of the timers before it */
-    int64_t credited;   /* periods accounted for */
+    int64_t before;     /* expiries of its earlier timers */
+    int64_t credited;   /* expiries that have been credited (cpu/cpu_credit.h) */
     uintptr_t stack_lo, stack_hi;
     void *(*start)(void *);   /* the program's start routine (pthread_create), */
     int (*start_c11)(void *); /* or thrd_create's */
     void *start_arg;
-    const struct labels *labels; /* those of its struct self, for others to read (labels.h) */
-    const struct stack *created; /* who made it; NULL = not known */
+    const struct labels *labels; /* the same as in its struct self, for other threads (labels.h) */
+    const struct stack *created; /* the stack that created it; NULL = not known */
 } __attribute__((aligned(CACHE_LINE)));
 
 /* Reserves the rows. Constructor only; 0 or -ENOMEM. */
@@ -46,19 +46,19 @@ int threads_start(void);
 struct thread *threads_take(void);
 void threads_give_back(struct thread *t);
 
-/* The row that a timer's sival_ptr names, or NULL if that pointer is not one of ours. */
+/* The row whose address a timer's sival_ptr is, or NULL if it is none. */
 struct thread *threads_from_cookie(const void *cookie);
 
 /* The row of a live thread by its id, or NULL. */
 struct thread *threads_by_tid(int tid);
 
-/* Another row of t's thread, if there is one: a thread that is just starting can be found by a scan
- * of procfs before it has told its own row its id. */
+/* Another row of t's thread, or NULL: a scan of procfs may find a thread that is just starting
+ * before the thread has stored its id in its own row. */
 struct thread *threads_twin(const struct thread *t);
-/* The same for the starting thread itself: nothing, and at once, if no scan has looked at any
- * thread since its row was taken. */
+/* The same for the starting thread itself: NULL, without a look at the rows, if no scan has begun
+ * since its row was taken. */
 struct thread *threads_twin_since(const struct thread *t);
-/* To be called by who enters a thread that is not itself, before it does. */
+/* To be called by a thread before it stores another thread's id in a row. */
 void threads_scan_begins(void);
 
 /* Calls visit on every row that is not free. */
@@ -77,8 +77,8 @@ int threads_alive(void);
 /* How many rows are in use. */
 int threads_registered(void);
 
-/* In a forked child: all rows but keep (may be NULL) become free. Their references to label sets
- * are to be given back before. */
+/* In a forked child: all rows but keep (may be NULL) become free. The caller has given back their
+ * references to label sets. */
 void threads_fork_child(struct thread *keep);
 
 #endif
