@@ -4,9 +4,9 @@
  * likely. Included by everything, includes nothing of ours.
  *
  * SIGNAL_SAFE marks a function that may run in a signal handler at any instruction of the program:
- * it calls no malloc, no stdio, takes no lock that its own thread may hold, and touches libc only
- * for memcpy and friends. HOT is the unsampled path of a hook. COLD is everything a hot path leaves
- * to.
+ * it calls no malloc and no stdio, waits for no lock that its own thread may hold, and calls of
+ * libc only memcpy and its like. HOT marks the unsampled path of a hook, COLD what a hot path calls
+ * in the rare case.
  */
 #ifndef BASE_ABI_H
 #define BASE_ABI_H
@@ -16,22 +16,23 @@
 #include <stdint.h>
 
 #define SIGNAL_SAFE
-#define HOT __attribute__((hot, aligned(64))) /* a cache line to begin with */
-/* What a thread that waits, or makes another wait, runs through: close together. */
+#define HOT __attribute__((hot, aligned(64))) /* begins on a cache line */
+/* The functions of a contended wait and release: the linker puts them close together, because a
+ * thread that has slept finds its caches cold. */
 #define WAIT_PATH __attribute__((hot))
 #define COLD __attribute__((cold, noinline))
 #define EXPORT __attribute__((visibility("default")))
-/* For variables of hot paths: reached without the indirection that a symbol of another library
- * would need. */
+/* For variables of hot paths: accessed directly, without the table of addresses that a symbol of
+ * another library would need. */
 #define HIDDEN __attribute__((visibility("hidden")))
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
-/* Variables that hot paths read and hardly anything writes: together, on few cache lines. */
+/* Variables that hot paths read and that are hardly ever written: together, on few cache lines. */
 #define READ_OFTEN __attribute__((section("pprof_read_often")))
 #define MUST_CHECK __attribute__((warn_unused_result))
 #define CACHE_LINE 64
-/* Keeps the address of a table's element in one register; else each of its fields is looked for
- * from the table's beginning. */
+/* Makes the compiler keep the address of a table's element in one register; it would else compute
+ * each field's address anew from the table's beginning. */
 #define ONE_ADDRESS(element)                                                                       \
     do {                                                                                           \
         __asm__("" : "+r"(element));                                                               \

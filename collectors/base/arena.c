@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * See arena.h. One current chunk; who overruns it maps the next. Two threads may do so at once:
- * one of the chunks wins, the other goes back to the kernel untouched.
+ * See arena.h. There is one current chunk; a thread for which it has no room left maps the next
+ * one. Two threads may do so at once: one of the two chunks becomes the current one, the other goes
+ * back to the kernel.
  */
 #include "collectors/base/arena.h"
 
@@ -11,12 +12,12 @@ enum {
     CHUNK_MIN = 256 << 10,
     CHUNK_MAX = 4 << 20,
 };
-/* Beyond this the profiler would be what is wrong with the program. */
+/* A profiler that needs more would do the program more harm than good. */
 #define ARENA_CAP (1UL << 30)
 
 struct chunk {
     size_t size; /* bytes of the mapping, this header included */
-    size_t used; /* may run past size: whoever passed it got nothing */
+    size_t used; /* may exceed size: the allocations that went beyond it failed */
 };
 
 static struct chunk *current;
@@ -69,7 +70,7 @@ void *arena_alloc(size_t bytes)
             return p;
         }
         if (c == LOAD(&current)) {
-            return NULL; /* no memory, rather than a race lost */
+            return NULL; /* there is no memory; else another thread has made a chunk */
         }
     }
     return NULL;

@@ -11,7 +11,7 @@
 
 static bool open_now;
 static const char *file;
-static int about; /* process; 0 = this one */
+static int about; /* see log_process(); 0 = the writing process */
 
 void log_open(void)
 {
@@ -28,7 +28,7 @@ void log_process(int pid)
     about = pid;
 }
 
-/* Opening a pipe that nobody reads is not to wait for ever. */
+/* O_NONBLOCK: the opening of a pipe without a reader would wait for ever. */
 static int file_open(const char *path)
 {
     return sys_open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600);
@@ -47,8 +47,9 @@ int log_to(const char *path)
     return 0;
 }
 
-/* "2026-11-24T12:34:56Z" of seconds since 1970: days to a date by the algorithm of the civil
- * calendar, whose years begin in March and whose eras have 146,097 days. */
+/* Adds the time as "2026-11-24T12:34:56Z ". Days since 1970 become a date by counting years from
+ * March and in eras of 400 years, which have 146,097 days (Howard Hinnant, "chrono-Compatible
+ * Low-Level Date Algorithms"). */
 static void add_time(struct text *t)
 {
     int64_t now = sys_clock_ns(CLOCK_REALTIME) / NSEC_PER_SEC;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * The library's own messages. With PPROF_LOG they go to that file, at any time. Without it, to
- * stderr while the constructor runs: before main descriptor 2 is still what the user gave the
- * program; later it may be the program's database, so from then on there is silence. SIGNAL_SAFE.
+ * The library's own messages. With PPROF_LOG they go to that file, at any time. Without it they go
+ * to stderr while the constructor runs, and nowhere later: before main, descriptor 2 is still what
+ * the user gave the program; later it may be any file of the program's, a database say. log_line()
+ * and log_error() are SIGNAL_SAFE.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -12,17 +13,18 @@
 /* Writes "pprofinject: <text>\n" to stderr, or "<date>T<time>Z pprofinject[<pid>]: <text>\n" to the
  * file, opened for this one line: no descriptor stays behind. */
 SIGNAL_SAFE void log_line(const char *text);
-/* The same with "<what> <object>: <name of the error>"; error is a negative errno. */
+/* The same with the text "<what> <object>: <name of the error>"; error is a negative errno. */
 SIGNAL_SAFE void log_error(const char *what, const char *object, int error);
 
-/* The constructor begins and ends. */
+/* The constructor begins and ends: stderr may be written to in between. */
 void log_open(void);
 void log_close(void);
 
 /* Messages go to this file from now on (an absolute path that stays; NULL = stderr as above). 0, or
  * the negative errno with which it cannot be opened; then nothing changes. */
 MUST_CHECK int log_to(const char *path);
-/* The process that the lines in the file are about, whoever writes them. */
+/* The process whose number the lines in the file show; the scribe, another process, writes lines
+ * about it too. */
 void log_process(int pid);
 
 #endif

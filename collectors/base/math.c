@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * See math.h. Both reduce to a small argument with the binary exponent and then use the
- * Taylor series, long enough for the last bit of a double.
+ * See math.h. Both functions reduce their argument to a small one by its binary exponent, and then
+ * sum a Taylor series that is long enough for the last bit of a double.
  */
 #include "collectors/base/math.h"
 

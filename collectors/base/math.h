@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The two functions of sampling, here because libm would be a second library to depend on: both
- * are right to about 1e-15 relative, touch no rounding mode, no errno, and are SIGNAL_SAFE.
+ * The two functions that sampling needs, so that the library does not depend on libm. Both are
+ * right to a relative error of about 1e-15, leave rounding mode and errno alone, and are
+ * SIGNAL_SAFE; the caller saves the program's floating-point state (arch_float_enter()).
  */
 #ifndef BASE_MATH_H
 #define BASE_MATH_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The one instance a thread of struct self; see self.h.
+ * See self.h: the instance of each thread.
  */
 #include "collectors/base/self.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * See text.h. Used for file names, the maps file and the messages of the start. SIGNAL_SAFE.
+ * See text.h. SIGNAL_SAFE.
  */
 #include "collectors/base/text.h"
 
@@ -49,8 +49,8 @@ void text_add_hex(struct text *t, uint64_t v)
     text_add_n(t, p, (size_t)(digits + sizeof digits - p));
 }
 
-/* Bytes of the valid sequence that begins at p, of which n are left; 0 = it is none. The second
- * byte is what excludes overlong forms, surrogates, and what lies beyond U+10FFFF. */
+/* The length of the valid sequence that begins at p, where n bytes are left; 0 = there is none. The
+ * bounds of the second byte exclude overlong forms, surrogates, and what lies beyond U+10FFFF. */
 static size_t utf8_length(const unsigned char *p, size_t n)
 {
     unsigned char lead = p[0];

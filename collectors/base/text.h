@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Strings without stdio: a bounded builder, and numbers to and from text. SIGNAL_SAFE throughout;
- * what does not fit is cut and remembered.
+ * Strings without stdio: a bounded builder, and numbers to and from text. Text that does not fit is
+ * cut off, and `cut` says so. SIGNAL_SAFE throughout.
  */
 #ifndef BASE_TEXT_H
 #define BASE_TEXT_H
@@ -23,14 +23,15 @@ static inline struct text text_in(char *buf, size_t size)
 
 SIGNAL_SAFE void text_add(struct text *t, const char *s);
 SIGNAL_SAFE void text_add_n(struct text *t, const char *s, size_t n);
-/* Decimal, padded with zeroes to at least width digits. */
+/* In decimal, padded with zeroes to at least `width` digits. */
 SIGNAL_SAFE void text_add_int(struct text *t, int64_t v, int width);
 SIGNAL_SAFE void text_add_hex(struct text *t, uint64_t v);
 
-/* Puts '?' for every byte of text that belongs to no UTF-8 sequence (RFC 3629). */
+/* Replaces by '?' each of the n bytes that belongs to no valid UTF-8 sequence (RFC 3629). */
 SIGNAL_SAFE void text_make_utf8(char *text, size_t n);
 
-/* Decimal number at *s, which moves past it; false if there is none or it overflows. */
+/* Reads the number at *s, in decimal with an optional minus, or in lower-case hexadecimal, and
+ * moves *s behind it. False, with *s as it was: there is none, or (int) it overflows. */
 SIGNAL_SAFE bool text_read_int(const char **s, int64_t *v);
 SIGNAL_SAFE bool text_read_hex(const char **s, uint64_t *v);
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * See ticks.h. The counter's rate is not asked for but measured, against the monotonic clock: over
- * all the time since the start at first, over the last quarter of a minute later on, so that what
- * NTP does to the clock, and a machine that was suspended or moved, are followed. A reading of both
- * is uncertain by the duration of one system call (some 0.3 µs), so a span measured since the
- * start is wrong by no more than that, and the rate by less than a millionth after a second.
- * Where the two part by more than that can be, a machine was suspended in between, and that stretch
- * is left out.
+ * See ticks.h. The counter's rate is measured against the monotonic clock: at first over all the
+ * time since the start, later over the last 16 s at most, so that it follows NTP's corrections of
+ * the clock, and a machine that was suspended or moved. A reading of both is uncertain by the
+ * duration of one reading of the clock (some 0.3 µs), so a span measured since the start is wrong
+ * by no more than that, and the rate by less than a millionth after a second. If counter and clock
+ * differ by more than NTP can make them differ, the machine was suspended in between, and measuring
+ * begins anew.
  */
 #include "collectors/base/ticks.h"
 
@@ -23,15 +23,15 @@ struct moment {
 
 READ_OFTEN struct ticks_state ticks_state
     __attribute__((aligned(CACHE_LINE))) = {.source = TICKS_UNKNOWN};
-static uint64_t stand_in_offset, stand_in_rate; /* of TICKS_STAND_IN */
-static struct lock measuring;                   /* what follows */
+static uint64_t stand_in_offset, stand_in_rate; /* with TICKS_STAND_IN: clock to ticks and back */
+static struct lock measuring;                   /* guards what follows */
 static struct moment base, last;
 static bool jumped; /* between the last two moments */
 
-/* The closest of a few readings: a thread may lose its processor in the middle of one. */
+/* Of a few readings the one that took the least ticks: a thread may lose its processor in one. */
 static struct moment moment_now(void)
 {
-    enum { CLOSE = 10000 }; /* ticks */
+    enum { CLOSE = 10000 }; /* ticks that a good reading takes at most */
     struct moment best = {0, 0};
     uint64_t took = UINT64_MAX;
     for (int i = 0; i < READINGS && took > CLOSE; i++) {
@@ -46,7 +46,7 @@ static struct moment moment_now(void)
     return best;
 }
 
-/* The clock's time in ticks of that rate, from a beginning of its own. */
+/* The clock's time in ticks, rate: ns per tick in 32.32 fixed point; with an origin of its own. */
 static uint64_t clock_ticks(uint64_t ns, uint64_t rate)
 {
     return (uint64_t)(((unsigned __int128)ns << 32) / rate);
@@ -55,12 +55,13 @@ static uint64_t clock_ticks(uint64_t ns, uint64_t rate)
 void ticks_start(void)
 {
     if (LOAD(&ticks_state.source) ==
-        TICKS_UNKNOWN) { /* else a constructor before ours has forbidden it */
+        TICKS_UNKNOWN) { /* else a constructor before ours has forbidden the counter */
         base = last = moment_now();
     }
 }
 
-/* Does the kernel trust the counter: is it constant, and the same on all processors? */
+/* Does the kernel itself keep time by the counter? Then its rate is constant, and it is the same on
+ * all processors. */
 static bool counter_is_trusted(void)
 {
     char name[32] = "";
@@ -73,8 +74,8 @@ static bool counter_is_trusted(void)
     return strcmp(name, ARCH_COUNTER_SOURCE "\n") == 0;
 }
 
-/* Notes the rate since the base, and when to look again: when the span has doubled, or in a second.
- */
+/* Notes the rate between `base` and `now`, and when to recalibrate: when that span has doubled, or
+ * in a second if that is sooner. */
 static void note_rate(struct moment now)
 {
     uint64_t ticks = now.ticks - base.ticks;
@@ -86,8 +87,8 @@ static void note_rate(struct moment now)
     STORE(&ticks_state.measure_next, ns < SECOND_NS ? ticks : ticks / (ns / SECOND_NS));
 }
 
-/* Since the last moment, did one of the two stand while the other went on, as it does where a
- * machine is suspended? Or is this another machine? NTP corrects by less than a thousandth. */
+/* Since `last`, has one of counter and clock stood while the other went on, as where a machine is
+ * suspended, or is this another machine? NTP corrects by less than a thousandth. */
 static bool has_jumped(struct moment now)
 {
     uint64_t by_clock = now.ns - last.ns;
@@ -96,7 +97,7 @@ static bool has_jumped(struct moment now)
     return apart > JUMP_NS + by_clock / JUMP_PART;
 }
 
-/* Measures from `now` on; until there is enough of that, by the rate known so far. */
+/* Measures from `now` on. Until RESTART_NS have passed, the rate known so far is used. */
 static void begin_anew(struct moment now)
 {
     base = now;
@@ -137,11 +138,11 @@ uint64_t ticks_first(void)
 void ticks_measure(void)
 {
     if (!lock_try(&measuring, LOCK_TICKS)) {
-        return; /* somebody is at it; the rate known so far does */
+        return; /* another thread does it; the rate known so far will do */
     }
     struct moment now = moment_now();
     bool backwards = now.ticks < last.ticks || now.ns < last.ns;
-    jumped = backwards || (!jumped && has_jumped(now)); /* twice: the rate is what has changed */
+    jumped = backwards || (!jumped && has_jumped(now)); /* two in a row: another rate */
     if (jumped) {
         begin_anew(now);
     } else {
@@ -156,7 +157,7 @@ void ticks_measure(void)
 
 void ticks_fork_child(void)
 {
-    lock_drop(&measuring); /* its holder is not here */
+    lock_drop(&measuring); /* a thread of the parent may hold it */
 }
 
 uint64_t ticks_other_ns(uint64_t span)

@@ -14,15 +14,15 @@
 #include "collectors/base/sys.h"
 
 enum ticks_source { TICKS_UNKNOWN, TICKS_COUNTER, TICKS_CLOCK, TICKS_STAND_IN };
-/* Private to the functions here. */
+/* Private to ticks.h and ticks.c. */
 extern HIDDEN struct ticks_state {
     uint32_t source;       /* enum ticks_source */
     uint64_t ns_per_tick;  /* 32.32 fixed point; 0 = not yet known */
-    uint64_t measured_at;  /* ticks */
-    uint64_t measure_next; /* so many ticks later */
+    uint64_t measured_at;  /* ticks, of the last calibration */
+    uint64_t measure_next; /* ticks from there to the next one */
 } ticks_state;
 
-/* Notes what time it is, so that the first wait can be converted. Constructor only. */
+/* Reads both clocks once, so that the rate is known when the first wait ends. Constructor only. */
 void ticks_start(void);
 
 SIGNAL_SAFE COLD uint64_t ticks_first(void);
@@ -47,8 +47,8 @@ SIGNAL_SAFE static inline uint64_t ticks_counted_ns(uint64_t span)
     return (uint64_t)((unsigned __int128)span * LOAD(&ticks_state.ns_per_tick) >> 32);
 }
 
-/* The same wherever they come from, by the rate known so far: for who knows that somebody calls
- * ticks_to_ns() now and then. */
+/* The same for ticks of any source. Never recalibrates: ticks_to_ns(), which is called at the end
+ * of every wait, does. */
 SIGNAL_SAFE static inline uint64_t ticks_known_ns(uint64_t span)
 {
     if (UNLIKELY(LOAD_ACQUIRE(&ticks_state.source) != TICKS_COUNTER)) {
@@ -57,13 +57,13 @@ SIGNAL_SAFE static inline uint64_t ticks_known_ns(uint64_t span)
     return ticks_counted_ns(span);
 }
 
-/* At `now`, a value of ticks_now() just taken, is it time to measure? */
+/* At `now`, a value of ticks_now() just taken, is it time to recalibrate? */
 SIGNAL_SAFE static inline bool ticks_are_due(uint64_t now)
 {
     return now - LOAD(&ticks_state.measured_at) > LOAD(&ticks_state.measure_next);
 }
 
-/* The same of a span that ended at `now`. */
+/* Nanoseconds of a span that ended at `now`; recalibrates if it is time. */
 SIGNAL_SAFE static inline uint64_t ticks_to_ns(uint64_t span, uint64_t now)
 {
     if (UNLIKELY(ticks_are_due(now)) && ticks_are_counted()) {
@@ -72,10 +72,10 @@ SIGNAL_SAFE static inline uint64_t ticks_to_ns(uint64_t span, uint64_t now)
     return ticks_known_ns(span);
 }
 
-/* The counter must not be read any more, for good: the clock stands in for it, in the same ticks.
- */
+/* The program has forbidden itself the counter (PR_SET_TSC): from now on the monotonic clock is
+ * read instead, and turned into ticks of the same length. */
 SIGNAL_SAFE void ticks_forbid_counter(void);
-/* In a forked child. */
+/* In a forked child: another thread of the parent may have been recalibrating. */
 void ticks_fork_child(void);
 
 #endif
