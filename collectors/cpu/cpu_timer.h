@@ -3,7 +3,7 @@
  * A thread's timer on its own CPU clock, and which thread may change it. To change the timer, a
  * thread holds the row of the timer's thread: that thread itself as it begins and ends, one that
  * has found it by a scan, one that sets another rate. Used by the files of this folder alone.
- * SIGNAL_SAFE, but for cpu_timer_settle(), which waits for other threads.
+ * SIGNAL_SAFE throughout, but for cpu_timer_settle(), which waits for other threads.
  */
 #ifndef COLLECTORS_CPU_TIMER_H
 #define COLLECTORS_CPU_TIMER_H
