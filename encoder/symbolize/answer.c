@@ -200,7 +200,6 @@ int answer_unit(struct reading *r, const struct spot *spots, size_t n, Dwarf_Die
 {
     struct scope_chain *chains = calloc(n, sizeof *chains);
     Dwarf_Die split, *tree = unit;
-    int error;
     if (!chains) {
         return -ENOMEM;
     }
@@ -210,7 +209,7 @@ int answer_unit(struct reading *r, const struct spot *spots, size_t n, Dwarf_Die
     for (size_t i = 0; i < n; i++) {
         chains[i].pc = spots[i].vaddr - r->dwarf_bias;
     }
-    error = scopes_find(tree, chains, n);
+    int error = scopes_find(tree, chains, n);
     for (size_t i = 0; i < n && error == 0; i++) {
         error = chains[i].n ? put_chain(r, &spots[i], &chains[i], unit, tree)
                             : answer_plain(r, &spots[i], unit);

@@ -140,12 +140,11 @@ static struct dwp *dwp_open(int fd)
 static struct dwp *dwp_beside(const char *root, const char *file)
 {
     char path[2 * PATH_MAX];
-    int fd;
     if (!file) {
         return NULL;
     }
     snprintf(path, sizeof path, "%s%s.dwp", root, file);
-    fd = locate_regular(path);
+    int fd = locate_regular(path);
     return fd >= 0 ? dwp_open(fd) : NULL;
 }
 
@@ -153,13 +152,12 @@ struct dwp *dwp_find(const struct module *module, Dwfl_Module *mod)
 {
     char path[PATH_MAX], root[64] = "";
     const char *main_file = NULL, *debug_file = NULL;
-    struct dwp *dwp;
     locate_path(module, path);
     if (module->pid > 0) {
         snprintf(root, sizeof root, "/proc/%d/root", (int)module->pid);
     }
     dwfl_module_info(mod, NULL, NULL, NULL, NULL, NULL, &main_file, &debug_file);
-    dwp = dwp_beside(root, path);
+    struct dwp *dwp = dwp_beside(root, path);
     dwp = dwp ? dwp : dwp_beside("", path);
     return dwp ? dwp : dwp_beside("", debug_file);
 }

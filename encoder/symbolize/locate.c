@@ -78,11 +78,10 @@ static bool locate_replaced(const struct module *module)
 static int locate_try(const struct module *module, const char *path, bool need_id)
 {
     char id[IMAGE_ID_SIZE];
-    int fd;
     if (need_id && module->build_id[0] == '\0') {
         return -ENOENT;
     }
-    fd = locate_regular(path);
+    int fd = locate_regular(path);
     if (fd < 0) {
         return fd;
     }
@@ -178,14 +177,13 @@ int locate_open(const struct module *module)
     bool deleted = locate_path(module, path) || locate_replaced(module);
     const char *slash = strrchr(path, '/');
     struct folder_search search = {.module = module, .base = slash ? slash + 1 : path};
-    int fd;
     if (strcmp(path, "[vdso]") == 0) {
         return vdso_open(module);
     }
     if (module->nqueries == 0 || search.base[0] == '\0') {
         return -ENOENT;
     }
-    fd = locate_in_process(module, path, deleted);
+    int fd = locate_in_process(module, path, deleted);
     if (fd < 0) {
         fd = locate_each_folder(locate_in_folder, &search);
     }

@@ -293,12 +293,11 @@ int profile_file_load(struct profile *profile, int fd)
 {
     struct wire_in *in = malloc(sizeof *in);
     struct wire_buf buf = {0};
-    int error;
     memset(profile, 0, sizeof *profile);
     if (!in) {
         return -ENOMEM;
     }
-    error = wire_open(in, fd);
+    int error = wire_open(in, fd);
     if (error == 0) {
         error = read_fields(profile, in, &buf);
     }

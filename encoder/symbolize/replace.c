@@ -69,7 +69,6 @@ int replace_begin(struct replace *replace, const char *path, int old)
 {
     const char *slash = strrchr(path, '/');
     char folder[PATH_MAX] = ".";
-    int error;
     memset(replace, 0, sizeof *replace);
     replace->fd = -1;
     if (slash && (size_t)snprintf(folder, sizeof folder, "%.*s", (int)(slash - path) + 1, path) >=
@@ -91,7 +90,7 @@ int replace_begin(struct replace *replace, const char *path, int old)
     if (replace->folder < 0) {
         return -errno;
     }
-    error = replace_create(replace);
+    int error = replace_create(replace);
     if (error) {
         close(replace->folder);
         return error;

@@ -129,12 +129,11 @@ static int resolve_reading(struct reading *r, enum resolve_mode mode)
     const struct module *module = r->module;
     struct spot *spots;
     GElf_Addr bias;
-    int error;
     r->elf = dwfl_module_getelf(r->dwfl, &bias);
     if (!r->elf) {
         return -ENOEXEC;
     }
-    error = image_read(&r->image, r->elf);
+    int error = image_read(&r->image, r->elf);
     if (error) {
         return error;
     }

@@ -38,7 +38,6 @@ static int vdso_of_process(const struct module *module)
     const struct mapping *mapping = module->queries[0].mapping;
     uint64_t len = mapping->limit - mapping->start;
     char name[64];
-    uint8_t *bytes;
     int mem, fd = -EIO;
     if (module->pid <= 0 || mapping->limit <= mapping->start || len > VDSO_MAX) {
         return -ENOENT;
@@ -48,7 +47,7 @@ static int vdso_of_process(const struct module *module)
     if (mem < 0) {
         return -errno;
     }
-    bytes = malloc((size_t)len);
+    uint8_t *bytes = malloc((size_t)len);
     if (bytes && pread(mem, bytes, (size_t)len, (off_t)mapping->start) == (ssize_t)len) {
         fd = vdso_file(bytes, (size_t)len);
     }
@@ -72,11 +71,10 @@ static int vdso_of_ourselves(void)
 int vdso_open(const struct module *module)
 {
     char id[IMAGE_ID_SIZE];
-    int fd;
     if (module->nqueries == 0) {
         return -ENOENT;
     }
-    fd = vdso_of_process(module);
+    int fd = vdso_of_process(module);
     if (fd >= 0) {
         if (image_build_id(fd, id) == 0 &&
             (module->build_id[0] == '\0' || strcasecmp(id, module->build_id) == 0)) {

@@ -209,7 +209,6 @@ static int worker_listen(const struct module *module, FILE *in, struct answer_si
 int worker_resolve(const struct module *module, enum resolve_mode mode, struct answer_sink *sink)
 {
     int ends[2], result;
-    FILE *in;
     if (pipe2(ends, O_CLOEXEC) != 0) {
         return resolve_module(module, mode, sink);
     }
@@ -223,7 +222,7 @@ int worker_resolve(const struct module *module, enum resolve_mode mode, struct a
         close(ends[0]);
         return resolve_module(module, mode, sink);
     }
-    in = fdopen(ends[0], "r");
+    FILE *in = fdopen(ends[0], "r");
     if (in) {
         result = worker_listen(module, in, sink);
         fclose(in);

@@ -31,7 +31,7 @@ def modes() -> None:
         found = {stat.S_IMODE(f.path.stat().st_mode) for f in files_in(out)} if out.exists() else set()
         where = [stat.S_IMODE(p.stat().st_mode) for p in (out, out.parent) if p.exists()]
         ok(f"umask {mask:03o}: files 0600", found == {0o600}, [oct(x) for x in found], result.stderr)
-        # The mode is 0600 whatever the umask is.
+        # A umask takes bits away from 0700 and never adds any; root can use the folders all the same.
         ok(f"umask {mask:03o}: folders 0700 at most", all(m & 0o077 == 0 for m in where), [oct(m) for m in where])
 
 
