@@ -6,27 +6,15 @@
  *
  * Children do it, each with another delay before the _exit(), and their ids are printed.
  */
+#include "test/programs/on_cpu.h"
 #include "test/programs/truth.h"
 #include <pthread.h>
-#include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum { ROUNDS = 40, DELAYS = 20000 };
 
 static volatile int go, there, delay;
-
-/* The two threads meet only if they run at the same time. */
-static void run_on_cpu(int nth)
-{
-    cpu_set_t all, one;
-    sched_getaffinity(getppid(), sizeof all, &all);
-    CPU_ZERO(&one);
-    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
-        if (CPU_ISSET(cpu, &all) && nth-- == 0)
-            CPU_SET(cpu, &one);
-    sched_setaffinity(0, sizeof one, &one); /* there is no such CPU: as before */
-}
 
 static void *ends(void *arg)
 {
