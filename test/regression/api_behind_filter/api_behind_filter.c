@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Where a filter of system calls would kill the program for what the library does, the library
-// stands down before; but a call of its API, behind the filter, still made such system calls.
+// When a filter on system calls would kill the program for the library's calls, the library
+// becomes inactive before the filter is installed. But a call of its API afterwards still made
+// such system calls. Right: it makes none.
 #include "preload/pprofinject.h"
 
 #include <linux/filter.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * bsd_signal() and __sigaction() are libc's other names for signal() and sigaction(). They went
- * past our hooks: a program's handler for SIGUSR2 replaced ours, and no dump was made any more.
- * Right: both the handler and the dump.
+ * bsd_signal() and __sigaction() are libc's other names for signal() and sigaction(). They were not
+ * interposed: a program's handler for SIGUSR2 replaced the library's, and no dump was made any
+ * more. Right: the handler runs and the dump is made.
  *
  * Sets a handler by the call that its argument names, and after a line prints how often it ran.
  */

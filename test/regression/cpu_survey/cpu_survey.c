@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * The survey before a dump reads the CPU clocks of all threads. A row whose thread ended under its
- * eyes had the id 0, which names the reader's own clock: the reader's whole CPU time was credited
- * to "[thread end]", once more at every such meeting. Right: a clock counts only if the row is
- * still the same thread's after it was read, and the profile stays below the process's clock.
+ * The survey before a dump reads the CPU clocks of all threads. A thread that ended meanwhile left
+ * the id 0 in its row, which names the reading thread's own clock: that thread's whole CPU time was
+ * credited to "[thread end]", each time again. Right: a clock counts only if the row is still the
+ * same thread's after the reading, and the profile stays below the process's clock.
  *
  * Three threads make and end threads as fast as they can while main, with a large clock, surveys.
  * Prints the profile, the process's clock and main's part of it, in nanoseconds.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Threads of raw clone() end without a word. Their rows, and the POSIX timers in them, were kept
- * until a dump: a program that makes many ran into the limit of queued signals (SigQ). Right: rows
- * of dead threads are swept as new ones are found.
+ * The library is not told when a thread made by raw clone() ends. Its row, with a POSIX timer, was
+ * kept until a dump: a program that makes many such threads reached the limit of queued signals
+ * (SigQ). Right: rows of dead threads are removed when new threads are found.
  *
  * Makes many such threads, one after the other, and prints how many timers the process has then.
  */

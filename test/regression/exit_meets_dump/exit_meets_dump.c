@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * exit() in one thread while another handles a dump signal. If the end came after that handler had
- * asked for a scribe and before there was one, it found nobody to wait for, and the process went
- * without any file. Right: who is about to make the scribe counts as one.
+ * exit() in one thread while another handles a dump signal. If exit() came after the handler had
+ * asked for a scribe and before the scribe existed, it found no scribe to wait for, and the process
+ * ended without any file. Right: a thread that is about to make the scribe counts as one.
  *
  * Children do it, each with another delay between the two, and their ids are printed.
  */
@@ -28,12 +28,12 @@ static void *asks(void *arg)
     return arg;
 }
 
-/* Without printf: a child has no business with the parent's buffer. */
+/* No printf: the child has a copy of the parent's buffer. */
 static void child(int delay)
 {
     pthread_t thread;
     run_on_cpu(0);
-    keep(malloc(1 << 20)); /* something recorded, or a child writes nothing */
+    keep(malloc(1 << 20)); /* a child that has recorded nothing writes nothing */
     pthread_create(&thread, NULL, asks, NULL);
     while (!there)
         usleep(100);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * exit() in one thread and _exit() in another. The second of them to come found that the last dump
- * was somebody else's affair and ended the process before it was made: no files. Right: it waits
- * for the one that makes the dump.
+ * exit() in one thread and _exit() in another. The second of them saw that the first was making the
+ * last dump, and ended the process before that was made: no files. Right: it waits for the thread
+ * that makes the dump.
  *
  * Children do it, each with another delay before the _exit(), and their ids are printed.
  */
@@ -32,7 +32,7 @@ static void child(void)
 {
     pthread_t thread;
     run_on_cpu(0);
-    keep(malloc(1 << 20)); /* something recorded, or a child writes nothing */
+    keep(malloc(1 << 20)); /* a child that has recorded nothing writes nothing */
     pthread_create(&thread, NULL, ends, NULL);
     while (!there)
         usleep(100);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A profile that the program asks for is written by a process with a table of descriptors of its
-// own; the program's limit went for it too, so with a limit of 0 nothing could be written.
+// A profile that the program asks for by the C API is written by a process with a descriptor table
+// of its own. The program's limit of descriptors applied to that process as well: with a limit of
+// 0 nothing could be written. Right: it has a limit of its own.
 #include "preload/pprofinject.h"
 
 #include <errno.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A filter that kills for the clock was put before all threads while they waited. The library had
-// stood down, but asked for the time at the end of those waits and at the release of their lock.
+// While threads wait, the program installs a filter for all its threads that kills the process for
+// reading the clock. The library had become inactive, but still read the clock at the end of those
+// waits and at the release of their lock. Right: it makes no such call any more.
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>

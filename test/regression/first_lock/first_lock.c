@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// In a child process the first lock was looked up by dlsym, after which dlerror() no longer knew of
-// the program's own failure.
+// In a child process the library looked the first lock up by dlsym, after which dlerror() no
+// longer told of the program's own failure. Right: dlerror() still does.
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * The fork handlers of a library that the program needs run inside ours, while the table of live
- * objects is locked for the fork. One that allocated, and was sampled, waited for that lock for
- * ever. Right: the forking thread uses the table that it has locked, and the fork returns.
+ * Fork handlers of a library that the program links run between those of ours, while the table of
+ * live objects is locked for the fork. A handler that allocated, if the allocation was sampled,
+ * waited for that lock for ever. Right: the forking thread uses the table that it has locked, and
+ * the fork returns.
  *
- * With a second thread in its past, so that locks are taken at all, the program forks three times.
+ * The program has had a second thread, without which no locks are taken, and forks three times.
  */
 #include "handlers.h"
 #include <pthread.h>

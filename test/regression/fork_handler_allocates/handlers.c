@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The needed library: allocates in its fork handlers, as any may.
+ * The library that the program links. It allocates in its fork handlers, which is allowed.
  */
 #include "handlers.h"
 #include <pthread.h>

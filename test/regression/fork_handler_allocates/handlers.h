@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Makes the library a needed one: its constructor registers the fork handlers.
+ * Called so that the program needs the library, whose constructor registers the fork handlers.
  */
 #ifndef TEST_REGRESSION_HANDLERS_H
 #define TEST_REGRESSION_HANDLERS_H

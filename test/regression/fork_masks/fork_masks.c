@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Around a fork our signals are blocked. The mask to go back to was kept in one place for all
- * threads: two that forked at once came out with each other's masks. Right: it is the thread's own.
+ * Around a fork the library blocks its signals. The mask to restore was kept in one variable for
+ * all threads: two threads that forked at once got each other's masks. Right: each thread keeps its
+ * own.
  *
  * Two threads with different masks fork; prints how often a mask was not the thread's after it.
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the program believes to be SIGUSR2's handler is kept in books of ours. A child forked while
- * another thread was writing them found them half written for ever, and hung in its first
- * sigaction() or signal. Right: a reader, and a child, always finds a whole copy.
+ * The library keeps a record of the handler that the program has set for SIGUSR2. A child that was
+ * forked while another thread wrote the record found it half written for ever, and hung in its
+ * first sigaction() or signal. Right: a reader, also in a child, always finds a whole record.
  *
  * A thread sets the handler all the time while main forks children that read it; one that takes
  * longer than GIVE_UP seconds is killed by its alarm. Prints how many were.

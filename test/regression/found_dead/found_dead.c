@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A thread that a scan had found, and that had ended before its timer was made, was taken for a
-// timer refused by the kernel: the process got an interval timer for good, whose signal comes to
-// any thread that lets it through. So it ended the sleep of threads that block all signals.
+// A thread was found by a scan and ended before its timer was made. That was taken for a refusal
+// by the kernel, and the process got an interval timer for good, whose signal may reach any thread
+// and so ended the sleep of threads that block all signals. Right: the thread is dropped.
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -49,7 +49,7 @@ int main(void)
     for (int i = 0; i < MAKERS; i++) {
         pthread_join(makers[i], NULL);
     }
-    struct itimerval timer; /* the kernel's, not what the library says of it */
+    struct itimerval timer; /* by the raw call: the kernel's answer, not the library's */
     syscall(SYS_getitimer, ITIMER_PROF, &timer);
     printf("interval timer %ld us, woken %d times\n", (long)timer.it_interval.tv_usec, woken);
     return 0;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Code of the program that runs inside a call of ours: a handler of a signal that sigprocmask() or
- * sigsuspend() lets through, a destructor in dlclose(). Our frame in the middle of the stack was
- * taken for its end, so everything above it, the program's own functions, went missing and the
- * leaf was "[pprofinject]". Right: such frames of ours are left out, the program's stay.
+ * Code of the program may run inside a function of the library: a handler of a signal that
+ * sigprocmask() or sigsuspend() lets through, a destructor in dlclose(). The library's frame in the
+ * middle of the stack was taken for its leaf, so the program's own functions above it were missing
+ * and the leaf was "[pprofinject]". Right: the library's frames are left out, the program's stay.
  *
  * Burns CPU and allocates in a function that is reached in the way that the argument names. Prints
  * the nanoseconds and the bytes.

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * A handler of another signal that asks, in sa_mask, for SIGPROF to be blocked. The kernel did so,
- * no sample was taken while it ran, and its CPU time went to whatever ran after it. Right: the
- * kernel is not told, the handler is sampled, and the program reads back the mask that it set.
+ * A handler of another signal asks, in sa_mask, for SIGPROF to be blocked. The kernel did that: no
+ * sample was taken while the handler ran, and its CPU time was credited to the code that ran next.
+ * Right: the kernel does not get that bit, the handler is sampled, and the program reads back the
+ * mask that it set.
  *
  * Burns CPU in such a handler; prints the nanoseconds and what it reads back.
  */

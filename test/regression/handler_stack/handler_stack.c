@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * A program with an alternate signal stack, and a handler of SIGUSR2 or SIGPROF that does not ask
- * for it (no SA_ONSTACK). It was called from our handler, which stood on the alternate stack: too
- * small, perhaps, for what it does. Right: it runs where the kernel would have run it.
+ * for it (no SA_ONSTACK). The library's handler called it on the alternate stack, which may be too
+ * small for it. Right: it runs on the stack on which the kernel would have run it.
  *
  * Prints on which stack handlers run, with and without the flag.
  */
@@ -11,7 +11,8 @@
 #include <stdio.h>
 
 static char stack[65536];
-static const char *volatile where; /* raise() is a leaf to the compiler */
+static const char
+    *volatile where; /* the compiler takes raise() for a leaf, which calls nothing back */
 
 static void on_signal(int signal)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A look-up that failed while the library started left its error message in the program's heap,
-// which began with it. Before its first allocation a program has none.
+// and so created that heap. Right: before its first allocation a program has no heap.
 #include <malloc.h>
 #include <stdio.h>
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A pprof_do() that a longjmp has left stays in the thread's list, on stack that others then write
-// to. The return of the outer one followed what lay there, and so did an unwinding through it.
+// A pprof_do() that was left by a longjmp stayed in the thread's list, though its memory was on a
+// part of the stack that was used again. The return of the outer pprof_do() followed what lay
+// there, and so did an exception that unwound through it. Right: the list does not lead there.
 #include "preload/pprofinject.h"
 
 #include <pthread.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A handler left the wait for a profile by a longjmp: the processes that make the profile wrote
-// their result to where the waiting function's frame had been.
+// A signal handler left the wait for a profile by a longjmp. The processes that make the profile
+// then wrote their result to where the frame of the waiting function had been. Right: that memory
+// is not written to.
 #include "preload/pprofinject.h"
 
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// libc_malloc_debug.so offers malloc under the version that programs ask for alone, hidden from a
-// look-up that names none: behind the library it was passed over. With MALLOC_CHECK_ it knows sizes
-// to the byte; libc's malloc rounds them up.
+// libc_malloc_debug.so offers malloc only under the version that programs ask for, so a look-up
+// that names no version does not find it: preloaded behind the library it was not called. With
+// MALLOC_CHECK_ it knows sizes to the byte; libc's malloc rounds them up.
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A program that forbids itself the time stamp counter died of SIGSEGV at its next wait. By the
-// two ways of asking for it; waits are timed before and after.
+// A program that forbids itself to read the time stamp counter died of SIGSEGV at its next wait.
+// It does so in the two ways that there are; waits are timed before and after. Right: it runs on.
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdio.h>

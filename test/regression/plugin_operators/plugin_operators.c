@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * A C program loads a plugin that brings a C++ runtime of its own, and unloads both. Our operator
- * new kept the address that it had found in that runtime, and the next plugin's first new jumped
- * to where it no longer was. Right: a runtime whose operators are used stays loaded.
+ * A C program loads a plugin that brings a C++ runtime of its own, and unloads both. The library's
+ * operator new kept the address of that runtime's operator, and the next plugin's first new jumped
+ * to that address although the runtime was gone. Right: a runtime whose operators are used stays
+ * loaded.
  *
  * Loads and unloads it three times; mappings in between take the place that became free.
  */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The kernel looks at CPU timers by its tick, so a thread may owe several periods of a high rate
-// when a lower one is set. They were credited as so many of the new, longer ones.
+// The kernel checks CPU timers at its ticks, so a thread may have several periods of a high rate
+// outstanding when a lower rate is set. They were credited as so many of the new, longer periods.
+// Right: each counts as long as its own period.
 #include "preload/pprofinject.h"
 #include "test/programs/truth.h"
 

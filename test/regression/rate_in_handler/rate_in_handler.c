@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A handler that set the rate of the cpu profile in a thread that was just making its timer waited
-// for that thread, which is itself.
+// A signal handler that set the rate of the cpu profile while its thread was making its own timer
+// waited for that thread, and so for itself. Right: it does not wait.
 #include "preload/pprofinject.h"
 
 #include <pthread.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * The scribe's process is collected once the kernel has cleared its id. But the kernel does that a
- * moment before the process can be waited for: a wait in between found nothing, the scribe was
- * crossed out as collected, and a zombie stayed until the program's end. Right: it stays noted
- * until a wait has it.
+ * The library waits for the scribe's process once the kernel has cleared its id. The kernel does
+ * that a moment before the process can be waited for. A wait in between found nothing, the scribe
+ * was taken for collected, and a zombie stayed until the program's end. Right: the scribe stays
+ * noted until a wait has collected it.
  *
  * Makes a dump, waits for its file, then, after a delay that runs through that moment, asks for
  * the next. At last burns CPU, whose ticks collect what is noted, until no child is left, or for

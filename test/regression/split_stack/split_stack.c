@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Stacks in segments (-fsplit-stack): the first one, that of the thread, may lie below those that
- * were made later. The step back to it went downwards, which was taken for a corrupt stack, so all
- * frames on it were missing.
+ * were made later. The step back to it led to a lower address, which was taken for a corrupt stack,
+ * so all frames of the first segment were missing.
  *
  * Allocates below a recursion through many segments, in main and in a thread. Prints the bytes.
  */
@@ -29,7 +29,7 @@ SITE void *site_thread(void *arg)
 
 SITE int site_main(void)
 {
-    return descend(DEPTH) + 1; /* not a jump */
+    return descend(DEPTH) + 1; /* keeps the call above from becoming a tail call */
 }
 
 int main(void)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A thread whose creator blocks SIGPROF took one of the program's own, at its default, before it
-// had learnt that it blocks it too: the program was killed. Right: it waits for the one who takes
-// it.
+// A new thread, whose creator blocks SIGPROF, received one of the program's own SIGPROF before the
+// library had recorded that the thread blocks it too: the default action killed the program.
+// Right: the signal stays pending for the thread that waits for it.
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A program had one key of thread-specific data less than it may make, its first one had the number
-// 1, and key 0, which it never made, could be set. Threads begin and end also when it has them all.
+// A program could make one key of thread-specific data less than without the library, its first
+// key had the number 1, and key 0, which it had not made, could be set. Right: all is as without
+// the library. Threads begin and end also when the program has all the keys.
 #include <limits.h>
 #include <pthread.h>
 #include <stdint.h>

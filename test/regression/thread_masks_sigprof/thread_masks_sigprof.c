@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * A thread whose attributes ask for a signal mask (pthread_attr_setsigmask_np) that holds SIGPROF.
- * It was born with it, was never sampled, and all that it burnt stood under "[thread end]". Right:
- * it is sampled like any other, and reads back the mask that was asked for.
+ * A thread's attributes ask for a signal mask (pthread_attr_setsigmask_np) with SIGPROF in it. The
+ * thread began with that mask, was never sampled, and all its CPU time was credited to "[thread
+ * end]". Right: it is sampled like any other thread, and reads back the mask that was asked for.
  *
  * Burns CPU in such a thread; prints the nanoseconds and what it reads back.
  */
@@ -21,7 +21,8 @@ SITE void site_burn(void)
         spin_a_little();
 }
 
-/* Not the place to burn: "[thread end]" stands above the start routine. */
+/* The CPU time is burnt in a function of its own: "[thread end]" is shown under the start routine.
+ */
 static void *thread_main(void *arg)
 {
     sigset_t mask;
