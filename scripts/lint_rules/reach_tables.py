@@ -46,6 +46,7 @@ POINTERS: dict[str, tuple[tuple[str, ...], str]] = {
     "arch_call_on_stack": ((), CALLBACK),
     "arch_clone": ((), CALLBACK),
     "do_work": (("work_in_helper",), "the work that a process of ours is made for"),
+    "helper_process_copy": ((), CALLBACK),
     "check_find": (("load*", "page_readable"), READER),
     "readable": (("load*", "page_readable"), READER),
     "bytes_at": (("load*",), READER),
