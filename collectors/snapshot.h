@@ -100,7 +100,7 @@ struct snapshot_thread {
     char name[16];
     const char *state; /* in a word or two; never freed */
     const struct stack *stack;
-    const struct stack *created; /* who made it; NULL = not known */
+    const struct stack *created; /* of the thread that made it; NULL = not known */
     const struct labels *labels;
 };
 

@@ -45,8 +45,9 @@ static bool object_locate(uintptr_t header, struct object *o)
     return false;
 }
 
-/* Whether the object maps that byte of its file at start. It does not if the mapping at start is of
- * the same file but made by somebody else, or if another object has taken the object's place. */
+/* Whether the object maps that byte of its file at start. It does not if the mapping at start shows
+ * the same file but belongs to no segment of the object, or if another object has taken the
+ * object's place. */
 static bool object_holds(const struct object *o, uintptr_t start, uint64_t offset)
 {
     for (size_t i = 0; i < o->segments; i++) {

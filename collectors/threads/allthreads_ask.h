@@ -35,7 +35,7 @@ SIGNAL_SAFE bool allthreads_ask_answer(const void *siginfo, const void *ucontext
 void allthreads_ask_leave(void);
 void allthreads_ask_stay(void);
 
-/* In a forked child, whose threads nobody asks: resets the state. */
+/* In a forked child, where no round is under way: resets the state. */
 void allthreads_ask_fork_child(void);
 
 #endif

@@ -16,7 +16,7 @@ enum {
 static struct table table;
 static struct bucket lost_bucket;
 static bool counting;    /* the profile is kept */
-static bool remembering; /* another profile shows who made each thread */
+static bool remembering; /* another profile shows the stack that made each thread */
 
 static void rebase_bucket(void *node, void *arg)
 {

@@ -3,8 +3,8 @@
  * Reads perf's map files; see perfmap.h.
  *
  * A line is "START SIZE name", the numbers in hexadecimal, for one function. A compiler that uses
- * memory again appends another line, so later lines win. Anybody may create files in /tmp, so the
- * file must have the same owner as the process.
+ * memory again appends another line, so later lines win. Every user may create files in /tmp, so
+ * the file must have the same owner as the process.
  */
 #include "encoder/symbolize/perfmap.h"
 
