@@ -86,7 +86,7 @@ static NOINLINE int by_ours(void)
     return n;
 }
 
-/* Without what the walk before has left. */
+/* Without the trail that the walk before has left. */
 static NOINLINE int by_ours_anew(void)
 {
     uintptr_t pcs[MAX];
@@ -157,9 +157,9 @@ static NOINLINE int by_rules_step(void)
 static void (*at_the_leaf)(void);
 static int (*const chain[FUNCTIONS])(int);
 
-/* Frames of different sizes, with different registers saved; a third of them keep values in rbp and
- * all its like. The calls lie anywhere in their functions, as in programs that were not made by a
- * macro. */
+/* Frames of different sizes with different registers saved; a third of them keep values in rbp and
+ * all other registers that a function must save. The calls are at different places in the
+ * functions, as in other programs. */
 #define FUNCTION(n)                                                                                \
     static NOINLINE int f##n(int depth)                                                            \
     {                                                                                              \

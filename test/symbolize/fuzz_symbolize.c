@@ -1,12 +1,12 @@
-/* fuzz_symbolize.c: pprof-symbolize on files that anybody may have made: libFuzzer's entry point.
+/* SPDX-License-Identifier: MIT
  *
- * An input whose first byte is 'P' is a profile, else a binary with debug information. Whatever it
- * is, the program must live (its workers may not) and report, a profile that it refuses must stand,
- * and next to a bad binary the other module must get its name. fuzz_seeds.py makes the folder
- * (FUZZ_FOLDER): `base.pb.gz`, a profile whose last location is in a good module and all others in
- * `victim`.
+ * pprof-symbolize on files of unknown origin: libFuzzer's entry point.
  *
- * SPDX-License-Identifier: MIT
+ * An input whose first byte is 'P' is a profile, otherwise it is a binary with debug information.
+ * Whatever it is, the program must not crash (its workers may) and must report; a profile that it
+ * refuses must stay as it was; and beside a damaged binary the other module must get its names.
+ * fuzz_seeds.py makes the folder FUZZ_FOLDER with `base.pb.gz`, a profile whose last location is in
+ * a good module and all others in `victim`, the binary that the input replaces.
  */
 #include "encoder/symbolize/batch.h"
 #include "encoder/symbolize/profile_file.h"

@@ -158,7 +158,8 @@ static void decode(void)
             assert_true(f.tag <= FUNCTION || f.tag == PERIOD_TYPE);
             decode_fields(f.body, got.item[f.tag][++got.count[f.tag]]);
         } else {
-            assert_true(f.tag < 16 && got.scalar[f.tag] == 0); /* twice looks like two profiles */
+            assert_true(f.tag < 16 && got.scalar[f.tag] ==
+                                          0); /* a field twice would be two profiles in one file */
             got.scalar[f.tag] = f.v;
         }
     }

@@ -39,12 +39,12 @@ static void test_atomic_file(void **state)
     umask(mask);
     assert_int_equal(atomic_file_write(&f, "whole", 5), 0);
     assert_int_equal(f.temporary[0], '.');
-    assert_int_equal(fstatat(dir, "a.pb.gz", &st, 0), -1); /* not there before it is whole */
+    assert_int_equal(fstatat(dir, "a.pb.gz", &st, 0), -1); /* no such name before the commit */
     assert_int_equal(atomic_file_commit(&f, "a.pb.gz"), 0);
     assert_int_equal(fstatat(dir, "a.pb.gz", &st, AT_SYMLINK_NOFOLLOW), 0);
     assert_true((st.st_mode & 07777) == 0600 && st.st_size == 5 && st.st_nlink == 1);
     assert_true(holds(folder, "1\n"));
-    /* The name is taken, also by a link that leads nowhere; the next one is free. */
+    /* A name is taken by a file, the next one by a link that leads nowhere, the third is free. */
     assert_int_equal(symlinkat("/nonexistent/target", dir, "b"), 0);
     assert_int_equal(atomic_file_open(&f, dir, "a.pb.gz"), 0);
     assert_int_equal(atomic_file_commit(&f, "a.pb.gz"), -EEXIST);
@@ -62,7 +62,7 @@ static void test_atomic_file(void **state)
     assert_int_equal(atomic_file_write(&f, "x", 1), -ENOSPC);
     close(good);
     assert_int_equal(atomic_file_commit(&f, "e"), -ENOSPC);
-    /* A name too long for the file, not for the temporary one. */
+    /* A final name that is too long, while the temporary one is not. */
     char name[300];
     memset(name, 'n', sizeof name - 1);
     name[299] = '\0';
@@ -72,7 +72,7 @@ static void test_atomic_file(void **state)
     atomic_file_abandon(&f);
     atomic_file_abandon(&f);
     assert_true(holds(folder, "3\n"));
-    /* The folder goes away, before or between. */
+    /* The folder is removed between open and commit, and before open. */
     assert_int_equal(unlinkat(dir, "a.pb.gz", 0) + unlinkat(dir, "b", 0) + unlinkat(dir, "c", 0),
                      0);
     assert_int_equal(atomic_file_open(&f, dir, "g"), 0);

@@ -63,7 +63,7 @@ static const struct stack *stack_of(const uintptr_t *pc, uint32_t depth)
 
 static struct maps *read_maps(void)
 {
-    return maps_read(getauxval(AT_PHDR)); /* NULL would show: no mappings */
+    return maps_read(getauxval(AT_PHDR)); /* if it is NULL, the tests find no mappings and fail */
 }
 
 /* A heap: code of the program, of libc, pseudo frames, an address of nothing. */
@@ -102,7 +102,7 @@ static void test_samples(void **state)
     assert_int_equal(got.scalar[TIME], 1700000000000000123);
     assert_int_equal(got.scalar[DURATION], 0); /* has_duration is false */
 
-    assert_int_equal(got.count[SAMPLE], 3); /* the zero one and its location are gone */
+    assert_int_equal(got.count[SAMPLE], 3); /* the sample of zeros and its location are left out */
     assert_int_equal(got.count[LOCATION], 5);
     static const uint64_t ids[] = {1, 2, 3, 4, 2, 1, 5};
     assert_true(got.sample[0].n[1] == 4 && got.sample[1].n[1] == 3 && got.sample[2].n[1] == 0);
@@ -142,12 +142,12 @@ static void test_empty(void **state)
     assert_int_equal(got.count[MAPPING], maps_count(maps));
     assert_true(got.scalar[DURATION] == 6 && got.scalar[DEFAULT] == 0);
     maps_free(maps);
-    assert_int_equal(encode_to_memory(&snap, NULL, 0), 0); /* nor any mapping */
+    assert_int_equal(encode_to_memory(&snap, NULL, 0), 0); /* without maps there is no mapping */
     decode();
     assert_int_equal(got.count[MAPPING], 0);
 }
 
-/* The size of this process; 0 when it is not told. */
+/* The size of this process in bytes; 0 if /proc does not tell. */
 static rlim_t process_bytes(void)
 {
     rlim_t pages = 0;
@@ -156,8 +156,9 @@ static rlim_t process_bytes(void)
     return f && fclose(f) == 0 && told ? pages * (rlim_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
-/* So many samples that the sink is written to more than once: each write fails in turn, then every
- * amount of memory up to what is enough. An error, no crash, and nothing is kept. */
+/* So many samples that the sink is called more than once. Each write fails in turn; then memory is
+ * limited to every amount up to the one that suffices. Each time there is an error, no crash, and
+ * all memory is given back. */
 static void test_sink_errors(void **state)
 {
     (void)state;
@@ -208,7 +209,7 @@ static void test_ids(void **state)
     (void)state;
     struct ids t;
     assert_true(ids_open(&t));
-    for (uint64_t i = 0; i < 200000; i++) { /* all of them twice */
+    for (uint64_t i = 0; i < 200000; i++) { /* each key twice */
         assert_int_equal(ids_of(&t, i % 100000 * 4096, i), i % 100000 + 1);
     }
     assert_int_equal(ids_item(&t, 100000), 99999);

@@ -21,7 +21,7 @@
 
 static struct maps *read_maps(void)
 {
-    return maps_read(getauxval(AT_PHDR)); /* NULL would show: no mappings */
+    return maps_read(getauxval(AT_PHDR)); /* if it is NULL, the tests find no mappings and fail */
 }
 
 static void test_main_program(void **state)
@@ -49,7 +49,8 @@ static void test_main_program(void **state)
     assert_true(strlen(maps_text(maps, first->build_id)) >= 16);
     assert_true(command_says(command, maps_text(maps, first->build_id)));
     maps_free(maps);
-    /* Another object named as the main program takes its place, and all are found as before. */
+    /* If another object is given as the main program, its mapping is number 1, and all are found as
+     * before. */
     maps = maps_read((uintptr_t)getauxval);
     assert_non_null(strstr(maps_text(maps, maps_mapping(maps, 1)->file), "libc"));
     for (uint32_t i = 1; i <= maps_count(maps); i++) {
@@ -58,8 +59,8 @@ static void test_main_program(void **state)
     maps_free(maps);
 }
 
-/* A name of nearly the longest path, with a newline in it, of a file that is gone; and a file that
- * ends before its mapping, where every look at the memory would be SIGBUS. */
+/* A mapped file that is deleted, whose path is nearly as long as can be and has a newline in it.
+ * The file is empty, so that reading the mapping would be SIGBUS. */
 static void test_odd_names(void **state)
 {
     const char *folder = *state;
@@ -80,7 +81,7 @@ static void test_odd_names(void **state)
     assert_true(fd >= 0);
     void *p = mmap(NULL, 8192, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
     if (p == MAP_FAILED) {
-        skip(); /* a folder of programs it may not be */
+        skip(); /* the folder's file system is mounted noexec */
     }
     assert_int_equal(unlinkat(dir, name, 0), 0);
     close(fd);
