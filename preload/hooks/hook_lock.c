@@ -57,7 +57,7 @@ EXPORT HOT int pthread_rwlock_unlock(pthread_rwlock_t *l)
     return LIKELY(!waiters_maybe(l)) ? real_waits.rwlock_unlock(l) : rwlock_unlock_slow(l);
 }
 
-/* ---- calls that never wait: interposed only so that all of one family come from one library ----
+/* ---- calls that never wait: interposed so that all calls about one object reach one library ----
  */
 
 EXPORT int pthread_mutex_trylock(pthread_mutex_t *m)

@@ -52,8 +52,9 @@ EXPORT HOT int sem_post(sem_t *s)
 
 static COLD int sem_wait_slow(sem_t *s);
 
-/* The real sem_wait() acts upon a pending cancellation even where it need not wait, and does not
- * change errno where it succeeds; sem_trywait() does neither. */
+/* The real sem_wait() acts upon a pending cancellation even where it need not wait, which
+ * sem_trywait() does not, and leaves errno alone where it succeeds; a sem_trywait() that fails
+ * before it does not. So the cancellation is asked for, and errno restored. */
 static __attribute__((noinline)) int sem_wait_tried(sem_t *s)
 {
     int *at = self.errno_at;

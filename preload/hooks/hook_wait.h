@@ -22,8 +22,8 @@ static inline bool hook_wait_is_valid(clockid_t clock, const struct timespec *un
            (unsigned long)until->tv_nsec < 1000000000UL;
 }
 
-/* Whether a call with this result has waited: what it waits for was had, or the time was up. Other
- * errors came at once. A robust mutex whose owner died (EOWNERDEAD) is had. */
+/* Whether a call with this result has waited: it got what it waited for, or its time was up. Other
+ * errors come at once. With EOWNERDEAD the call has got a robust mutex, whose owner died. */
 static inline bool hook_wait_was(int err)
 {
     return err == 0 || err == EOWNERDEAD || err == ETIMEDOUT;
