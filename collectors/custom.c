@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * See custom.h. Two structures for each profile: the entries, key → bucket, in shards with a lock
- * each; and the buckets, one a stack, with what was ever added and removed, which the scribe reads
- * while the program goes on.
+ * See custom.h. Each profile has two structures: the entries, key → bucket, in shards with a lock
+ * each; and the buckets, one for each stack, with how many entries were ever added and removed,
+ * which the scribe reads while the program goes on.
  *
- * A shard is an open-addressed table whose slots go from 0 to an entry and from there to REMOVED
- * and back, each by one store of the bucket; so however a fork catches a shard, it is whole but for
- * its numbers, which the child counts anew.
+ * A shard is an open-addressed table. A slot changes from free to an entry, from there to REMOVED,
+ * and back to an entry, each time by one store of its bucket. So a fork at any instant finds every
+ * slot valid; only the counts may be wrong, and the child counts anew.
  */
 #include "collectors/custom.h"
 
@@ -29,7 +29,7 @@ enum {
 
 struct entry {
     uintptr_t key;
-    struct bucket *bucket; /* NULL = free; REMOVED = was taken out, a search goes on behind it */
+    struct bucket *bucket; /* NULL = free; REMOVED: a search goes on behind this slot */
 };
 #define REMOVED ((struct bucket *)1)
 
@@ -40,13 +40,13 @@ struct slots {
 
 struct shard {
     struct lock lock;
-    uint32_t used; /* slots that are not free: entries and removed ones */
+    uint32_t used; /* slots that are not free: entries, and REMOVED ones */
     uint32_t entries;
     struct slots *slots; /* NULL = none yet; swapped as a whole */
 } __attribute__((aligned(CACHE_LINE)));
 
 struct custom {
-    struct kind kind; /* first: a kind of this file is its profile */
+    struct kind kind; /* first, so that profile_of() can cast */
     struct custom *older;
     struct table table;
     struct shard shard[SHARDS];
@@ -80,7 +80,7 @@ static struct custom *profile_new(const char *name)
         sys_unmap(c, sizeof *c);
         return NULL;
     }
-    char *shown = names + bytes; /* what readers of profiles accept */
+    char *shown = names + bytes; /* the name as valid UTF-8, which readers of profiles insist on */
     memcpy(names, name, bytes);
     memcpy(shown, name, bytes);
     text_make_utf8(shown, bytes - 1);
@@ -149,7 +149,7 @@ static uint64_t hash_of(uintptr_t key)
 
 static uint64_t shard_lock(struct shard *s)
 {
-    uint64_t mask = sys_block_signals(); /* a handler of the program's may want the same shard */
+    uint64_t mask = sys_block_signals(); /* a signal handler of the program may use this shard */
     lock_take(&s->lock, LOCK_CUSTOM);
     return mask;
 }
@@ -166,7 +166,8 @@ static struct shard *shard_of(struct custom *c, uintptr_t key)
 }
 _Static_assert(SHARDS == 64, "the shift in shard_of");
 
-/* The slot of the key, or NULL. *room: the first one where it could go. */
+/* The slot of the key, or NULL. *room: the first slot that could take it; NULL where there is none.
+ */
 static struct entry *slot_find(struct shard *s, uintptr_t key, struct entry **room)
 {
     *room = NULL;
@@ -195,7 +196,8 @@ static size_t slots_bytes(uint64_t count)
     return sizeof(struct slots) + count * sizeof(struct entry);
 }
 
-/* A table with room for one more: larger, or as large without what was removed. */
+/* Makes room for one more entry: copies the entries into a new table, which is larger, or as large
+ * without the removed slots. False: no memory. */
 static bool shard_rebuild(struct shard *s)
 {
     struct slots *old = s->slots;
@@ -289,7 +291,7 @@ long custom_count(const struct kind *k)
 
 static bool bucket_sample(const struct bucket *b, struct snapshot_sample *out)
 {
-    uint64_t removed = LOAD_ACQUIRE(&b->value[REMOVED_COUNT]); /* first: never negative */
+    uint64_t removed = LOAD_ACQUIRE(&b->value[REMOVED_COUNT]); /* before added: never below 0 */
     uint64_t added = LOAD_ACQUIRE(&b->value[ADDED]);
     *out = (struct snapshot_sample){.stack = b->stack, .value = {(int64_t)(added - removed)}};
     return added != removed;
@@ -309,7 +311,7 @@ static void forget(void *node, void *arg)
     b->value[ADDED] = b->value[REMOVED_COUNT] = 0;
 }
 
-/* Threads that are not here were in the middle of one: all numbers from the entries. */
+/* Threads of the parent were changing shards: computes all counts from the entries. */
 static void mend(struct custom *c)
 {
     hashset_each(&c->table.set, forget, NULL);

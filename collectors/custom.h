@@ -1,37 +1,40 @@
 /* SPDX-License-Identifier: MIT
  *
- * The profiles that the program makes and keeps itself: entries that it adds and removes, each a
- * key of its own and the stack that added it. Called by preload/api/api.c in any thread, also in
- * the program's signal handlers: signals are blocked while a lock is held, some 50 ns.
+ * The profiles that the program makes and keeps itself: entries that it adds and removes, each of
+ * them a key that the program chooses and the stack that added it. Called by preload/api/api.c in
+ * any thread, also in the program's signal handlers. Locks: LOCK_CUSTOM, held for some 50 ns with
+ * signals blocked.
  */
 #ifndef COLLECTORS_CUSTOM_H
 #define COLLECTORS_CUSTOM_H
 
 #include "collectors/kind.h"
 
-/* A new profile, which is never freed. 0; -EEXIST: there is one of this name; -ENOMEM. The name is
- * copied. Does not look at the predefined ones. */
+/* Makes a profile, which is never freed. The name is copied; the caller has seen to it that it is
+ * none of collectors/kinds.c. 0; -EEXIST: there is a profile of this name here; -ENOMEM. */
 MUST_CHECK int custom_new(const char *name, const struct kind **made);
 
-/* Calls visit on every profile, the newest first, until it returns false. Reads while others make
- * new ones; SIGNAL_SAFE. */
+/* Calls visit on every profile, the newest first, until it returns false. Other threads may make
+ * profiles meanwhile; SIGNAL_SAFE. */
 void custom_each(bool (*visit)(const struct kind *k, void *arg), void *arg);
 
-/* Is this one of them? Any value may be asked for. */
+/* Is this a profile of this file? Any value may be asked about, also one that is no pointer. */
 bool custom_is(const struct kind *k);
 
-/* 0; -EEXIST: the key is in; -ENOMEM. */
+/* Adds an entry. stack: NULL where there was no memory for it. 0; -EEXIST: the profile has an entry
+ * with this key; -ENOMEM. */
 MUST_CHECK int custom_add(const struct kind *k, const void *key, const struct stack *stack);
-/* Nothing if the key is not in. */
+/* Removes the entry with this key, if there is one. */
 void custom_remove(const struct kind *k, const void *key);
-/* Entries. */
+/* How many entries the profile has. */
 long custom_count(const struct kind *k);
 
-/* Samples into *out (sys_map'ed, *bytes long); how many. */
+/* Samples into *out (sys_map'ed, *bytes long); how many. Runs in the scribe, while the program goes
+ * on. */
 size_t custom_snapshot(const struct kind *k, struct snapshot_sample **out, size_t *bytes);
 
-/* In a forked child: it has its parent's entries; locks of threads that are not here are dropped.
- */
+/* In a forked child, which keeps its parent's entries: drops the locks that threads of the parent
+ * held, and repairs the counts that they were changing. */
 void custom_fork_child(void);
 
 #endif
