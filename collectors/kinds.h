@@ -2,7 +2,7 @@
  *
  * The table of the predefined profiles: one row each. To add a profile, write its collector (a file
  * that fills in a struct collector) and add its NAME and its row to collectors/kinds.c; nothing
- * else lists them. Read-only after the constructor, but for calls that are said to be for it.
+ * else lists them. Written in the constructor alone.
  */
 #ifndef COLLECTORS_KINDS_H
 #define COLLECTORS_KINDS_H

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
-from harness import ALLOCATORS, LIBDIR, LIBRARY, Failure, case, finish, ok
+import rules
+from harness import ALLOCATORS, KINDS, LIBDIR, LIBRARY, Failure, case, finish, ok
 
 C = """malloc calloc realloc free reallocarray memalign aligned_alloc posix_memalign valloc pvalloc
 malloc_usable_size free_sized free_aligned_sized""".split()
@@ -70,4 +71,5 @@ with case("library"):
     if not LIBRARY.exists():
         raise Failure("not built")
     judge()
+ok("profiles: those of the contract", set(KINDS) == set(rules.KINDS) and len(KINDS) == len(rules.KINDS), sorted(KINDS))
 finish()

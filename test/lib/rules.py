@@ -29,18 +29,27 @@ HEAP = (
     ("inuse_objects", "count"),
     ("inuse_space", "bytes"),
 )
+
+
+def counted(name: str) -> Kind:
+    """A profile with one value, its own count."""
+    return Kind(((name, "count"),), (name, "count"), name, 1)
+
+
 KINDS = {
     "cpu": Kind((("samples", "count"), ("cpu", "nanoseconds")), ("cpu", "nanoseconds"), "cpu"),
     "heap": Kind(HEAP, ("space", "bytes"), "inuse_space"),
     "allocs": Kind(HEAP, ("space", "bytes"), "alloc_space"),
     "block": Kind(CONTENTION, ("contentions", "count"), "delay", 1),
     "mutex": Kind(CONTENTION, ("contentions", "count"), "delay", 1),
+    "threadcreate": counted("threadcreate"),
+    "goroutine": counted("goroutine"),
 }
 
 
 def kind_of(name: str) -> Kind:
-    """The row of a profile by its name. goroutine, threadcreate and custom profiles have one value, their own count."""
-    return KINDS.get(name) or Kind(((name, "count"),), (name, "count"), name, 1)
+    """The row of a profile by its name; those that a program makes have one value, their own count."""
+    return KINDS.get(name) or counted(name)
 
 
 def kind_of_file(path: str) -> str | None:
