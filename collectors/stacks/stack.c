@@ -6,7 +6,6 @@
 #include "collectors/stacks/stack.h"
 
 #include "collectors/base/arena.h"
-#include "collectors/base/hash.h"
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
 #include "collectors/stacks/unloaded.h"
