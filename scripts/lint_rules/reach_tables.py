@@ -43,6 +43,7 @@ POINTERS: dict[str, tuple[tuple[str, ...], str]] = {
     "table_snapshot": ((), CALLBACK),
     "threads_each": ((), CALLBACK),
     "walk_and_keep": ((), CALLBACK),
+    "walk_short_and_keep": ((), CALLBACK),
     "arch_call_on_stack": ((), CALLBACK),
     "arch_clone": ((), CALLBACK),
     "do_work": (("work_in_helper",), "the work that a process of ours is made for"),
