@@ -94,7 +94,7 @@ int sys_read_memory(void *dst, uintptr_t src, size_t n)
 {
     struct iovec to = {dst, n};
     struct iovec from = {(void *)src, n}; /* NOLINT: an address that may be unmapped */
-    long got = sys_call6(SYS_process_vm_readv, sys_getpid(), (long)&to, 1, (long)&from, 1, 0);
+    long got = sys_call6(SYS_process_vm_readv, sys_gettid(), (long)&to, 1, (long)&from, 1, 0);
     return got == (long)n ? 0 : -EFAULT;
 }
 

@@ -91,7 +91,7 @@ static size_t copy_stack(struct allthreads_reader *r, uintptr_t from, uintptr_t 
     size_t n = to - from < READ_COPY_BYTES ? to - from : READ_COPY_BYTES;
     struct iovec into = {r->copy, n};
     struct iovec at = {(void *)from, n}; /* NOLINT: an address */
-    long got = sys_call6(SYS_process_vm_readv, sys_getpid(), (long)&into, 1, (long)&at, 1, 0);
+    long got = sys_call6(SYS_process_vm_readv, sys_gettid(), (long)&into, 1, (long)&at, 1, 0);
     return got > 0 ? (size_t)got : 0;
 }
 

@@ -189,9 +189,14 @@ void own_signals_see_stack(const stack_t *stack)
 
 /* ---- start ---- */
 
+static bool fatal_wanted; /* a dump is to be made before the fatal signals end the process */
+static int dump_signal_used;
+
 static void take_over(struct disposition *d, int sig)
 {
-    if (real_other.sigaction(sig, NULL, &d->program[0]) == 0) {
+    struct sigaction program;
+    if (real_other.sigaction(sig, NULL, &program) == 0) {
+        disposition_write(d, &program);
         d->signal = sig;
         if (own_signals_install(d) != 0) {
             d->signal = 0;
@@ -199,13 +204,22 @@ static void take_over(struct disposition *d, int sig)
     }
 }
 
-void own_signals_start(int dump_signal, bool dump_at_end)
+/* Not in a process 1, for which the kernel ignores signals that are at their default. */
+static void take_over_fatal(void)
 {
-    for (size_t i = 0; dump_at_end && sys_getpid() != 1 && i < ARRAY_LEN(fatal_signals); i++) {
-        if (fatal_signals[i] != dump_signal) {
-            take_over(&dispositions[OURS_FATAL + i], fatal_signals[i]);
+    for (size_t i = 0; fatal_wanted && sys_getpid() != 1 && i < ARRAY_LEN(fatal_signals); i++) {
+        struct disposition *d = &dispositions[OURS_FATAL + i];
+        if (!d->signal && fatal_signals[i] != dump_signal_used) {
+            take_over(d, fatal_signals[i]);
         }
     }
+}
+
+void own_signals_start(int dump_signal, bool dump_at_end)
+{
+    fatal_wanted = dump_at_end;
+    dump_signal_used = dump_signal;
+    take_over_fatal();
     if (dump_signal) {
         take_over(&dispositions[OURS_DUMP], dump_signal);
     }
@@ -244,6 +258,7 @@ void own_signals_exec_failed(void)
 
 void own_signals_stop(void)
 {
+    fatal_wanted = false;
     for (int i = OURS_FATAL; i < OURS_COUNT; i++) {
         if (dispositions[i].signal) {
             struct sigaction program = disposition_read(&dispositions[i]);
@@ -262,15 +277,24 @@ uint64_t own_signals_mask(void)
     return mask;
 }
 
+/* The first process of a new pid namespace: the kernel ignores what is at its default there. */
+static void give_back_default(struct disposition *d)
+{
+    struct sigaction program = disposition_read(d);
+    if (disposition_is_default(&program)) {
+        restore_default(d->signal);
+    }
+    d->signal = 0;
+}
+
 void own_signals_fork_child(void)
 {
     dying = 0;
     for (int i = 0; i < OURS_COUNT; i++) {
         lock_drop(&dispositions[i].writers);
-        /* A process 1, of a new pid namespace, ignores signals that are at their default. */
         if (i >= OURS_FATAL && dispositions[i].signal && control_pid() == 1) {
-            restore_default(dispositions[i].signal);
-            dispositions[i].signal = 0;
+            give_back_default(&dispositions[i]);
         }
     }
+    take_over_fatal(); /* the parent may have been a process 1 */
 }

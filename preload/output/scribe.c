@@ -17,6 +17,7 @@
 
 #include "collectors/base/sys.h"
 #include "collectors/tables/recorded.h"
+#include "collectors/threads/procfs.h"
 #include "preload/config.h"
 #include "preload/output/credentials.h"
 #include "preload/output/dump.h"
@@ -47,13 +48,29 @@ static uint32_t serving_here; /* threads of the program that do the scribe's wor
 
 /* ---- a scribe that stays ---- */
 
-/* Does the program that made this scribe still run, in this memory? It may have ended, or become
- * another program by an exec that went past our hooks, which has a memory of its own. */
-static bool program_is_there(const struct helper *h)
+/* Does that thread run in this memory? True also where the kernel does not say. */
+static bool shares_memory(int tid)
 {
     enum { KCMP_VM_ = 1 };
-    return !LOAD(&h->program_gone) &&
-           sys_call5(SYS_kcmp, sys_getpid(), config.pid, KCMP_VM_, 0, 0) <= 0;
+    return sys_call5(SYS_kcmp, sys_getpid(), tid, KCMP_VM_, 0, 0) <= 0;
+}
+
+static void look_at_thread(int tid, void *there)
+{
+    *(bool *)there |= shares_memory(tid);
+}
+
+/* Does the program that made this scribe still run, in this memory? It may have ended, or become
+ * another program by an exec that went past our hooks, which has a memory of its own. A first
+ * thread that has ended by pthread_exit() has none any more: then the others are looked at. */
+static bool program_is_there(const struct helper *h)
+{
+    bool there = !LOAD(&h->program_gone);
+    if (there && !shares_memory(config.pid)) {
+        there = false;
+        procfs_threads(config.pid, look_at_thread, &there);
+    }
+    return there;
 }
 
 static void interval_begins(void)
