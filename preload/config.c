@@ -115,6 +115,20 @@ static const struct setting {
     {"PPROF_SEED", &config.seed, 0, INT64_MIN, INT64_MAX, read_number, "a whole number"},
 };
 
+/* Variables that config_read() reads by itself. */
+static const char *const further[] = {"PPROF_OUT",    "PPROF_PROFILES", "PPROF_LOG",
+                                      "PPROF_LABELS", "PPROF_ONLY",     MARKER};
+
+void config_each_name(void (*f)(const char *name, void *arg), void *arg)
+{
+    for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
+        f(settings[i].name, arg);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(further); i++) {
+        f(further[i], arg);
+    }
+}
+
 static const char *env_find(char *const *env, const char *name)
 {
     size_t len = strlen(name);
@@ -225,6 +239,11 @@ static void read_labels(const char *value)
     if (value && *value && !labels_read(value, &config.labels)) {
         complain("PPROF_LABELS", value, "k=v,... without empty keys or values");
     }
+}
+
+bool config_has_parent(char *const *env)
+{
+    return env_find(env, MARKER) != NULL;
 }
 
 void config_read(char *const *env, bool secure)

@@ -50,6 +50,12 @@ extern HIDDEN struct config config;
  * kinds[].enabled. Constructor only. */
 void config_read(char *const *env, bool secure);
 
+/* Has an injected process started this one? Constructor only. */
+bool config_has_parent(char *const *env);
+
+/* Calls f with the name of each variable that has a meaning. Constructor only. */
+void config_each_name(void (*f)(const char *name, void *arg), void *arg);
+
 /* Does the comma list of globs (as fnmatch knows them) match name? Constructor only. */
 bool config_glob_list(const char *list, const char *name);
 

@@ -22,6 +22,7 @@
 #include "preload/hooks/real.h"
 #include "preload/output/control.h"
 #include "preload/output/seccomp.h"
+#include "preload/preflight.h"
 #include "preload/sanitizer.h"
 
 #include <string.h>
@@ -62,7 +63,8 @@ static void start_profiles(void)
     }
     arch_thread_block_measure();
     if (rules_start(!config.is_child) != 0) {
-        log_line(ARCH_LIBUNWIND_FILE " cannot be used: stacks end after one frame");
+        log_line(ARCH_LIBUNWIND_FILE " cannot be used: stacks end after one frame (install "
+                                     "libunwind, Debian's package libunwind8)");
     }
     stack_start((int)config.depth);
     threads_start();
@@ -87,11 +89,8 @@ static bool is_to_be_profiled(int64_t *filters)
     }
     *filters = seccomp_filters();
     if (*filters > config.filters && !seccomp_lets_us(NULL)) {
-        /* Not on the stderr of a child: it may be a pipe that another program reads. */
-        if (!config.is_child || config.log[0]) {
-            log_line("a filter of system calls is in force that this library would not survive: "
-                     "nothing is profiled");
-        }
+        log_line("a filter of system calls is in force that this library would not survive: "
+                 "nothing is profiled");
         return false;
     }
     return (!config.is_child || config.children) && program_is_wanted();
@@ -100,7 +99,12 @@ static bool is_to_be_profiled(int64_t *filters)
 __attribute__((constructor)) static void library_start(int argc, char **argv, char **env)
 {
     (void)argc;
-    log_open();
+    /* The stderr of a program that an injected one has started may be a pipe that the other reads,
+     * and what there is to say was said by the first: later processes write to PPROF_LOG alone. */
+    bool first = !config_has_parent(env);
+    if (first) {
+        log_open();
+    }
     self.depth++; /* what is allocated until the end of this function is not sampled */
     real_start();
     hook_cxx_start();
@@ -111,6 +115,9 @@ __attribute__((constructor)) static void library_start(int argc, char **argv, ch
     config_read(env, secure);
     int64_t filters = 0;
     if (!secure && is_to_be_profiled(&filters)) {
+        if (first) {
+            preflight(env);
+        }
         start_profiles();
     } else {
         filters = 0;

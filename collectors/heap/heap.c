@@ -59,7 +59,9 @@ static void start(const struct collector_settings *s, uint32_t parts)
 {
     kept = parts != 0 && malloc_is_ours();
     if (parts != 0 && !kept && s->mem_rate > 0) {
-        log_line("another malloc comes before this library: the heap is not seen");
+        log_line(
+            "another malloc comes before this library: the heap is not seen (name this library "
+            "first in LD_PRELOAD)");
     }
     if ((kept && s->mem_rate > 0) || s->allocator_is_known) {
         allocator_start(s->allocator_lo, s->allocator_hi);

@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
-from harness import KINDS, case, finish, inject, judged, ok, program, start
+from harness import KINDS, LIBRARY, case, finish, folder, inject, injected, judged, ok, program, run, start
 
 NONSENSE = {
     "PPROF_SIGNAL": ("NOSUCH", "0", "9", "STOP", "999", "RTMIN+99"),
@@ -110,7 +111,70 @@ def seed() -> None:
     ok("PPROF_SEED: other seeds sample others", first != other, len(other))
 
 
-for part in (profiles, at_exit, signals, depth, seed):
+def said_at_start() -> None:
+    """What cannot work is one line with the way out; the program runs as it does bare."""
+
+    def lines(extra: dict[str, str], **more) -> list[str]:
+        result = inject([program("process_ends")], extra, expect=None, **more)
+        ok(f"{extra}: the program runs", (result.status, result.stdout) == (7, "return\n"), result.status)
+        return result.stderr.splitlines()
+
+    for name, meant in (("PPROF_OUTPUT", "PPROF_OUT"), ("PPROF_CPURATE", "PPROF_CPU_RATE"),
+                        ("PPROF_PROFILE", "PPROF_PROFILES"), ("PPROF_QWERTYUIOP", None)):  # fmt: skip
+        said = lines({name: "1"})
+        good = len(said) == 1 and name in said[0] and (f"did you mean {meant}?" in said[0]) == bool(meant)
+        ok(f"{name} is no variable: one line", good, said)
+    others = {"PPROF_TOOLS": "/x", "PPROF_TMPDIR": "/x", "PPROF_BINARY_PATH": "/x"}
+    ok("variables of go tool pprof: silent", lines(others) == [])
+    wall = folder() / "file"
+    wall.touch()
+    for out in (wall, wall / "below"):
+        said = lines({}, out=out)
+        ok("a folder that cannot be: one line", len(said) == 1 and str(out) in said[0] and "PPROF_OUT" in said[0], said)
+    made = folder() / "not" / "yet"
+    ok("a folder that can be made: silent", lines({}, out=made) == [] and made.is_dir())
+
+
+def locked_folder() -> None:
+    """A user who may not write the folder is told so, and root's folder stays as it is."""
+    if os.geteuid() != 0:
+        return ok("a folder of another user: not tried, this is not root", True)
+    home = folder()
+    shutil.copy(LIBRARY, home)
+    shutil.copy(program("process_ends"), home)
+    os.chmod(home, 0o755)
+    env = injected(home / "out")
+    preload = f"LD_PRELOAD={home / LIBRARY.name}"
+    del env["LD_PRELOAD"]
+    drop = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    direct = run([*drop, "env", preload, str(home / "process_ends")], env, home / "out")
+    said = direct.stderr.splitlines()
+    ok("a folder of another user: one line", len(said) == 1 and "EACCES" in said[0], said)
+    ok("a folder of another user: the program runs", direct.status == 7, direct.status)
+
+
+def symboliser_missing() -> None:
+    home = folder()
+    shutil.copy(LIBRARY, home)
+    for value, told in (("1", 1), ("0", 0)):
+        env = injected(home / "out", {"LD_PRELOAD": str(home / LIBRARY.name), "PPROF_SYMBOLIZE": value})
+        said = run([program("process_ends")], env, home / "out").stderr.splitlines()
+        good = len(said) == told and all("pprof-symbolize" in line for line in said)
+        ok(f"no symboliser, PPROF_SYMBOLIZE={value}", good, said)
+
+
+def children_silent() -> None:
+    """The first process says it; its children, whose stderr may be another program's pipe, do not."""
+    script = f"{program('process_ends')} 2>&1 >/dev/null; {program('process_ends')} 2>&1 >/dev/null"
+    result = inject(["sh", "-c", script], {"PPROF_DEPTH": "deep", "PPROF_DEPHT": "3"}, expect=None)
+    ok("two lines on stderr", len(result.stderr.splitlines()) == 2, result.stderr)
+    ok("none on what children write", result.stdout == "", result.stdout)
+    log = folder() / "log"
+    inject(["sh", "-c", script], {"PPROF_DEPTH": "deep", "PPROF_LOG": str(log)}, expect=None)
+    ok("PPROF_LOG has one of each process", len(log.read_text().splitlines()) == 3, log.read_text())
+
+
+for part in (said_at_start, locked_folder, symboliser_missing, children_silent, profiles, at_exit, signals, depth, seed):
     with case(part.__name__):
         part()
 for variable, values in NONSENSE.items():

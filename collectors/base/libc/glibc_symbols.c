@@ -84,6 +84,12 @@ bool libc_binds_to_us(const char *name)
     return ours.dli_fbase == theirs.dli_fbase || (symbol && symbol->st_shndx == SHN_UNDEF);
 }
 
+const char *libc_own_path(void)
+{
+    Dl_info ours;
+    return dladdr((void *)&libc_own_path, &ours) ? ours.dli_fname : NULL;
+}
+
 bool libc_function_extent(const void *p, uintptr_t *lo, uintptr_t *hi)
 {
     Dl_info info;

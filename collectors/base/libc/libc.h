@@ -60,6 +60,10 @@ void *libc_next_of_either(const char *name, const char *version);
 /* Whether the program's own references to a name are bound to this library. */
 bool libc_binds_to_us(const char *name);
 
+/* The file that this library was loaded from, as the dynamic linker was told it: it may be relative
+ * to the folder in which the program started. NULL: not known. */
+const char *libc_own_path(void);
+
 /* [*lo, *hi) of the function that starts at p, as its symbol says; false: unknown. */
 bool libc_function_extent(const void *p, uintptr_t *lo, uintptr_t *hi);
 
