@@ -225,6 +225,20 @@ void control_stand_down(void)
     stood_down = true;
 }
 
+bool control_before_change(void)
+{
+    if ((pid == 0 && !stood_down) || sys_getpid() != config.pid) {
+        return false; /* not profiled, or a child that shares the memory */
+    }
+    scribe_withdraw();
+    return true;
+}
+
+void control_after_change(void)
+{
+    scribe_return();
+}
+
 void control_heap_grown(void)
 {
     enum { AT_MOST = 100000000 }; /* ns */
@@ -241,6 +255,8 @@ void control_tick(const void *context)
     scribe_reap();
     if (scribe_is_due()) {
         control_dump(context);
+    } else if (LOAD(&ending) == 0) {
+        scribe_stay();
     }
 }
 

@@ -54,6 +54,12 @@ SIGNAL_SAFE bool control_is_here(void);
 /* Makes the last dump now; from here on every request for one is ignored. */
 void control_stand_down(void);
 
+/* The program is about to change what it may do: its user, groups, capabilities, filters, root or
+ * namespaces. What runs beside it leaves, and is collected. False: this is a vfork child, or the
+ * process is not profiled; else control_after_change() must follow, which makes it anew. */
+MUST_CHECK SIGNAL_SAFE bool control_before_change(void);
+SIGNAL_SAFE void control_after_change(void);
+
 /* The exec that control_before_exec() was called for has failed. */
 void control_exec_failed(void);
 

@@ -11,6 +11,10 @@
  * clock to leave likewise. If a scribe is killed, ALIVE remains, but the kernel clears its tid
  * (helper_process_lives()): then the next request makes another.
  *
+ * scribe_withdraw() and scribe_return() stand around a change of what the program may do.
+ * `changing` counts the threads between the two. A thread looks at it after its swap to STARTING,
+ * and scribe_withdraw() at the state after it has counted: so one of them sees the other.
+ *
  * Two helpers take turns, because a scribe still runs on its own stack after it has set IDLE.
  */
 #include "preload/output/scribe.h"
@@ -25,6 +29,7 @@
 #include "preload/output/symbolizer.h"
 
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 
 enum {
@@ -40,13 +45,29 @@ enum {
 
 static struct helper helpers[2];
 static uint32_t state;
-static bool recorded_only;    /* only_if_recorded of scribe_reside() */
-static int64_t due;           /* CLOCK_MONOTONIC of the next dump by interval */
-static uint32_t written;      /* number of the last request that was served */
-static uint32_t turn;         /* counts the scribes that were made: which helper is next */
-static uint32_t serving_here; /* threads of the program that do the scribe's work */
+static bool recorded_only;     /* only_if_recorded of scribe_reside() */
+static int64_t looked;         /* CLOCK_MONOTONIC of the last look at the program's credentials */
+static int64_t due;            /* CLOCK_MONOTONIC of the next dump by interval */
+static uint32_t written;       /* number of the last request that was served */
+static uint32_t turn;          /* counts the scribes that were made: which helper is next */
+static uint32_t serving_here;  /* threads of the program that do the scribe's work */
+static uint32_t changing;      /* threads between scribe_withdraw() and scribe_return() */
+static int64_t changing_since; /* CLOCK_MONOTONIC of the last scribe_withdraw() */
+
+/* Does a change of what the program may do go on? A thread that has left it by a longjmp, out of a
+ * signal handler, does not come to its end: hence the bound. */
+static bool is_changing(void)
+{
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    return UNLIKELY(LOAD(&changing) != 0) &&
+           sys_clock_ns(CLOCK_MONOTONIC) - LOAD(&changing_since) < NSEC_PER_SEC;
+}
 
 /* ---- a scribe that stays ---- */
+
+/* ns after which it looks again what the program may do, and whether it is there: the signal that
+ * tells of its end is lost if it comes just before the sleep begins. */
+#define LOOK_AFTER NSEC_PER_SEC
 
 /* Does that thread run in this memory? True also where the kernel does not say. */
 static bool shares_memory(int tid)
@@ -60,17 +81,22 @@ static void look_at_thread(int tid, void *there)
     *(bool *)there |= shares_memory(tid);
 }
 
-/* Does the program that made this scribe still run, in this memory? It may have ended, or become
- * another program by an exec that went past our hooks, which has a memory of its own. A first
- * thread that has ended by pthread_exit() has none any more: then the others are looked at. */
-static bool program_is_there(const struct helper *h)
+/* Does the program still run in this memory? It may have become another program by an exec that
+ * went past our hooks, which has a memory of its own. A first thread that has ended by
+ * pthread_exit() has none any more: then the others are looked at. */
+static bool program_shares_memory(void)
 {
-    bool there = !LOAD(&h->program_gone);
-    if (there && !shares_memory(config.pid)) {
-        there = false;
+    bool there = shares_memory(config.pid);
+    if (!there) {
         procfs_threads(config.pid, look_at_thread, &there);
     }
     return there;
+}
+
+/* Has the program that made this scribe neither ended nor become another one? */
+static bool program_is_there(const struct helper *h)
+{
+    return !LOAD(&h->program_gone) && program_shares_memory();
 }
 
 static void interval_begins(void)
@@ -78,20 +104,32 @@ static void interval_begins(void)
     STORE(&due, sys_clock_ns(CLOCK_MONOTONIC) + config.interval * NSEC_PER_SEC);
 }
 
+/* Must the scribe leave before its work is done? It has nothing that the program has not: neither a
+ * right that the program gives up, nor the program's root. What no hook sees it looks for itself,
+ * once in a second. */
+static bool must_leave(void)
+{
+    int64_t now = sys_clock_ns(CLOCK_MONOTONIC);
+    if (LOAD(&changing) != 0) {
+        return true;
+    }
+    if (now - LOAD(&looked) < LOOK_AFTER && now >= LOAD(&looked)) {
+        return false;
+    }
+    STORE(&looked, now);
+    return !credentials_are_of(config.pid) && program_shares_memory();
+}
+
 /* Sleeps until a request comes or a dump is due, which it then requests itself. False: the scribe
  * is to leave. seen: the word in which it has found nothing to do. */
 static bool stay(const struct helper *h, uint32_t seen)
 {
-    /* Seconds after which it looks again whether the program is there: the signal that tells of its
-     * end is lost if it comes just before the sleep begins. */
-    enum { LOOK_AFTER = 10 };
     if (seen & LEAVE || !program_is_there(h)) {
         return false;
     }
     int64_t left = LOAD(&due) - sys_clock_ns(CLOCK_MONOTONIC);
     if (left > 0) {
-        int64_t most = LOOK_AFTER * NSEC_PER_SEC;
-        sys_futex_wait(&state, seen, left < most ? left : most);
+        sys_futex_wait(&state, seen, left < LOOK_AFTER ? left : LOOK_AFTER);
         return true;
     }
     interval_begins();
@@ -111,15 +149,16 @@ static void serve(bool symbolize, const struct helper *resident)
         uint32_t now = LOAD_ACQUIRE(&state);
         uint32_t open = (now / REQUEST - written) & NUMBERS;
         if (open != 0) {
-            if (resident) {
-                credentials_follow(config.pid);
-            }
             dump_write(open);
             STORE_RELEASE(&written, (written + (open > BACKLOG ? open : 1)) & NUMBERS);
             sys_futex_wake(&written);
             continue;
         }
-        switch (symbolize ? symbolizer_tend() : SYMBOLIZER_IDLE) {
+        bool leaves = symbolize && must_leave();
+        if (leaves) {
+            symbolizer_put_back();
+        }
+        switch (symbolize && !leaves ? symbolizer_tend() : SYMBOLIZER_IDLE) {
         case SYMBOLIZER_STARTED:
             pause_ns = 1000000;
             continue;
@@ -128,7 +167,7 @@ static void serve(bool symbolize, const struct helper *resident)
             pause_ns = pause_ns < 16000000 ? pause_ns * 2 : pause_ns;
             continue;
         case SYMBOLIZER_IDLE:
-            if (resident && stay(resident, now)) {
+            if (resident && !leaves && stay(resident, now)) {
                 continue;
             }
             break;
@@ -143,6 +182,8 @@ static void serve(bool symbolize, const struct helper *resident)
 static void scribe_main(void *helper, bool kept)
 {
     sys_wake_by(SIGURG);
+    sys_call2(SYS_prctl, PR_SET_CHILD_SUBREAPER, 1); /* for symbolizer_put_back() */
+    STORE(&looked, sys_clock_ns(CLOCK_MONOTONIC));
     serve(true, kept && config.interval ? helper : NULL);
 }
 
@@ -226,16 +267,24 @@ static uint32_t ask(uint32_t requests)
     uint32_t was = LOAD(&state);
     uint32_t next;
     bool there;
+    bool again = false;
     do {
         there = somebody_lives(was);
         next = (there ? was : (was & ~(uint32_t)PHASE) | STARTING) + requests * REQUEST;
     } while (!CAS(&state, &was, next));
     if (there) {
         sys_futex_wake(&state);
+    } else if (is_changing()) { /* scribe_return() asks for what waits, unless it just has */
+        ADD(&state, (uint32_t)(IDLE - STARTING));
+        sys_futex_wake(&state);
+        again = !is_changing();
     } else if (config.in_place || children_are_elsewhere() || !start_scribe()) {
         serve_without_process();
     }
     sys_restore_signals(mask);
+    if (again) {
+        ask(0);
+    }
     return next / REQUEST;
 }
 
@@ -276,7 +325,7 @@ bool scribe_wait_written(uint32_t request, int64_t timeout_ns)
 {
     uint32_t now;
     while ((int32_t)((now = LOAD_ACQUIRE(&written)) - request) < 0 && timeout_ns > 0 &&
-           somebody_lives(LOAD(&state))) {
+           (somebody_lives(LOAD(&state)) || is_changing())) {
         int64_t slice = NSEC_PER_SEC / 10;
         sys_futex_wait(&written, now, slice);
         timeout_ns -= slice;
@@ -298,6 +347,89 @@ void scribe_wait_idle(int64_t timeout_ns)
     scribe_reap();
 }
 
+/* ---- a change of what the program may do ---- */
+
+/* Has a process of this helper to be waited for, or is one about to be made? */
+static bool is_beside(const struct helper *h)
+{
+    return helper_process_lives(h) || LOAD(&h->process) != 0;
+}
+
+/* Waits for 10 ms at most. kill: it stands still, for a debugger say. */
+static void await_end(struct helper *h, bool kill)
+{
+    enum { MOST = 10000000 /* ns */ };
+    const struct timespec nap = {0, 20000};
+    uint32_t tid = LOAD(&h->tid);
+    if (tid == 0) { /* the kernel clears it a moment before the end */
+        sys_call2(SYS_nanosleep, &nap, NULL);
+        return;
+    }
+    if (kill && LOAD(&h->process) != 0) { /* not yet collected: the id is still its own */
+        sys_call2(SYS_kill, LOAD(&h->process), SIGKILL);
+    }
+    sys_futex_wait(&h->tid, tid, MOST);
+}
+
+bool scribe_is_beside(void)
+{
+    return (LOAD_ACQUIRE(&state) & PHASE) == STARTING || is_beside(&helpers[0]) ||
+           is_beside(&helpers[1]);
+}
+
+void scribe_withdraw(void)
+{
+    const int64_t patience = 5 * NSEC_PER_SEC;
+    int64_t began = sys_clock_ns(CLOCK_MONOTONIC);
+    int64_t now = began;
+    STORE(&changing_since, now);
+    __atomic_fetch_add(&changing, 1, __ATOMIC_SEQ_CST);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    while (scribe_is_beside() && now - began < patience + patience / 10) {
+        sys_futex_wake(&state);
+        for (int i = 0; i < 2; i++) {
+            if (is_beside(&helpers[i])) {
+                await_end(&helpers[i], now - began > patience);
+            }
+        }
+        scribe_reap();
+        now = sys_clock_ns(CLOCK_MONOTONIC);
+        STORE(&changing_since, now);
+    }
+}
+
+void scribe_return(void)
+{
+    if (ADD(&changing, (uint32_t)-1) != 1) {
+        return; /* the last of the threads does it */
+    }
+    bool resides = config.interval && !(LOAD(&state) & LEAVE);
+    bool asked = ((LOAD(&state) / REQUEST - LOAD(&written)) & NUMBERS) != 0;
+    if (resides || asked || symbolizer_waits()) {
+        ask(0);
+    }
+}
+
+bool scribe_is_changing(void)
+{
+    return is_changing();
+}
+
+void scribe_stay(void)
+{
+    static int64_t tried; /* CLOCK_MONOTONIC */
+    uint32_t now = LOAD(&state);
+    if (LIKELY(config.interval == 0) || now & LEAVE || somebody_lives(now) || config.in_place) {
+        return;
+    }
+    int64_t seen = LOAD(&tried);
+    int64_t at = sys_clock_ns(CLOCK_MONOTONIC);
+    if ((at - seen >= NSEC_PER_SEC || seen == 0) && sys_getpid() == config.pid &&
+        CAS(&tried, &seen, at)) {
+        ask(0);
+    }
+}
+
 void scribe_reap(void)
 {
     helper_process_collect(&helpers[0]);
@@ -310,6 +442,7 @@ void scribe_fork_child(void)
     helper_process_fork_child(&helpers[1]);
     state = 0;
     written = 0;
+    changing = 0;
     dump_fork_child();
     symbolizer_fork_child();
 }

@@ -30,6 +30,21 @@ void scribe_wait_idle(int64_t timeout_ns);
 SIGNAL_SAFE void scribe_reside(bool only_if_recorded);
 /* The process is about to end: a scribe that stays is to leave when it has nothing to do. */
 SIGNAL_SAFE void scribe_dismiss(void);
+/* The program is about to change what it may do. A scribe that is at work finishes its dumps, not
+ * their names, and leaves; returns when it and all its processes have been collected, or after 5 s,
+ * in which it was killed. Until scribe_return() no other is made; requests wait. */
+SIGNAL_SAFE void scribe_withdraw(void);
+/* The change is made, or has failed: a scribe is made anew if there is work for one. */
+SIGNAL_SAFE void scribe_return(void);
+
+/* Is there a scribe, or one that has ended and is not yet collected? */
+SIGNAL_SAFE bool scribe_is_beside(void);
+/* Is a thread between the two? */
+SIGNAL_SAFE bool scribe_is_changing(void);
+
+/* With PPROF_INTERVAL, at a tick: makes a scribe that stays, if the last one has left because the
+ * program has changed what it may do. */
+SIGNAL_SAFE void scribe_stay(void);
 /* With PPROF_INTERVAL: is a dump due, and no scribe there to make it, because none could be made or
  * it was killed? True for one caller each time, which is to ask for the dump then. */
 SIGNAL_SAFE bool scribe_is_due(void);

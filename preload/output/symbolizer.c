@@ -12,6 +12,7 @@
 #include "preload/output/helper_process.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,7 +33,8 @@ struct job {
 
 static struct job *jobs[WAITING]; /* a ring: [head, tail) */
 static uint32_t head, tail;
-static int running; /* the process of the run that is going on; 0 = none */
+static int running;         /* the process of the run that is going on; 0 = none */
+static struct job *current; /* its job */
 
 /* NULL: no memory, or no pprof-symbolize beside the library. */
 static struct job *job_new(const struct maps *maps, const char *dir, const char *names,
@@ -97,7 +99,7 @@ void symbolizer_is_awaited(void)
     STORE(&awaited, true);
 }
 
-/* Starts a run and frees the job. Its process, or 0. It runs only when a processor is idle
+/* Starts a run. Its process, or 0. It runs only when a processor is idle
  * (SCHED_IDLE), unless the end of the program or a call of the API waits for it: else the children
  * of a busy machine would wait minutes for their names at their end. */
 static int start(struct job *job)
@@ -116,7 +118,6 @@ static int start(struct job *job)
      * own it can be read even after the program's first thread has ended. */
     text_add_int(&t, sys_getpid(), 0);
     int child = helper_process_exec(&p);
-    sys_unmap(job, job->bytes);
     return child > 0 ? child : 0;
 }
 
@@ -130,6 +131,7 @@ int symbolizer_filter(const struct maps *maps, int in, int out)
     job->in = in;
     job->out = out;
     int child = start(job);
+    sys_unmap(job, job->bytes);
     int status = -1;
     long got = child ? -EINTR : -ENOMEM;
     while (got == -EINTR) {
@@ -138,22 +140,58 @@ int symbolizer_filter(const struct maps *maps, int in, int out)
     return got == child && status == 0 ? 0 : -EIO;
 }
 
+static void forget_current(void)
+{
+    sys_unmap(current, current ? current->bytes : 0);
+    current = NULL;
+}
+
+/* Does the run still go on? With SIGCHLD ignored, nothing is left to collect after its end. */
+static bool goes_on(void)
+{
+    if (running && sys_call4(SYS_wait4, running, NULL, WNOHANG, NULL) == 0) {
+        return true;
+    }
+    running = 0;
+    forget_current();
+    return false;
+}
+
 enum symbolizer_state symbolizer_tend(void)
 {
-    if (running) {
-        long ended = sys_call4(SYS_wait4, running, NULL, WNOHANG, NULL);
-        if (ended == 0) {
-            return SYMBOLIZER_BUSY;
-        }
-        running = 0; /* it has ended; with SIGCHLD ignored there is nothing left to collect */
+    if (goes_on()) {
+        return SYMBOLIZER_BUSY;
     }
     while (head != tail) {
-        running = start(jobs[head++ % WAITING]);
+        current = jobs[head++ % WAITING];
+        running = start(current);
         if (running) {
             return SYMBOLIZER_STARTED;
         }
+        forget_current();
     }
     return SYMBOLIZER_IDLE;
+}
+
+bool symbolizer_waits(void)
+{
+    return LOAD(&head) != LOAD(&tail);
+}
+
+void symbolizer_put_back(void)
+{
+    if (goes_on()) {
+        sys_call2(SYS_kill, running, SIGTERM);
+        /* Its own children die with it. They are this process's then, which is a subreaper. */
+        while (sys_call4(SYS_wait4, -1, NULL, (int)__WALL, NULL) != -ECHILD) {
+        }
+        running = 0;
+        if (tail - head < WAITING) {
+            jobs[--head % WAITING] = current;
+            current = NULL;
+        }
+        forget_current();
+    }
 }
 
 void symbolizer_fork_child(void)
@@ -164,4 +202,5 @@ void symbolizer_fork_child(void)
     }
     head = tail = 0;
     running = 0;
+    forget_current();
 }

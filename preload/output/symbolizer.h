@@ -31,6 +31,12 @@ enum symbolizer_state { SYMBOLIZER_IDLE, SYMBOLIZER_STARTED, SYMBOLIZER_BUSY };
  * and none runs; _STARTED: one was started; _BUSY: one still runs. */
 enum symbolizer_state symbolizer_tend(void);
 
+/* Ends a run that is going on, and puts its dump back in the line: the scribe is about to leave,
+ * and the next one begins the run anew. */
+void symbolizer_put_back(void);
+/* Does a dump wait for its names? In a thread of the program. */
+SIGNAL_SAFE bool symbolizer_waits(void);
+
 /* The process is about to wait for its files to get their names: runs that are started from now on
  * are scheduled as others are, and not only when a processor is idle. In a thread of the program.
  */

@@ -37,11 +37,6 @@ static const int left_out[] = {
     /* The symboliser's process alone makes it, without a core file. If it dies, no names are put
      * into the files, and nothing else happens. */
     CALL(execve),
-    /* A scribe that stays makes them, if the program has changed its credentials since the scribe
-     * was made; a filter set after that is not in force in that scribe. */
-    CALL(setgroups),
-    CALL(setresgid),
-    CALL(setresuid),
 };
 
 /* Tried by try_processes() and try_files(), with what belongs to them. */
@@ -84,12 +79,11 @@ static const struct row {
     {CALL(kcmp), {PID, PID, KCMP_VM}},
     {CALL(prctl), {PR_SET_NAME, (long)"pprof-trial"}},
     {CALL(prctl), {PR_SET_PDEATHSIG, 0}},
+    {CALL(prctl), {PR_SET_CHILD_SUBREAPER, 0}}, /* in the copy, which has no children */
     {CALL(sched_setscheduler), {0, SCHED_OTHER, AT(no_priority)}},
     {CALL(getrlimit), {RLIMIT_NOFILE, AT(limit)}},
     {CALL(setrlimit), {RLIMIT_NOFILE, AT(limit)}}, /* as the row above has found it */
     {CALL(umask), {077}},
-    {CALL(getresuid), {0}},
-    {CALL(getresgid), {0}},
     {CALL(fcntl), {-1, F_GETFL}},
     {CALL(mkdirat), {AT_FDCWD, (long)"/", 0700}},
     {CALL(newfstatat), {AT_FDCWD, (long)"/", AT(status), AT_SYMLINK_NOFOLLOW}},
