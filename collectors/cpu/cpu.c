@@ -18,6 +18,7 @@
 #include "collectors/stacks/stack.h"
 #include "collectors/tables/sampler.h"
 #include "collectors/threads/labels.h"
+#include "collectors/threads/thread_tick.h"
 
 #include <signal.h>
 
@@ -106,10 +107,7 @@ static void interrupt_running(struct thread *t, void *cookie)
 {
     int tid = LOAD_ACQUIRE(&t->tid);
     if (tid != 0 && tid != sys_gettid() && threads_is_running(tid)) {
-        siginfo_t info = {.si_signo = signal_used, .si_code = SI_QUEUE};
-        info.si_pid = sys_getpid();
-        info.si_value.sival_ptr = cookie;
-        sys_call4(SYS_rt_tgsigqueueinfo, info.si_pid, tid, signal_used, &info);
+        thread_tick_arm(tid, signal_used, cookie);
     }
 }
 
@@ -118,6 +116,15 @@ void cpu_interrupt_others(const void *cookie)
     if (!cpu_timer_is_off()) {
         threads_each(interrupt_running, (void *)(uintptr_t)cookie);
     }
+}
+
+bool cpu_is_interrupted(const void *siginfo, const void *cookie)
+{
+    bool ours = thread_tick_is(siginfo, cookie);
+    if (ours) {
+        thread_tick_drop(thread_tick_timer(siginfo));
+    }
+    return ours;
 }
 
 /* ---- around dumps ---- */

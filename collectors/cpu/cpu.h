@@ -34,9 +34,12 @@ SIGNAL_SAFE bool cpu_signal(const void *siginfo, const void *ucontext);
 void cpu_pause_thread(void);
 void cpu_resume_thread(void);
 
-/* Sends the timers' signal with this cookie, as sigqueue does, to every other thread that runs at
- * the moment, but not to sleeping ones. SIGNAL_SAFE. */
+/* Has the timers' signal come, with this cookie, to every other thread that runs at the moment: at
+ * the next of the kernel's ticks that finds it running, and not if it has fallen asleep by then.
+ * SIGNAL_SAFE. */
 SIGNAL_SAFE void cpu_interrupt_others(const void *cookie);
+/* Is this the siginfo_t of such a signal? To be asked by its handler, once. SIGNAL_SAFE. */
+SIGNAL_SAFE bool cpu_is_interrupted(const void *siginfo, const void *cookie);
 
 /* Before a dump, in a thread of the program (the kernel lets a process read the clocks of its own
  * threads alone, so the scribe cannot): finds threads without a timer, and measures the CPU time

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * See allthreads.h. Every thread is read (allthreads_read.h); those that run, or whose stack cannot
- * be walked to its end, are then asked by a signal (allthreads_ask.h), one list at a time. A list
- * is memory of its own from the kernel, shared by reference; the work is done on a stack in it.
+ * See allthreads.h. Every thread is read (allthreads_read.h); those that run are then asked
+ * (allthreads_ask.h), one list at a time, and read again and again until they have answered, for
+ * many fall asleep before. A list is memory of its own from the kernel, shared by reference; the
+ * work is done on a stack in it.
  */
 #include "collectors/threads/allthreads.h"
 
@@ -30,8 +31,7 @@ struct taking {
     struct allthreads *made;
     int how, me; /* me: the calling thread's id; 0 = none of the process's */
     const struct stack *caller;
-    struct snapshot_thread **asked; /* the threads that are to be asked by a signal */
-    int64_t *asked_clock;           /* their CPU clocks when they were first read, ns */
+    struct snapshot_thread **asked; /* the threads that run, and are to be asked */
     size_t asks;                    /* how many */
     bool may_ask;
     int64_t now; /* as procfs_last_ran() tells it, ms; -1 = not known, or not wanted */
@@ -51,57 +51,64 @@ static void add_detail(const struct taking *k, struct snapshot_thread *t)
     }
 }
 
+/* Can an answer be expected? Threads that are stopped, or in uninterruptible sleep, give none, nor
+ * do those that block the signal. For a thread of another process (this is the scribe then) no
+ * timer can be made: it answers if it has one for the profile cpu. */
 static bool may_be_asked(const struct taking *k, int tid)
 {
-    return k->may_ask && !procfs_blocks(k->read.pid, tid, allthreads_ask_signal());
+    const struct thread *row = threads_by_tid(tid);
+    return k->may_ask && (k->read.pid == 0 || (row && LOAD(&row->state) == THREAD_TIMED)) &&
+           procfs_state(k->read.pid, tid) == 'R' &&
+           !procfs_blocks(k->read.pid, tid, allthreads_ask_signal());
 }
 
-static void ask_later(struct taking *k, struct snapshot_thread *t, int64_t clock)
+/* Does the thread sleep by now? Then it is read, whether or not its stack can be walked to the end.
+ */
+static bool sleeps_now(struct taking *k, struct snapshot_thread *t)
 {
-    k->asked_clock[k->asks] = clock;
-    k->asked[k->asks++] = t;
+    return allthreads_read_sleeper(&k->read, t, threads_by_tid(t->tid)) == SLEEPER_READ;
 }
 
-/* A thread that was found running may have just woken up, or be about to sleep; a signal that
- * arrives when it sleeps would interrupt its system call. So the threads in k->asked are read again
- * and again, until each sleeps, and is taken out, or has used so much CPU time that it is taken for
- * one that works. A thread that waits for a processor does neither for a while; after AT_MOST_NS it
- * is asked nevertheless. */
+/* Takes those out of k->asked that sleep after a short while, as most threads do that were found
+ * running, and those from which no answer can be expected. */
 static void settle_runners(struct taking *k)
 {
-    enum { NAP_NS = 200000, WORKS_NS = 50000, AT_MOST_NS = 60000000 };
+    enum { NAP_NS = 200000, ROUNDS = 2 };
     const struct timespec nap = {0, NAP_NS};
-    const int64_t until = sys_clock_ns(CLOCK_MONOTONIC) + AT_MOST_NS;
-    size_t sure = 0; /* the first ones of k->asked are certainly to be asked */
-    for (int round = 0; sure < k->asks && sys_clock_ns(CLOCK_MONOTONIC) < until; round++) {
-        for (size_t i = sure; i < k->asks; i++) {
+    for (int round = 0; k->asks && round < ROUNDS; round++) {
+        sys_call2(SYS_nanosleep, &nap, NULL);
+        size_t kept = 0;
+        for (size_t i = 0; i < k->asks; i++) {
             struct snapshot_thread *t = k->asked[i];
-            int64_t clock = allthreads_read_clock(&k->read, t->tid);
-            bool works = k->read.pid ? round > 2 : clock - k->asked_clock[i] > WORKS_NS;
-            bool cut = t->stack != NULL; /* it sleeps, but its stack was not walked to its end */
-            if (!works && !cut &&
-                allthreads_read_sleeper(&k->read, t, threads_by_tid(t->tid)) == SLEEPER_WHOLE) {
-                k->asked[i] = k->asked[--k->asks];
-                k->asked_clock[i--] = k->asked_clock[k->asks];
-            } else if (works || t->stack) {
-                k->asked[i] = k->asked[sure];
-                k->asked_clock[i] = k->asked_clock[sure];
-                k->asked[sure++] = t;
+            if (!sleeps_now(k, t) && (round < ROUNDS - 1 || may_be_asked(k, t->tid))) {
+                k->asked[kept++] = t;
             }
         }
-        if (sure < k->asks) {
-            sys_call2(SYS_nanosleep, &nap, NULL);
-        }
+        k->asks = kept;
     }
-    /* Threads that are stopped, in uninterruptible sleep, or block the signal are not asked. */
-    size_t kept = 0;
-    for (size_t i = 0; i < k->asks; i++) {
-        char state = procfs_state(k->read.pid, k->asked[i]->tid);
-        if ((state == 'R' || state == 'S') && may_be_asked(k, k->asked[i]->tid)) {
-            k->asked[kept++] = k->asked[i];
-        }
+}
+
+/* Asks those in k->asked, and reads those that fall asleep instead of answering. */
+static void ask_runners(struct taking *k)
+{
+    enum { AT_MOST_NS = 100000000, FIRST_NS = 2000000, LONGEST_NS = 16000000 };
+    const int64_t end = sys_clock_ns(CLOCK_MONOTONIC) + AT_MOST_NS;
+    if (!k->asks || !allthreads_ask_open(k->read.pid == 0, k->asked, k->asks)) {
+        return;
     }
-    k->asks = kept;
+    int64_t wait = FIRST_NS;
+    for (int64_t now; (now = sys_clock_ns(CLOCK_MONOTONIC)) < end;) {
+        if (allthreads_ask_wait(now + wait < end ? now + wait : end)) {
+            break;
+        }
+        for (size_t i = 0; i < k->asks; i++) {
+            if (allthreads_ask_is_open(i) && sleeps_now(k, k->asked[i])) {
+                allthreads_ask_withdraw(i);
+            }
+        }
+        wait = 2 * wait < LONGEST_NS ? 2 * wait : LONGEST_NS;
+    }
+    allthreads_ask_close(k->asked, k->asks);
 }
 
 static void take_thread(int tid, void *arg)
@@ -122,12 +129,12 @@ static void take_thread(int tid, void *arg)
     } else {
         enum allthreads_sleeper how = allthreads_read_sleeper(&k->read, t, row);
         char state =
-            how == SLEEPER_WHOLE || how == SLEEPER_KERNEL ? 'S' : procfs_state(k->read.pid, tid);
+            how == SLEEPER_READ || how == SLEEPER_KERNEL ? 'S' : procfs_state(k->read.pid, tid);
         if (how == SLEEPER_KERNEL || state == '\0' || state == 'Z' || state == 'X') {
             return;
         }
-        if (how == SLEEPER_RUNS || (how == SLEEPER_UNKNOWN && (t->stack || state == 'R'))) {
-            ask_later(k, t, allthreads_read_clock(&k->read, tid));
+        if (how == SLEEPER_RUNS || (how == SLEEPER_UNKNOWN && state == 'R')) {
+            k->asked[k->asks++] = t;
         }
     }
     a->count++;
@@ -163,9 +170,7 @@ static void take_all(void *arg)
     struct allthreads *a = k->made;
     procfs_threads(k->read.pid, take_thread, k);
     settle_runners(k);
-    if (k->asks) {
-        allthreads_ask(k->read.pid ? k->read.pid : sys_getpid(), k->asked, k->asks);
-    }
+    ask_runners(k);
     k->now = k->how & ALLTHREADS_DETAIL ? procfs_last_ran(0, sys_gettid()) : -1;
     for (size_t i = 0; i < a->count; i++) {
         show_silent(k, &a->thread[i]);
@@ -179,9 +184,9 @@ static struct allthreads *take(int pid, int how, const struct stack *caller, boo
 {
     int alive = pid ? 1 << 10 : threads_alive();
     size_t cap = (size_t)(alive > 0 ? alive : 1) + 64; /* room for threads that begin meanwhile */
-    /* The mapping holds the list, and then k->asked and k->asked_clock with as many elements. */
+    /* The mapping holds the list, and then k->asked with as many elements. */
     size_t list = sizeof(struct allthreads) + cap * sizeof(struct snapshot_thread);
-    size_t bytes = list + cap * (sizeof(struct snapshot_thread *) + sizeof(int64_t));
+    size_t bytes = list + cap * sizeof(struct snapshot_thread *);
     struct allthreads *a = sys_map(bytes);
     struct taking *k = a ? sys_map(sizeof *k) : NULL;
     if (!k) {
@@ -198,7 +203,6 @@ static struct allthreads *take(int pid, int how, const struct stack *caller, boo
     k->me = caller ? sys_gettid() : 0;
     k->caller = caller;
     k->asked = (struct snapshot_thread **)(void *)((char *)a + list);
-    k->asked_clock = (int64_t *)(void *)(k->asked + cap);
     arch_call_on_stack(take_all, k, k->stack + OWN_STACK);
     sys_unmap(k, sizeof *k);
     if (a->count == 0) {

@@ -3,9 +3,9 @@
  * The profile of all threads (goroutine): where every thread of the process is at one moment. A
  * list of them is taken by a thread of the program, because procfs may show the process to no other
  * process, or else by the scribe, as far as procfs lets it; and is handed to the dump that writes
- * it. The stack of a sleeping thread is read without its help. A thread that runs, or whose stack
- * cannot be walked without a register that procfs does not tell, is sent a signal and walks its own
- * stack in the handler. A thread that does not answer is in the list under PSEUDO_NO_RESPONSE.
+ * it. The stack of a sleeping thread is read without its help, and the thread is never woken. A
+ * thread that runs walks its own stack in the handler of a signal that its own CPU clock brings. A
+ * thread that does not answer is in the list under PSEUDO_NO_RESPONSE.
  */
 #ifndef COLLECTORS_ALLTHREADS_H
 #define COLLECTORS_ALLTHREADS_H
@@ -17,7 +17,7 @@
 struct allthreads;
 
 enum {
-    ALLTHREADS_SIGNAL = 1, /* threads may be sent signals */
+    ALLTHREADS_SIGNAL = 1, /* running threads may be asked by a signal */
     ALLTHREADS_DETAIL = 2, /* also names, states, and times of waits: three more files a thread */
     ALLTHREADS_SHARE = 4,  /* a list that another thread takes meanwhile will do */
 };

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * See allthreads_ask.h. One call of allthreads_ask() is a round. Each thread asked has a slot in an
- * array that is never freed. The slot's word holds the number of the round and the state:
+ * See allthreads_ask.h. What lies between allthreads_ask_open() and _close() is a round. Each
+ * thread asked has a slot in an array that is never freed. The slot's word holds the number of the
+ * round and the state:
  *
  *     ASKED → WRITING → ANSWERED     by the thread asked, in the signal's handler
- *     ASKED → CLOSED                 by the asking thread, at the deadline
+ *     ASKED → CLOSED                 by the asking thread: at the end, or because the thread sleeps
  *
  * A thread walks its stack first, and then sets WRITING, for the time of two stores. A handler that
  * runs too late finds the number of another round, or CLOSED, and changes nothing.
  *
- * The signal (SIGPROF, which hook_sigmask.c keeps unblocked) carries a pointer by which the
- * handler knows it. But the kernel drops a SIGPROF if one is pending already, so that at every
- * SIGPROF the handler looks whether its thread is asked.
+ * The handler looks at every signal of ours whether its thread is asked, also at those of the
+ * thread's own timer for the profile cpu. Where that is all there is, as in the scribe, whose
+ * process can make no timers for the program's threads, an answer takes up to a period of it.
  */
 #include "collectors/threads/allthreads_ask.h"
 
@@ -19,17 +20,15 @@
 #include "collectors/base/self.h"
 #include "collectors/stacks/stack.h"
 #include "collectors/threads/labels.h"
-#include "collectors/threads/procfs.h"
+#include "collectors/threads/thread_tick.h"
 #include "collectors/threads/threads.h"
 
-#include <signal.h>
-
 enum { ASKED, WRITING, ANSWERED, CLOSED, STEP = 4 };
-#define DEADLINE_NS 100000000LL /* for a whole round */
 
 struct slot {
     uint32_t word; /* round × STEP + the state */
     int32_t tid;
+    int32_t timer; /* that will bring the signal; -1 = none */
     const struct stack *stack;
     const struct labels *labels; /* the kept copy */
 };
@@ -43,7 +42,6 @@ static uint32_t answers;   /* how many threads have answered: the futex that the
 static struct slot *slots;
 static size_t slots_cap;
 static uint32_t slots_open; /* how many slots the present round has */
-static uint32_t sending;    /* asking threads between their look at `leaving` and their signal */
 
 void allthreads_ask_start(int signal)
 {
@@ -85,8 +83,7 @@ static void answer(const struct stack *stack, const struct labels *labels)
 
 bool allthreads_ask_answer(const void *siginfo, const void *ucontext)
 {
-    const siginfo_t *info = siginfo;
-    bool ours = info->si_code == SI_QUEUE && info->si_value.sival_ptr == &asking;
+    bool ours = thread_tick_is(siginfo, &asking);
     uint32_t round = LOAD_ACQUIRE(&round_now);
     if (UNLIKELY(round != 0) && slot_of(sys_gettid(), round)) {
         struct thread *t = threads_by_tid(sys_gettid());
@@ -121,29 +118,13 @@ static bool round_begin(size_t n)
     return true;
 }
 
-static void send(int pid, uint32_t index, int tid)
-{
-    siginfo_t info = {.si_signo = signal_used, .si_code = SI_QUEUE};
-    info.si_pid = sys_getpid();
-    info.si_value.sival_ptr = &asking;
-    __atomic_fetch_add(&sending, 1, __ATOMIC_SEQ_CST);
-    struct thread *row = threads_by_tid(tid);
-    long err = row && __atomic_load_n(&row->leaving, __ATOMIC_SEQ_CST)
-                   ? -1
-                   : sys_call4(SYS_rt_tgsigqueueinfo, pid, tid, signal_used, &info);
-    __atomic_fetch_sub(&sending, 1, __ATOMIC_SEQ_CST);
-    if (err != 0) {
-        STORE(&slots[index].word, LOAD(&round_now) * STEP + CLOSED);
-    }
-}
-
 static bool is_open(const struct slot *s)
 {
     uint32_t what = LOAD_ACQUIRE(&s->word) % STEP;
     return what == ASKED || what == WRITING;
 }
 
-static void wait_for_answers(int64_t until)
+bool allthreads_ask_wait(int64_t until)
 {
     for (;;) {
         uint32_t seen = LOAD_ACQUIRE(&answers);
@@ -153,7 +134,7 @@ static void wait_for_answers(int64_t until)
         }
         int64_t left = until - sys_clock_ns(CLOCK_MONOTONIC);
         if (!open || left <= 0) {
-            return;
+            return !open;
         }
         sys_futex_wait(&answers, seen, left);
     }
@@ -206,21 +187,38 @@ void allthreads_ask_end(void)
     lock_drop(&asking);
 }
 
-void allthreads_ask(int pid, struct snapshot_thread *const *asked, size_t n)
+bool allthreads_ask_open(bool own, struct snapshot_thread *const *asked, size_t n)
 {
     if (!round_begin(n)) {
-        return;
+        return false;
     }
-    int64_t until = sys_clock_ns(CLOCK_MONOTONIC) + DEADLINE_NS;
     for (size_t i = 0; i < n; i++) {
-        slots[i] = (struct slot){rounds * STEP + ASKED, asked[i]->tid, NULL, NULL};
+        slots[i] = (struct slot){rounds * STEP + ASKED, asked[i]->tid, -1, NULL, NULL};
     }
     STORE_RELEASE(&slots_open, (uint32_t)n);
     __atomic_store_n(&round_now, rounds, __ATOMIC_SEQ_CST);
-    for (size_t i = 0; i < n; i++) {
-        send(pid, (uint32_t)i, asked[i]->tid);
+    for (size_t i = 0; own && i < n; i++) {
+        slots[i].timer = thread_tick_arm(asked[i]->tid, signal_used, &asking);
     }
-    wait_for_answers(until);
+    return true;
+}
+
+bool allthreads_ask_is_open(size_t i)
+{
+    return is_open(&slots[i]);
+}
+
+void allthreads_ask_withdraw(size_t i)
+{
+    uint32_t seen = LOAD(&round_now) * STEP + ASKED;
+    CAS(&slots[i].word, &seen, LOAD(&round_now) * STEP + CLOSED);
+}
+
+void allthreads_ask_close(struct snapshot_thread *const *asked, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        thread_tick_drop(slots[i].timer);
+    }
     for (size_t i = 0; i < n; i++) {
         collect(&slots[i], asked[i]);
     }
@@ -228,36 +226,12 @@ void allthreads_ask(int pid, struct snapshot_thread *const *asked, size_t n)
     STORE_RELEASE(&slots_open, 0);
 }
 
-/* ---- exec, fork ---- */
-
-void allthreads_ask_leave(void)
-{
-    struct thread *t = self.thread;
-    if (t) {
-        __atomic_store_n(&t->leaving, true, __ATOMIC_SEQ_CST);
-        /* A signal that was sent before is delivered when one of these system calls returns. */
-        for (int i = 0; i < 10000; i++) {
-            sys_call0(SYS_sched_yield);
-            if (__atomic_load_n(&sending, __ATOMIC_SEQ_CST) == 0) {
-                break;
-            }
-        }
-        sys_gettid();
-    }
-}
-
-void allthreads_ask_stay(void)
-{
-    if (self.thread) {
-        STORE(&self.thread->leaving, false);
-    }
-}
+/* ---- fork ---- */
 
 void allthreads_ask_fork_child(void)
 {
     round_now = 0;
     slots_open = 0;
-    sending = 0;
     asker = 0;
     lock_drop(&asking);
 }

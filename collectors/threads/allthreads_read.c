@@ -76,7 +76,8 @@ static bool same_call(const struct procfs_call *a, const struct procfs_call *b)
     return memcmp(a, b, sizeof *a) == 0;
 }
 
-int64_t allthreads_read_clock(const struct allthreads_reader *r, int tid)
+/* CPU time of a thread, ns; 0 = of another process, whose threads' clocks cannot be read. */
+static int64_t read_clock(const struct allthreads_reader *r, int tid)
 {
     int64_t ns = 0;
     if (r->pid == 0) {
@@ -108,17 +109,12 @@ static const struct stack *walk_copy(struct allthreads_reader *r, const struct p
     return stack_of_thread(&regs, &bounds);
 }
 
-static bool is_whole(const struct stack *s)
-{
-    return s && s->pc[s->depth - 1] != PSEUDO_TRUNCATED;
-}
-
 enum allthreads_sleeper allthreads_read_sleeper(struct allthreads_reader *r,
                                                 struct snapshot_thread *t, const struct thread *row)
 {
     for (int tries = 0; tries < TRIES; tries++) {
         struct procfs_call call, again;
-        int64_t clock = allthreads_read_clock(r, t->tid);
+        int64_t clock = read_clock(r, t->tid);
         int got = procfs_call(r->pid, t->tid, &call);
         if (got <= 0) {
             return got == 0 ? SLEEPER_RUNS : SLEEPER_UNKNOWN;
@@ -130,13 +126,12 @@ enum allthreads_sleeper allthreads_read_sleeper(struct allthreads_reader *r,
         bool own = row && call.sp >= row->stack_lo && call.sp < row->stack_hi;
         size_t bytes = copy_stack(r, from, own ? row->stack_hi : from + READ_COPY_BYTES);
         if (r->pid ? procfs_call(r->pid, t->tid, &again) != 1 || !same_call(&call, &again)
-                   : allthreads_read_clock(r, t->tid) != clock) {
+                   : read_clock(r, t->tid) != clock) {
             continue; /* it has run meanwhile */
         }
         t->state = word_for_call(call.number);
-        const struct stack *s = walk_copy(r, &call, from, bytes);
-        t->stack = s;
-        return is_whole(s) ? SLEEPER_WHOLE : SLEEPER_UNKNOWN;
+        t->stack = walk_copy(r, &call, from, bytes);
+        return t->stack ? SLEEPER_READ : SLEEPER_UNKNOWN;
     }
     return SLEEPER_RUNS;
 }

@@ -22,20 +22,16 @@ struct allthreads_reader {
 };
 
 enum allthreads_sleeper {
-    SLEEPER_WHOLE,   /* it sleeps; stack and state are filled in */
+    SLEEPER_READ,    /* it sleeps; stack and state are filled in */
     SLEEPER_RUNS,    /* it runs, or ran in between */
     SLEEPER_KERNEL,  /* a thread of the kernel's own, which is to be left out */
-    SLEEPER_UNKNOWN, /* it cannot be read; or it sleeps (t->stack is not NULL), but the walk of its
-                      * stack needed a register that procfs does not tell */
+    SLEEPER_UNKNOWN, /* the kernel does not tell, or there is no memory for its stack */
 };
 
 /* Reads the thread t->tid if it sleeps. row: its row in the registry, or NULL. */
 SIGNAL_SAFE enum allthreads_sleeper allthreads_read_sleeper(struct allthreads_reader *r,
                                                             struct snapshot_thread *t,
                                                             const struct thread *row);
-
-/* CPU time of a thread, ns; 0 = of another process, whose threads' clocks cannot be read. */
-SIGNAL_SAFE int64_t allthreads_read_clock(const struct allthreads_reader *r, int tid);
 
 /* Fills in name, state, and for how long the thread has not run. now: the present time as
  * procfs_last_ran() tells it; -1 = not known, and then minutes is 0. */

@@ -23,7 +23,6 @@ struct thread {
     bool foreign;       /* not made by pthread_create or thrd_create: may have no struct self */
     bool prof_blocked;  /* inherited from its creator: see struct self */
     uint8_t rounds;     /* rounds of thread-specific destructors that its end has seen */
-    bool leaving;       /* it execs: a signal of ours would kill the new program */
     uint32_t scans;     /* threads_scan_begins() calls when the row was taken */
     uint32_t period;    /* of its timer, ns */
     uint32_t changes;   /* of the timer, odd while it changes: a sequence lock (cpu_timer.c) */

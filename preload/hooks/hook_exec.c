@@ -11,7 +11,6 @@
  */
 #include "collectors/base/sys.h"
 #include "collectors/cpu/cpu.h"
-#include "collectors/threads/allthreads_ask.h"
 #include "preload/hooks/hooks.h"
 #include "preload/hooks/own_signals.h"
 #include "preload/hooks/real.h"
@@ -64,7 +63,6 @@ static bool before(bool dump)
         if (dump) {
             control_before_exec();
         }
-        allthreads_ask_leave();
         cpu_pause_thread();
     }
     own_signals_before_exec();
@@ -77,7 +75,6 @@ static int failed(int result, bool blocked)
     own_signals_exec_failed();
     hook_sigmask_wait_ends(blocked);
     if (sys_getpid() == control_pid()) {
-        allthreads_ask_stay();
         control_exec_failed();
         cpu_resume_thread();
     }

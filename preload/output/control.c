@@ -122,7 +122,7 @@ static void unpark_others(void)
 
 bool control_is_park_signal(const siginfo_t *info)
 {
-    return info->si_code == SI_QUEUE && info->si_value.sival_ptr == &parking;
+    return cpu_is_interrupted(info, &parking);
 }
 
 void control_park(void)
