@@ -15,7 +15,7 @@ BASE_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -g -I. -I$(BUILD)/encoder -I$(BUILD)
 # function on lines of its own: 20 ns of a condition wait, whose thread finds none of them near.
 LIB_CFLAGS := $(BASE_CFLAGS) -fPIC -fvisibility=hidden -fno-stack-protector -fno-plt -falign-functions=64 $(CFLAGS)
 LIB_LDFLAGS := -shared -Wl,-soname,libpprofinject.so -Wl,-z,now,-z,defs,-z,noseparate-code \
-    -Wl,--exclude-libs,ALL -Wl,--version-script=preload/exports.map -Wl,--as-needed
+    -Wl,--exclude-libs,ALL -Wl,-Bsymbolic-functions -Wl,--version-script=preload/exports.map -Wl,--as-needed
 LIB_LIBS := -l:libprotobuf-nanopb.a -l:libz.a
 SYM_LIBS := -ldw -lelf -liberty -lz -l:libprotobuf-nanopb.a
 

@@ -13,6 +13,7 @@
  * Runs in any thread at any time, also before our constructor and after our destructor, and inside
  * the program's signal handlers. Takes no lock of its own.
  */
+#include "collectors/base/libc/libc.h"
 #include "collectors/base/sys.h"
 #include "collectors/heap/heap.h"
 #include "preload/hooks/real.h"
@@ -139,14 +140,44 @@ EXPORT HOT void *realloc(void *p, size_t n)
     return real_alloc.realloc(p, n);
 }
 
+/* Around a real function that may be made of others of this family: libc's reallocarray() calls the
+ * first realloc(), which is ours. What it calls takes nothing off the thread's countdown, and is
+ * not sampled. */
+static uint64_t enter_family(void)
+{
+    uint64_t left = self.heap_left;
+    self.heap_left = left ? ~0ULL : 0;
+    heap_enter();
+    return left;
+}
+
+static void leave_family(uint64_t left)
+{
+    heap_leave();
+    self.heap_left = left;
+}
+
 EXPORT void *reallocarray(void *p, size_t count, size_t size)
 {
     size_t n;
-    if (__builtin_mul_overflow(count, size, &n)) {
-        errno = ENOMEM;
-        return NULL;
+    if (real_before.realloc || __builtin_mul_overflow(count, size, &n)) {
+        return real_other.reallocarray(p, count, size);
     }
-    return realloc(p, n);
+    if (real_is_bootstrap(p)) {
+        return realloc_bootstrap(p, n);
+    }
+    struct live_object object;
+    bool was_sampled = live_maybe(p) && heap_freed(p, &object);
+    bool wanted = heap_countdown(n) && heap_wants(n);
+    uint64_t left = enter_family();
+    void *fresh = real_other.reallocarray(p, count, size);
+    leave_family(left);
+    if (fresh && wanted) {
+        heap_allocated(fresh, n);
+    } else if (!fresh && was_sampled && n != 0) {
+        heap_unfreed(&object);
+    }
+    return fresh;
 }
 
 /* ---- aligned ---- */
@@ -181,21 +212,41 @@ EXPORT void *memalign(size_t align, size_t n)
     return real_alloc.memalign(align, n);
 }
 
-/* valloc and pvalloc are made of memalign: with an allocator that lacks them (jemalloc has no
- * pvalloc) the next definition is libc's, whose blocks the allocator's free does not know. */
+/* valloc() and pvalloc() of the next object. Where that is libc, and memalign() is an allocator's
+ * that lacks them (jemalloc has no pvalloc), they are made of memalign(), because the allocator's
+ * free() does not know libc's blocks. */
+static void *pages(void *(*real)(size_t), size_t n, size_t rounded)
+{
+    struct libc_object of_real;
+    struct libc_object of_memalign;
+    if (!libc_object_find(&of_real, (uintptr_t)real) ||
+        !libc_object_find(&of_memalign, (uintptr_t)real_alloc.memalign) ||
+        (libc_object_is_libc(&of_real) && !libc_object_is_libc(&of_memalign))) {
+        return memalign(PAGE_BYTES, rounded);
+    }
+    bool wanted = heap_countdown(rounded) && heap_wants(rounded);
+    uint64_t left = enter_family();
+    void *p = real(n);
+    leave_family(left);
+    if (p && wanted) {
+        heap_allocated(p, rounded);
+    }
+    return p;
+}
+
 EXPORT void *valloc(size_t n)
 {
-    return memalign(PAGE_BYTES, n);
+    return pages(real_other.valloc, n, n);
 }
 
 EXPORT void *pvalloc(size_t n)
 {
-    size_t pages;
-    if (__builtin_add_overflow(n, PAGE_BYTES - 1, &pages)) {
+    size_t rounded;
+    if (__builtin_add_overflow(n, PAGE_BYTES - 1, &rounded)) {
         errno = ENOMEM;
         return NULL;
     }
-    return memalign(PAGE_BYTES, pages & ~(PAGE_BYTES - 1));
+    return pages(real_other.pvalloc, n, rounded & ~(PAGE_BYTES - 1));
 }
 
 static COLD int posix_memalign_slow(void **out, size_t align, size_t n)
@@ -230,16 +281,25 @@ EXPORT size_t malloc_usable_size(void *p)
     return real_alloc.malloc_usable_size(p);
 }
 
-/* C23. The size only helps the allocator, and older allocators lack the function: free() does as
- * well with any of them. */
+/* C23. The size only helps the allocator, and older allocators lack the functions: free() does as
+ * well with any of them. It must be the one that the program calls. */
+static void free_of_program(void *p)
+{
+    if (real_before.free) {
+        real_before.free(p);
+    } else {
+        free(p);
+    }
+}
+
 EXPORT void free_sized(void *p, size_t n)
 {
     (void)n;
-    free(p);
+    free_of_program(p);
 }
 
 EXPORT void free_aligned_sized(void *p, size_t align, size_t n)
 {
     (void)align, (void)n;
-    free(p);
+    free_of_program(p);
 }

@@ -53,11 +53,13 @@ static inline __attribute__((always_inline)) void *new_through(struct variant *v
 }
 
 /* Where no next definition is found (a C++ runtime that is linked statically into a plugin exports
- * none, for example), malloc takes the place of operator new. */
+ * none, for example), malloc takes the place of operator new: as in the runtime's own, the one that
+ * the program calls. */
 static void *new_missing(size_t n, uintptr_t a, uintptr_t b)
 {
     (void)a, (void)b;
-    return malloc(n ? n : 1);
+    n = n ? n : 1;
+    return real_before.malloc ? real_before.malloc(n) : malloc(n);
 }
 
 static void variant_resolve(struct variant *v, void *p)
@@ -129,7 +131,11 @@ static struct destroyer deletes[] = {INTERPOSED_DELETE(UNRESOLVED, UNRESOLVED, U
 static void delete_missing(void *p, uintptr_t a, uintptr_t b)
 {
     (void)a, (void)b;
-    free(p);
+    if (real_before.free) {
+        real_before.free(p);
+    } else {
+        free(p);
+    }
 }
 
 static COLD void delete_slow(struct destroyer *d, void *p, uintptr_t a, uintptr_t b,

@@ -30,24 +30,29 @@ struct mallocx_family {
 };
 
 /* ---- without jemalloc; flags: log2 of the alignment in the low six bits, MALLOCX_ZERO = 64 ----
- */
+ *
+ * By the functions that the program's own calls of malloc and its kin end in: the program may free
+ * such a block by free(), which may be its own. Not by ours, in which the block would be sampled a
+ * second time. */
 
 enum { LG_ALIGN_MASK = 63, ZERO = 64 };
+
+#define PROGRAMS(symbol) (real_before.symbol ? real_before.symbol : real_alloc.symbol)
 
 static void *plain_mallocx(size_t n, int flags)
 {
     size_t align = (size_t)1 << (flags & LG_ALIGN_MASK);
-    void *p = align > 16 ? real_alloc.memalign(align, n) : real_alloc.malloc(n);
+    void *p = align > 16 ? PROGRAMS(memalign)(align, n) : PROGRAMS(malloc)(n);
     return p && (flags & ZERO) ? memset(p, 0, n) : p;
 }
 
 static void *plain_rallocx(void *p, size_t n, int flags)
 {
-    size_t old = real_alloc.malloc_usable_size(p);
+    size_t old = PROGRAMS(malloc_usable_size)(p);
     void *fresh = plain_mallocx(n, flags);
     if (fresh) {
         memcpy(fresh, p, old < n ? old : n);
-        real_alloc.free(p);
+        PROGRAMS(free)(p);
     }
     return fresh;
 }
@@ -55,25 +60,25 @@ static void *plain_rallocx(void *p, size_t n, int flags)
 static size_t plain_xallocx(void *p, size_t n, size_t extra, int flags)
 {
     (void)n, (void)extra, (void)flags;
-    return real_alloc.malloc_usable_size(p); /* unchanged: malloc cannot grow a block in place */
+    return PROGRAMS(malloc_usable_size)(p); /* unchanged: malloc cannot grow a block in place */
 }
 
 static size_t plain_sallocx(const void *p, int flags)
 {
     (void)flags;
-    return real_alloc.malloc_usable_size((void *)(uintptr_t)p);
+    return PROGRAMS(malloc_usable_size)((void *)(uintptr_t)p);
 }
 
 static void plain_dallocx(void *p, int flags)
 {
     (void)flags;
-    real_alloc.free(p);
+    PROGRAMS(free)(p);
 }
 
 static void plain_sdallocx(void *p, size_t n, int flags)
 {
     (void)n, (void)flags;
-    real_alloc.free(p);
+    PROGRAMS(free)(p);
 }
 
 static size_t plain_nallocx(size_t n, int flags)

@@ -77,6 +77,9 @@
     HOOK(popen, popen, "")                                                                         \
     HOOK(prctl, prctl, "")                                                                         \
     HOOK(dlclose, dlclose, "")                                                                     \
+    HOOK(reallocarray, reallocarray, "")                                                           \
+    HOOK(valloc, valloc, "")                                                                       \
+    HOOK(pvalloc, pvalloc, "")                                                                     \
     CALL(dl_iterate_phdr, dl_iterate_phdr, "")                                                     \
     HOOK(execve, execve, "")                                                                       \
     HOOK(execvpe, execvpe, "")                                                                     \
@@ -173,9 +176,6 @@
 /* Interposed without a look-up of their own: each is made of functions above, since libc's own
  * would go past their hooks. syscall() is in assembly (hook_futex.c). */
 #define INTERPOSED_MADE(HOOK)                                                                      \
-    HOOK(reallocarray)                                                                             \
-    HOOK(valloc)                                                                                   \
-    HOOK(pvalloc)                                                                                  \
     HOOK(free_sized)                                                                               \
     HOOK(free_aligned_sized)                                                                       \
     HOOK(__sigaction)                                                                              \

@@ -36,6 +36,8 @@ INTERPOSED_WAITS(STUB_WAITS, STUB_WAITS)
 struct real_waits real_waits
     __attribute__((aligned(CACHE_LINE))) = {INTERPOSED_WAITS(STUBBED, STUBBED)};
 
+struct real_before real_before;
+
 ARCH_STUB(boot_syscall, real_syscall, real_waits_start)
 void (*real_syscall)(void) = boot_syscall;
 
@@ -62,6 +64,7 @@ static void *find_wait(const char *name, const char *version)
 
 #define LOOK_UP_ALLOC(field, symbol, version)                                                      \
     set(&real_alloc.field, libc_next_of_either(#symbol, version));
+#define LOOK_UP_BEFORE(symbol) set(&real_before.symbol, libc_before_us(#symbol, (void *)symbol));
 #define LOOK_UP_OTHER(field, symbol, version) set(&real_other.field, libc_next(#symbol));
 #define LOOK_UP_WAITS(field, symbol, version) set(&real_waits.field, find_wait(#symbol, version));
 
@@ -75,6 +78,7 @@ void real_start(void)
     }
     real_resolving = true;
     INTERPOSED_ALLOC(LOOK_UP_ALLOC)
+    INTERPOSED_BEFORE(LOOK_UP_BEFORE)
     INTERPOSED_OTHER(LOOK_UP_OTHER, LOOK_UP_OTHER, LOOK_UP_OTHER)
     real_resolving = false;
     done = true;

@@ -39,8 +39,24 @@ extern HIDDEN struct real_waits real_waits;
  * they came; looked up with real_waits. */
 extern HIDDEN void (*real_syscall)(void);
 
-/* Looks real_alloc and real_other up, once. By the constructor, or by the first call of any of
- * their functions before it. */
+/* The definitions that stand in front of ours: a program that has an allocator of its own, or one
+ * that was preloaded before us. NULL: ours is the first. libc's own reallocarray(), and a C++
+ * runtime's operators, call the first definition; so must those functions of ours that a program
+ * finds because its allocator lacks them. */
+#define INTERPOSED_BEFORE(FIELD)                                                                   \
+    FIELD(malloc)                                                                                  \
+    FIELD(free)                                                                                    \
+    FIELD(realloc)                                                                                 \
+    FIELD(memalign)                                                                                \
+    FIELD(malloc_usable_size)
+#define BEFORE_FIELD(symbol) __typeof__(symbol) *symbol;
+struct real_before {
+    INTERPOSED_BEFORE(BEFORE_FIELD)
+};
+extern HIDDEN struct real_before real_before;
+
+/* Looks real_alloc, real_before and real_other up, once. By the constructor, or by the first call
+ * of any of their functions before it. */
 void real_start(void);
 
 /* Looks real_waits and real_syscall up, once. By the constructor, by the first call of any of their

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from .machine_code import Library
 from .tree import LIBRARY, Tree
 
 MAP = "preload/exports.map"
@@ -61,3 +62,11 @@ def exports(tree: Tree) -> Iterator[str]:
         yield f"{LIST} lists {name}, which {MAP} does not name"
     for name in sorted(marked(tree, under=(HOOKS,)) - listed(tree)):
         yield f"{LIST} does not list {name}"
+
+
+def own_calls(tree: Tree) -> Iterator[str]:
+    """Nothing in the library names a symbol that the library exports: the program, or a library that
+    was preloaded before, may define that name too, and would be called in our place. A function of
+    such a program that passes its calls on to ours would then come back to itself, without end."""
+    for name in sorted(mapped(tree) & set(Library(tree.library).imported.values())):
+        yield f"{name} is exported, and called by that name: link with -Bsymbolic-functions, or call what it does"

@@ -333,6 +333,15 @@ judge(
     ),
 )
 
+OWN = "EXPORT int get(void) { return 1; }\n%s int use(void) { return get(); }\nEXPORT HOT void *malloc(unsigned long n) { return (void *)(n + %s); }\n"
+judge(
+    exports.own_calls,
+    {**ABI, MAP: "{ global: malloc; get; local: *; };\n", "preload/hooks/a.c": OWN.replace("EXPORT int get", "static int get") % ("static", "use()")},
+    a_call_by_an_exported_name=({"preload/hooks/a.c": OWN % ("static", "use()") + "int (*volatile kept)(void);\nvoid keep(void) { kept = get; }\n"}, "get is exported, and called by that name"),
+    a_pointer_to_an_exported_name=({"preload/hooks/b.c": "extern void *malloc(unsigned long);\nEXPORT void *(*const get)(unsigned long) = malloc;\n",
+                                    "preload/hooks/a.c": "EXPORT void *malloc(unsigned long n) { return (void *)n; }\n"}, "malloc is exported"),
+)
+
 # --------------------------------------------------------------------------------- the other programs
 
 SETTINGS = (HERE.parent / ".clang-tidy").read_text()

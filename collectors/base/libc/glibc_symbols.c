@@ -90,6 +90,12 @@ const char *libc_own_path(void)
     return dladdr((void *)&libc_own_path, &ours) ? ours.dli_fname : NULL;
 }
 
+void *libc_before_us(const char *name, const void *ours)
+{
+    void *in_force = dlsym(RTLD_DEFAULT, name);
+    return in_force == ours || libc_binds_to_us(name) ? NULL : in_force;
+}
+
 bool libc_function_extent(const void *p, uintptr_t *lo, uintptr_t *hi)
 {
     Dl_info info;

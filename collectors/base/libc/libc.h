@@ -64,6 +64,10 @@ bool libc_binds_to_us(const char *name);
  * to the folder in which the program started. NULL: not known. */
 const char *libc_own_path(void);
 
+/* The definition of a name that the program's own references are bound to, where it is not `ours`,
+ * which is this library's; NULL: it is. */
+void *libc_before_us(const char *name, const void *ours);
+
 /* [*lo, *hi) of the function that starts at p, as its symbol says; false: unknown. */
 bool libc_function_extent(const void *p, uintptr_t *lo, uintptr_t *hi);
 
