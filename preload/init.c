@@ -7,6 +7,7 @@
  */
 #include "preload/init.h"
 #include "collectors/base/log.h"
+#include "collectors/base/newborn.h"
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
 #include "collectors/kinds.h"
@@ -132,11 +133,21 @@ __attribute__((constructor)) static void library_start(int argc, char **argv, ch
 void init_stand_down(const char *why)
 {
     api_stop(); /* its calls make system calls that the program is about to forbid */
+    newborn_quietly();
     control_stand_down();
     hook_thread_stop();
     kinds_stop();
     own_signals_stop();
     log_line(why);
+}
+
+void init_keep_out(void)
+{
+    api_stop();
+    newborn_quietly();
+    control_keep_out();
+    hook_thread_stop();
+    kinds_stop();
 }
 
 __attribute__((destructor)) static void library_stop(void)

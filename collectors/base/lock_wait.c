@@ -4,6 +4,7 @@
  */
 #include "collectors/base/lock_wait.h"
 
+#include "collectors/base/newborn.h"
 #include "collectors/base/ticks.h"
 
 enum {
@@ -34,6 +35,7 @@ static bool wait_for(struct lock *l, int spins)
         if (i % SPINS_PER_CALL != 0) {
             continue;
         }
+        newborn_look(); /* the holder is a thread of the parent: then this frees the lock */
         if (i <= SPINS_YIELDING) { /* the holder may have lost its processor: let it run */
             sys_call0(SYS_sched_yield);
         } else {

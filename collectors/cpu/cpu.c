@@ -16,6 +16,7 @@
 #include "collectors/cpu/cpu_timer.h"
 #include "collectors/cpu/cpu_unsampled.h"
 #include "collectors/stacks/stack.h"
+#include "collectors/tables/recorded.h"
 #include "collectors/tables/sampler.h"
 #include "collectors/threads/labels.h"
 #include "collectors/threads/thread_tick.h"
@@ -214,8 +215,12 @@ static void fork_child(uint64_t nth)
     seed_given = sampler_seed(seed_given, nth);
     cpu_timer_start(signal_used, seed_given);
     cpu_rate_fork_child();
-    credit_start(cpu_unsampled_begin());
+    int64_t before = cpu_unsampled_begin(); /* 0, but in a child that is met late (newborn.h) */
+    credit_start(before);
     cpu_thread_enter();
+    if (cpu_timer_period() != 0 && before >= cpu_timer_period()) {
+        recorded_event();
+    }
 }
 
 const struct collector cpu_collector = {start, stop, fork_child};

@@ -7,6 +7,7 @@
 #include "collectors/cpu/cpu_timer.h"
 
 #include "collectors/base/lock.h"
+#include "collectors/base/newborn.h"
 #include "collectors/cpu/cpu_itimer.h"
 #include "collectors/tables/sampler.h"
 
@@ -63,6 +64,8 @@ int64_t cpu_timer_phase(void)
 
 bool cpu_timer_hold(struct thread *t, uint32_t state)
 {
+    newborn_look(); /* its timer is not this process's; the id may be that of one of the program's
+                     */
     bool held = CAS(&t->state, &state, THREAD_CHANGING);
     if (held) {
         lock_check_taken(&t->state, LOCK_THREAD_ROW);
@@ -80,6 +83,7 @@ void cpu_timer_settle(const struct thread *t)
 {
     lock_check_wait(LOCK_THREAD_ROW);
     while (LOAD_ACQUIRE(&t->state) == THREAD_CHANGING) {
+        newborn_look();
         sys_call0(SYS_sched_yield);
     }
 }
@@ -160,6 +164,7 @@ void cpu_timer_begin(struct thread *t, int64_t from)
 bool cpu_timer_drop(struct thread *t)
 {
     uint32_t seen = THREAD_TIMED;
+    newborn_look(); /* as in cpu_timer_hold() */
     if (!CAS(&t->state, &seen, THREAD_TAKEN)) {
         return false;
     }

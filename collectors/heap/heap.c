@@ -12,6 +12,7 @@
 
 #include "collectors/base/libc/libc.h"
 #include "collectors/base/log.h"
+#include "collectors/base/newborn.h"
 #include "collectors/base/sys.h"
 #include "collectors/stacks/stack.h"
 #include "collectors/tables/recorded.h"
@@ -222,6 +223,7 @@ static void watch_count(uint64_t size, uint64_t rate, int sign)
 void heap_allocated(void *p, size_t n)
 {
     self.depth++;
+    newborn_look();
     recorded_event();
     uint64_t rate = self.heap_rate_sampled;
     if (allocator_timed) {

@@ -7,6 +7,7 @@
 #include "collectors/tables/recorded.h"
 
 #include "collectors/base/lock.h"
+#include "collectors/base/newborn.h"
 
 enum { NOTHING = 0, RECORDING = 1, FORKED = 2, REBASING = 3 };
 
@@ -56,6 +57,7 @@ void recorded_first_event(void)
 
 void recorded_settle(void)
 {
+    newborn_look();
     uint64_t mask = sys_block_signals();
     leave_forked(NOTHING);
     sys_restore_signals(mask);

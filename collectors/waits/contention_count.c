@@ -8,6 +8,7 @@
 #include "collectors/waits/contention_count.h"
 
 #include "collectors/base/lock_wait.h"
+#include "collectors/base/newborn.h"
 #include "collectors/stacks/stack.h"
 #include "collectors/stacks/stack_memo.h"
 #include "collectors/tables/recorded.h"
@@ -73,6 +74,8 @@ bucket_of(struct profile *p, struct wait_memo *last, bool condition)
         return last->bucket;
     }
     struct bucket *b = NULL;
+    newborn_look(); /* here, off the path of most waits; then the event is its first */
+    recorded_event();
     if (stack) {
         /* Waits for conditions are those of the allocator's own threads, which sleep until there is
          * work: no call waits for them. */

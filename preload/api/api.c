@@ -6,6 +6,7 @@
  * struct labels.
  */
 #include "preload/api/api.h"
+#include "collectors/base/newborn.h"
 #include "collectors/base/sys.h"
 #include "collectors/custom.h"
 #include "collectors/stacks/stack.h"
@@ -135,6 +136,7 @@ static int profile_add(pprof_profile *p, const void *key, int skip)
     if (is_predefined(k)) {
         return -EPERM;
     }
+    newborn_look();
     recorded_event();
     return custom_add(k, key, stack_of_caller_above(skip));
 }

@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: MIT
  *
- * Forks of the process, and its ends by _exit(), _Exit() and quick_exit(). An end by exit() or by a
- * return from main reaches us through the library's destructor (init.c).
+ * Children that the program makes with a copy of its memory, by libc's fork(), _Fork() and clone()
+ * and by syscall(), and those that no hook sees (newborn.h); and its ends by _exit(), _Exit() and
+ * quick_exit(). An end by exit() or by a return from main reaches us through the library's
+ * destructor (init.c). A child that shares the memory (vfork, CLONE_VM) is left alone.
  *
  * Our signals are blocked during a fork: the kernel starts it anew after each signal, and copying a
  * large process takes longer than a timer's period. None of our locks is held during a fork: libc
  * takes its stdio locks between our handlers, and a thread that holds one of those may be inside
- * malloc, waiting for ours. So the child mends what a lock guarded that another thread held.
+ * malloc, waiting for ours. So the child mends what a lock guarded that another thread held. It
+ * does so with raw system calls alone: after _Fork() and those below libc, in a signal handler too.
  */
+#include "collectors/base/newborn.h"
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
+#include "collectors/cpu/cpu_itimer.h"
 #include "collectors/heap/live.h"
 #include "collectors/kinds.h"
 #include "collectors/stacks/rules.h"
@@ -17,38 +22,58 @@
 #include "collectors/stacks/unloaded.h"
 #include "collectors/tables/recorded.h"
 #include "collectors/threads/labels_pool.h"
+#include "collectors/threads/threads.h"
 #include "preload/hooks/hooks.h"
 #include "preload/hooks/own_signals.h"
 #include "preload/hooks/real.h"
+#include "preload/init.h"
 #include "preload/output/control.h"
+#include "preload/output/seccomp.h"
 
+#include <linux/sched.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 static void (*api_fork_child)(void); /* given by hook_process_start() */
 static uint64_t forks; /* made by this process, and by its ancestors before they made it */
 
-/* Several threads may fork at once, and fork handlers of other libraries run between this one and
- * fork_done(). So the mask that fork_done() restores is kept in the thread's own block. */
-static void fork_prepare(void)
+/* ---- in the child ---- */
+
+/* A vfork child of a process that has not been met: the memory is its parent's. */
+static bool shares_memory_with_parent(void)
 {
-    uint64_t ours = own_signals_mask();
-    sys_call4(SYS_rt_sigprocmask, SIG_BLOCK, &ours, &self.fork_mask, sizeof ours);
-    ADD(&forks, 1);
+    enum { KCMP_VM_ = 1 };
+    return sys_call5(SYS_kcmp, sys_getpid(), sys_call0(SYS_getppid), KCMP_VM_, 0, 0) == 0;
 }
 
-static void fork_done(void)
+/* The child has forbidden itself system calls before it was met. Nothing that it has inherited is
+ * given back to the kernel, for the kernel gave it to the parent alone. */
+static void keep_out(void)
 {
-    sys_restore_signals(self.fork_mask);
+    live_fork_child();
+    threads_fork_child(NULL);
+    self.thread = NULL;
+    cpu_itimer_fork_child();
+    init_keep_out();
 }
 
-static void fork_child(void)
+static bool meet_child(bool at_birth)
 {
     if (!control_is_profiled()) { /* the child is not either, and a filter may forbid system calls
                                    */
         live_fork_child();
-        fork_done();
-        return;
+        return true;
+    }
+    if (!at_birth) {
+        if (seccomp_has_new_filters()) {
+            keep_out();
+            return true;
+        }
+        if (shares_memory_with_parent()) {
+            return false;
+        }
+        /* Not the seeds of the child that the parent's next fork makes. */
+        forks += (uint64_t)sys_getpid() << 32;
     }
     rules_fork_child();
     recorded_fork_child();
@@ -60,15 +85,99 @@ static void fork_child(void)
     kinds_fork_child(LOAD(&forks));
     api_fork_child();
     hook_sigmask_fork_child();
+    return true;
+}
+
+/* ---- around a fork ---- */
+
+uint64_t hook_fork_begins(void)
+{
+    uint64_t ours = own_signals_mask();
+    uint64_t mask = 0;
+    sys_call4(SYS_rt_sigprocmask, SIG_BLOCK, &ours, &mask, sizeof ours);
+    ADD(&forks, 1);
+    return mask;
+}
+
+void hook_fork_ends(uint64_t mask)
+{
+    sys_restore_signals(mask);
+}
+
+/* Several threads may fork at once, and fork handlers of other libraries run between this one and
+ * the next two. So the mask that those restore is kept in the thread's own block. */
+static void fork_prepare(void)
+{
+    self.fork_mask = hook_fork_begins();
+}
+
+static void fork_done(void)
+{
+    hook_fork_ends(self.fork_mask);
+}
+
+static void fork_child(void)
+{
+    newborn_born();
     fork_done();
 }
 
 void hook_process_start(void (*in_child)(void))
 {
     api_fork_child = in_child;
+    newborn_start(meet_child);
     pthread_atfork(fork_prepare, fork_done, fork_child);
     (void)at_quick_exit(control_end); /* registered first, runs last */
 }
+
+EXPORT pid_t _Fork(void)
+{
+    uint64_t mask = hook_fork_begins();
+    pid_t child = real_other.fork_alone();
+    if (child == 0) {
+        newborn_born();
+    }
+    hook_fork_ends(mask);
+    return child;
+}
+
+BELOW_PROGRAM int hook_birth_begin(void *birth)
+{
+    const struct hook_birth own = *(const struct hook_birth *)birth;
+    newborn_born();
+    hook_fork_ends(own.mask);
+    return own.fn(own.arg);
+}
+
+static bool is_copy(uint64_t flags, uint64_t stack)
+{
+    return !(flags & (CLONE_VM | CLONE_SETTLS)) && stack == 0;
+}
+
+bool hook_fork_is_plain(long nr, long a, long b)
+{
+    if (nr == SYS_clone) {
+        return is_copy((uint64_t)a, (uint64_t)b);
+    }
+    const struct clone_args *args = (const void *)a; /* NOLINT: the kernel's integers */
+    uintptr_t last = (uintptr_t)&args->stack_size;
+    return nr == ARCH_SYS_FORK || (nr == SYS_clone3 && sys_readable((uintptr_t)args) &&
+                                   sys_readable(last) && is_copy(args->flags, args->stack));
+}
+
+long hook_fork_call(long nr, long a, long b, long c, long d, long e, long f)
+{
+    long (*next)(long, ...) = (long (*)(long, ...))real_syscall;
+    uint64_t mask = hook_fork_begins();
+    long child = next(nr, a, b, c, d, e, f);
+    if (child == 0) {
+        newborn_born();
+    }
+    hook_fork_ends(mask);
+    return child;
+}
+
+/* ---- ends ---- */
 
 EXPORT __attribute__((noreturn)) void _exit(int status)
 {

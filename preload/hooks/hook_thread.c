@@ -11,6 +11,7 @@
  * scan of the process's threads finds it.
  */
 #include "collectors/base/libc/libc.h"
+#include "collectors/base/newborn.h"
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
 #include "collectors/cpu/cpu_threads.h"
@@ -53,6 +54,7 @@ static bool thread_begin(struct thread *t)
 
 static void thread_over(struct thread *t)
 {
+    newborn_look();
     contention_thread_end();
     if (self.thread == t) { /* else this is a forked child, which has dropped the row */
         self.thread = NULL;
@@ -148,6 +150,7 @@ static const struct stack *creator(void)
 EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *),
                           void *arg)
 {
+    newborn_look();
     const struct stack *created = creator();
     struct thread *t = thread_announce(attr, created);
     if (t) {
@@ -169,6 +172,7 @@ EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(
 
 EXPORT int thrd_create(thrd_t *thread, thrd_start_t start, void *arg)
 {
+    newborn_look();
     const struct stack *created = creator();
     struct thread *t = thread_announce(NULL, created);
     if (t) {
@@ -201,6 +205,13 @@ EXPORT int clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
     void *child_tid = va_arg(more, void *);
     va_end(more);
     real_waits_start();
+    if (!(flags & (CLONE_VM | CLONE_SETTLS))) {
+        struct hook_birth birth = {fn, arg, hook_fork_begins()};
+        int child =
+            real_other.clone(hook_birth_begin, stack, flags, &birth, parent_tid, tls, child_tid);
+        hook_fork_ends(birth.mask);
+        return child;
+    }
     int tid = real_other.clone(fn, stack, flags, arg, parent_tid, tls, child_tid);
     if (tid > 0 && (flags & CLONE_THREAD) && LOAD(&active)) {
         threadcreate_made(creator());

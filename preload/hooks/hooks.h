@@ -55,8 +55,25 @@ bool hook_sigmask_is_awaited(void);
  * says whether the mask holds SIGPROF. Returns its value before, to be put back. Any thread. */
 bool hook_sigmask_meanwhile(const sigset_t *set);
 
-/* hook_process.c: fork handlers. in_child() is called in a forked child that is profiled: what the
+/* hook_process.c: children. in_child() is called in a forked child that is profiled: what the
  * API has to forget there, for hooks do not know the API. */
 void hook_process_start(void (*in_child)(void));
+
+/* A child that libc's clone() makes, with a copy of the memory, begins with hook_birth_begin(),
+ * whose argument is one of these, and goes on with fn(arg). */
+struct hook_birth {
+    int (*fn)(void *arg);
+    void *arg;
+    uint64_t mask; /* hook_fork_begins() */
+};
+int hook_birth_begin(void *birth);
+/* Around a fork: our signals are blocked meanwhile, in the child too. The mask before. */
+uint64_t hook_fork_begins(void);
+void hook_fork_ends(uint64_t mask);
+
+/* For syscall(), see ARCH_SYSCALL in stubs.h: would this call make a child with a copy of the
+ * memory that goes on on the same stack? Then the call is made by hook_fork_call(). */
+bool hook_fork_is_plain(long nr, long a, long b);
+long hook_fork_call(long nr, long a, long b, long c, long d, long e, long f);
 
 #endif

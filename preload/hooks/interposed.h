@@ -52,6 +52,7 @@
     HOOK(pthread_key_create, pthread_key_create, "")                                               \
     HOOK(tss_create, tss_create, "")                                                               \
     HOOK(clone, clone, "")                                                                         \
+    HOOK(fork_alone, _Fork, "")                                                                    \
     HOOK(sigaction, sigaction, "")                                                                 \
     HOOK(signal, signal, "")                                                                       \
     HOOK(sysv_signal, __sysv_signal, "")                                                           \

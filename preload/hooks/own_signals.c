@@ -14,6 +14,7 @@
  */
 #include "preload/hooks/own_signals.h"
 
+#include "collectors/base/newborn.h"
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
 #include "collectors/cpu/cpu.h"
@@ -112,6 +113,7 @@ static BELOW_PROGRAM void on_prof(int sig, siginfo_t *info, void *context)
 
 static BELOW_PROGRAM void on_dump(int sig, siginfo_t *info, void *context)
 {
+    newborn_look(); /* a child that no hook has seen begin */
     struct sigaction act = disposition_read(&dispositions[OURS_DUMP]);
     if (control_is_profiled() &&
         (!disposition_is_function(&act) || info->si_code > 0 || info->si_pid != sys_getpid())) {

@@ -6,6 +6,7 @@
 #include "preload/output/control.h"
 
 #include "collectors/base/log.h"
+#include "collectors/base/newborn.h"
 #include "collectors/base/sys.h"
 #include "collectors/cpu/cpu.h"
 #include "collectors/stacks/stack.h"
@@ -41,8 +42,17 @@ void control_start(void)
     scribe_reside(only_if_recorded());
 }
 
+/* Not where the library is to make no system calls. */
+static void look_for_birth(void)
+{
+    if (pid != 0) {
+        newborn_look();
+    }
+}
+
 int control_pid(void)
 {
+    look_for_birth();
     return pid;
 }
 
@@ -50,6 +60,7 @@ int control_pid(void)
  * another id. */
 static bool is_here(void)
 {
+    look_for_birth();
     return pid != 0 && sys_getpid() == pid;
 }
 
@@ -100,7 +111,7 @@ void control_dump(const void *context)
 
 int control_dump_wait(void)
 {
-    if (sys_getpid() != pid) {
+    if (!is_here()) {
         return -EPERM;
     }
     return scribe_wait_written(dump_now(NULL, true), INT64_MAX) ? dump_error() : -EIO;
@@ -227,6 +238,7 @@ void control_stand_down(void)
 
 bool control_before_change(void)
 {
+    look_for_birth();
     if ((pid == 0 && !stood_down) || sys_getpid() != config.pid) {
         return false; /* not profiled, or a child that shares the memory */
     }
@@ -237,6 +249,12 @@ bool control_before_change(void)
 void control_after_change(void)
 {
     scribe_return();
+}
+
+void control_keep_out(void)
+{
+    pid = 0;
+    stood_down = true;
 }
 
 void control_heap_grown(void)

@@ -60,6 +60,9 @@ void control_stand_down(void);
 MUST_CHECK SIGNAL_SAFE bool control_before_change(void);
 SIGNAL_SAFE void control_after_change(void);
 
+/* In a child that may not make our system calls: it is not profiled, and writes nothing. */
+SIGNAL_SAFE void control_keep_out(void);
+
 /* The exec that control_before_exec() was called for has failed. */
 void control_exec_failed(void);
 

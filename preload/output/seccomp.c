@@ -69,20 +69,28 @@ bool seccomp_lets_us(const struct sock_fprog *filter)
     return lets;
 }
 
-int64_t seccomp_filters(void)
+static int64_t accepted; /* behind as many the library lives */
+
+static bool is_filtered(void)
+{
+    return sys_call1(SYS_prctl, PR_GET_SECCOMP) == SECCOMP_MODE_FILTER;
+}
+
+/* The number that procfs tells, 1 if it tells none (Linux before 5.9); -1: it cannot be read. */
+static int64_t count_filters(void)
 {
     static const char name[] = "\nSeccomp_filters:";
-    char status[4096];
-    int64_t n = 1; /* Linux before 5.9 does not tell the number */
-    if (sys_call1(SYS_prctl, PR_GET_SECCOMP) != SECCOMP_MODE_FILTER) {
-        return 0;
-    }
-    int fd = sys_open("/proc/self/status", O_RDONLY, 0);
+    static char status[4096]; /* one thread at a time calls: see seccomp.h */
+    int64_t n = 1;
+    int fd = sys_open("/proc/thread-self/status", O_RDONLY, 0);
     long got = fd >= 0 ? sys_read(fd, status, sizeof status - 1) : 0;
     if (fd >= 0) {
         sys_close(fd);
     }
-    status[got > 0 ? got : 0] = '\0';
+    if (got <= 0) {
+        return -1;
+    }
+    status[got] = '\0';
     const char *at = strstr(status, name);
     if (at) {
         at += sizeof name - 1;
@@ -90,4 +98,20 @@ int64_t seccomp_filters(void)
         text_read_int(&at, &n);
     }
     return n;
+}
+
+int64_t seccomp_filters(void)
+{
+    int64_t n = is_filtered() ? count_filters() : 0;
+    accepted = n < 0 ? 1 : n;
+    return accepted;
+}
+
+bool seccomp_has_new_filters(void)
+{
+    if (!is_filtered()) {
+        return false;
+    }
+    int64_t n = accepted > 0 ? count_filters() : -1;
+    return n < 0 || n > accepted;
 }

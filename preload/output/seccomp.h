@@ -19,8 +19,14 @@
  * small one. False also if no process can be made. Any thread. */
 bool seccomp_lets_us(const struct sock_fprog *filter);
 
-/* How many filters are in force. Makes one system call, and three more if there are any (prctl,
- * openat, read, close): calls that every filter behind which a program can be started allows. */
+/* How many filters are in force. Constructor only. Makes one system call, and three more if there
+ * are any (prctl, openat, read, close): calls that every filter behind which a program can be
+ * started allows. */
 int64_t seccomp_filters(void);
+
+/* In a child that no hook has seen begin: are more filters in force than seccomp_filters() found at
+ * the start, or is that not known? Makes the same calls, and no other where there were none. One
+ * thread at a time. */
+bool seccomp_has_new_filters(void);
 
 #endif

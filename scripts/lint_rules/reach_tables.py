@@ -21,6 +21,9 @@ ALLOWED = {
     "strspn": WORDS_OF_TEXT,
     "strstr": WORDS_OF_TEXT,
     "sigaddset": "sets a bit of the set that it is given",
+    "sigdelset": "clears a bit of the set that it is given",
+    "sigfillset": "sets the bits of the set that it is given",
+    "sigismember": "reads a bit of the set that it is given",
     "strerrorname_np": "indexes a table of constants",
     "getauxval": "reads a vector that the kernel wrote before the start; sets errno for a type that "
     "there is not, and AT_EXECFN there always is",
@@ -37,6 +40,7 @@ ZLIB = "by the level that was asked for; memory comes from the functions that gz
 NANOPB = "the callbacks of the fields, and of the stream, that protobuf.c sets"
 READER = "the reader of memory that the caller of the walk gives"
 SINK = "the sink that the caller gives"
+SIGACTION = "the C library's sigaction, which POSIX lists as safe"
 POINTERS: dict[str, tuple[tuple[str, ...], str]] = {
     "custom_each": ((), CALLBACK),
     "procfs_threads": ((), CALLBACK),
@@ -58,6 +62,10 @@ POINTERS: dict[str, tuple[tuple[str, ...], str]] = {
     "pb_default_field_callback": ((), NANOPB),
     "query_step": (("find_on_stack", "import_*", "access_*", "find_proc_info"), LIBUNWIND),
     "create_space": (("import_*", "put_unwind_info", "get_dyn_info_list_addr"), LIBUNWIND),
+    "meet_once": (("meet_child",), "what hook_process.c gave newborn_start()"),
+    "meet_child": (("api_cpu_fork_child",), "what init.c gave hook_process_start()"),
+    "kinds_fork_child": (("fork_child",), "the column of kinds[]"),
+    "kinds_stop": (("stop",), "the column of kinds[]"),
     "leave_forked": (("rebase",), "what a collector gave recorded_add() at the start"),
     "kind_snapshot": (("*_snapshot",), "the column of kinds[]"),
     "render_open": (("*_period", "period_one", "cpu_since"), "the columns of kinds[]"),
@@ -73,7 +81,11 @@ POINTERS: dict[str, tuple[tuple[str, ...], str]] = {
     "pb_write": ((), NANOPB),
     "encode_field": ((), NANOPB),
     "encode_basic_field": ((), NANOPB),
-    "act_by_default": ((), "the C library's sigaction, which POSIX lists as safe"),
+    "act_by_default": ((), SIGACTION),
+    "own_signals_fork_child": ((), SIGACTION),
+    "own_signals_install": ((), SIGACTION),
+    "take_over": ((), SIGACTION),
+    "disposition_pass_on": ((), SIGACTION),
     "call_program": ((), "the program's own handler"),
 }
 

@@ -10,12 +10,19 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import elf
-from harness import Failure, case, files_in, finish, inject, judged, ok, program, start
+from harness import Failure, Run, case, files_in, finish, inject, judged, ok, program, start
 
+WAYS = ("fork", "_Fork", "sys_fork", "sys_clone", "sys_clone3", "clone", "inline", "sys_clone_files")
+ENDS = ("exit", "_exit", "TERM", "exec")
+BEFORE, IN_CHILD = 32, 64  # blocks in births.c
+# The program burns 60 ms in either process, at 1000 Hz. On a busy machine the kernel looks at timers late.
+SAMPLES = 5
 PATIENCE = 30.0  # seconds for what takes some milliseconds on an idle machine
 NAMESPACE = ["unshare", "--pid", "--fork", "--mount-proc"]
 if os.getuid() != 0:
@@ -59,6 +66,59 @@ def child_of_init(sig: str) -> None:
     ok(f"and dies of {sig}", run.stdout == f"{int(getattr(signal, sig.split('.')[1]))}\n", run.stdout)
 
 
+def child_of(run: Run) -> tuple[int, int]:
+    pid, status = run.stdout.split()
+    return int(pid), int(status)
+
+
+def birth(way: str, end: str, *how: str, **extra: str) -> None:
+    """A child has a profile of its own: its own events from zero, and of its parent's only what is still in use."""
+    name = " ".join((way, end, *how, *extra))
+    run = inject([program("births"), way, end, *how], {"PPROF_MEM_RATE": "1", "PPROF_CPU_RATE": "1000", **extra})
+    child, status = child_of(run)
+    want = signal.SIGTERM if end == "TERM" else 3 << 8
+    ok(f"{name}: the child ends as bare", status == want, status)
+    mine = run.dump()
+    its = {f.kind: judged(f.path) for f in run.files(child) if f.exe == "births" and f.number == 1}  # and not the shell's
+    burnt = its["cpu"].cumulative("samples", elf.name)
+    ok(f"{name}: its CPU", burnt.get("burn_in_child", 0) > SAMPLES and "burn_before" not in burnt, burnt.get("burn_in_child"))
+    made, used = its["heap"].cumulative("alloc_objects", elf.name), its["heap"].cumulative("inuse_objects", elf.name)
+    heap = made.get("site_in_child", 0), made.get("site_before", 0), used.get("site_before", 0)
+    ok(f"{name}: its heap", heap == (IN_CHILD, 0, BEFORE), heap)
+    others = mine["cpu"].cumulative("samples", elf.name)
+    ok(f"{name}: its parent's", "burn_in_child" not in others and others.get("burn_before", 0) > SAMPLES, others.get("burn_before"))
+
+
+def idle(way: str) -> None:
+    run = inject([program("births"), way, "idle"])
+    child, status = child_of(run)
+    ok(f"{way}: one that did nothing leaves nothing", status == 3 << 8 and not run.files(child), status)
+
+
+def waits(way: str) -> None:
+    run = inject([program("births"), way, "_exit", "shared"], {"PPROF_BLOCK_RATE": "1"})
+    block = run.dump(pid=child_of(run)[0])["block"].cumulative("contentions", elf.name)
+    ok(f"{way}: its waits", block.get("wait_in_child") == 1, block.get("wait_in_child"))
+
+
+CASES: list[tuple[Callable[..., None], tuple[str, ...], dict[str, str]]] = [
+    *((birth, (way, end), {}) for way in WAYS for end in ENDS),
+    *((birth, (way, "exit", "threads"), {}) for way in WAYS),
+    *((birth, (way, "_exit", "grandchild", "closed"), {"PPROF_INTERVAL": "1"}) for way in WAYS if "files" not in way),
+    *((birth, (way, "exit", "handler"), {}) for way in WAYS),
+    *((idle, (way,), {}) for way in WAYS),
+    *((waits, (way,), {}) for way in WAYS),
+]
+
+
+def attempt(one: tuple[Callable[..., None], tuple[str, ...], dict[str, str]]) -> None:
+    judge, words, extra = one
+    with case(" ".join(words)):
+        judge(*words, **extra)
+
+
+with ThreadPoolExecutor(2) as pool:
+    list(pool.map(attempt, CASES))
 with case("first thread ends"):
     first_thread_ends()
 with case("first thread ends, by interval"):

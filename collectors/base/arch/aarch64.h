@@ -13,6 +13,7 @@
 #define ARCH_ADDRESS_BITS 48
 #define ARCH_CODE_END (1ULL << 48)
 #define ARCH_PAGE_LEAST 4096UL /* 4, 16 or 64 KiB, by the kernel's configuration */
+#define ARCH_PAGE_MOST 65536UL
 
 enum {
     ARCH_SYS_POLL = -2,
@@ -20,6 +21,7 @@ enum {
     ARCH_SYS_EPOLL_WAIT = -4,
     ARCH_SYS_VFORK = -5,
     ARCH_SYS_PAUSE = -6,
+    ARCH_SYS_FORK = -7,
     ARCH_SA_RESTORER = 0, /* the vDSO has the code */
 };
 #define ARCH_COUNTER_SOURCE "arch_sys_counter"

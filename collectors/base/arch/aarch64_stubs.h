@@ -54,9 +54,11 @@
 _Static_assert(SYS_futex == 98, "a number below");
 _Static_assert(SYS_seccomp == 277, "a number below");
 _Static_assert(SYS_prctl == 167, "a number below");
-#define ARCH_SYSCALL(name, slot, futex_waits, on_futex_wait, on_restriction)                       \
-    ARCH_SYSCALL_(name, slot, futex_waits, on_futex_wait, on_restriction) /* waits expanded */
-#define ARCH_SYSCALL_(name, slot, futex_waits, on_futex_wait, on_restriction)                      \
+_Static_assert(SYS_clone == 220, "a number below");
+_Static_assert(SYS_clone3 == 435, "a number below");
+#define ARCH_SYSCALL(name, slot, futex_waits, on_futex_wait, on_restriction, is_fork, on_fork)     \
+    ARCH_SYSCALL_(name, slot, futex_waits, on_futex_wait, on_restriction, is_fork, on_fork)
+#define ARCH_SYSCALL_(name, slot, futex_waits, on_futex_wait, on_restriction, is_fork, on_fork)    \
     long name(long nr, ...);                                                                       \
     __asm__(ARCH_FUNCTION_(name, ".text") "cmp x0, 98\n"                                           \
                                           "b.eq 1f\n"                                              \
@@ -66,6 +68,10 @@ _Static_assert(SYS_prctl == 167, "a number below");
                                           "b.eq " #on_restriction "\n"                             \
                                           "cmp x0, 167\n"                                          \
                                           "b.eq " #on_restriction "\n"                             \
+                                          "cmp x0, 220\n"                                          \
+                                          "b.eq 4f\n"                                              \
+                                          "cmp x0, 435\n"                                          \
+                                          "b.eq 4f\n"                                              \
                                           "b 2f\n"                                                 \
                                           "1:\n"                                                   \
                                           "and w16, w2, 127\n"                                     \
@@ -79,7 +85,29 @@ _Static_assert(SYS_prctl == 167, "a number below");
                                           "ldr x16, [x16, :lo12:" #slot "]\n"                      \
                                           "br x16\n"                                               \
                                           "3:\n"                                                   \
-                                          "b " #on_futex_wait "\n" ARCH_FUNCTION_END_(name));
+                                          "b " #on_futex_wait "\n"                                 \
+                                          "4:\n"                                                   \
+                                          "stp x29, x30, [sp, -80]!\n"                             \
+                                          ".cfi_def_cfa_offset 80\n"                               \
+                                          ".cfi_offset 29, -80\n"                                  \
+                                          ".cfi_offset 30, -72\n"                                  \
+                                          "mov x29, sp\n"                                          \
+                                          "stp x0, x1, [sp, 16]\n"                                 \
+                                          "stp x2, x3, [sp, 32]\n"                                 \
+                                          "stp x4, x5, [sp, 48]\n"                                 \
+                                          "stp x6, x7, [sp, 64]\n"                                 \
+                                          "bl " #is_fork "\n"                                      \
+                                          "and w16, w0, 1\n"                                       \
+                                          "ldp x6, x7, [sp, 64]\n"                                 \
+                                          "ldp x4, x5, [sp, 48]\n"                                 \
+                                          "ldp x2, x3, [sp, 32]\n"                                 \
+                                          "ldp x0, x1, [sp, 16]\n"                                 \
+                                          "ldp x29, x30, [sp], 80\n"                               \
+                                          ".cfi_restore 29\n"                                      \
+                                          ".cfi_restore 30\n"                                      \
+                                          ".cfi_def_cfa_offset 0\n"                                \
+                                          "cbz w16, 2b\n"                                          \
+                                          "b " #on_fork "\n" ARCH_FUNCTION_END_(name));
 
 /* f in x0, its arguments in x1 and x2. 0x1b: the personality's address is relative to the place
  * where it stands, in 4 bytes. */

@@ -30,8 +30,10 @@
  *                          long). For the size and alignment of static objects; and for asking page
  *                          by page whether addresses can be read, where too small a step is right
  *                          too, and only slower.
+ *   ARCH_PAGE_MOST         The largest one, likewise: for static objects that are to have all of
+ *                          their pages for themselves.
  * System calls
- *   ARCH_SYS_POLL, _SELECT, _EPOLL_WAIT, _VFORK, _PAUSE
+ *   ARCH_SYS_POLL, _SELECT, _EPOLL_WAIT, _VFORK, _PAUSE, _FORK
  *                          Numbers by which a sleeping thread's system call is recognised, of calls
  *                          that younger architectures lack. There they are different negative
  *                          numbers below -1, which no call has. The library itself makes only calls

@@ -12,15 +12,16 @@
  *     pointers, those on the stack, and a variable number of them; but no floating point values.
  *     resolver: the name of a function of this library without arguments, not static.
  *
- * ARCH_SYSCALL(name, slot, futex_waits, on_futex_wait, on_restriction)
+ * ARCH_SYSCALL(name, slot, futex_waits, on_futex_wait, on_restriction, is_fork, on_fork)
  *     long name(long nr, ...), with libc's arguments of syscall(), which jumps, stack and arguments
  *     as they were,
  *      - to on_futex_wait for futex_waitv, and for futex with an operation whose bit is set in
  *        futex_waits, a constant in which bit 13 is the highest;
  *      - to on_restriction for seccomp and prctl;
+ *      - to on_fork for fork, clone and clone3, if is_fork(nr, first, second), a bool, says so;
  *      - to what slot holds, a variable with a pointer to function, visible as above, for all
  *        others.
- *     Both names are of functions of this library, not static.
+ *     The names are of functions of this library, not static.
  *
  * ARCH_CALL_UNWOUND(name, section, personality, A, B)
  *     void name(void (*f)(A, B), A a, B b), A and B being types of pointers: calls f(a, b) from a

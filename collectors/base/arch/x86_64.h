@@ -10,6 +10,7 @@
 #define ARCH_ADDRESS_BITS 48
 #define ARCH_CODE_END (1ULL << 47) /* the kernel gives programs the lower half */
 #define ARCH_PAGE_LEAST 4096UL
+#define ARCH_PAGE_MOST 4096UL
 
 enum {
     ARCH_SYS_POLL = SYS_poll,
@@ -17,6 +18,7 @@ enum {
     ARCH_SYS_EPOLL_WAIT = SYS_epoll_wait,
     ARCH_SYS_VFORK = SYS_vfork,
     ARCH_SYS_PAUSE = SYS_pause,
+    ARCH_SYS_FORK = SYS_fork,
     ARCH_SA_RESTORER = 0x04000000,
 };
 #define ARCH_COUNTER_SOURCE "tsc"

@@ -34,7 +34,7 @@
 
 /* rdi = the number, then the arguments; rdx = a futex's operation, with flags from 128 on. The
  * number 449 is futex_waitv, which older headers lack. */
-#define ARCH_SYSCALL(name, slot, futex_waits, on_futex_wait, on_restriction)                       \
+#define ARCH_SYSCALL(name, slot, futex_waits, on_futex_wait, on_restriction, is_fork, on_fork)     \
     __attribute__((naked)) long name(__attribute__((unused)) long nr, ...)                         \
     {                                                                                              \
         __asm__("cmp %1, %%rdi\n"                                                                  \
@@ -45,6 +45,12 @@
                 "je " #on_restriction "\n"                                                         \
                 "cmp %3, %%rdi\n"                                                                  \
                 "je " #on_restriction "\n"                                                         \
+                "cmp %5, %%rdi\n"                                                                  \
+                "je 3f\n"                                                                          \
+                "cmp %6, %%rdi\n"                                                                  \
+                "je 3f\n"                                                                          \
+                "cmp %7, %%rdi\n"                                                                  \
+                "je 3f\n"                                                                          \
                 "jmp *%0\n"                                                                        \
                 "1:\n"                                                                             \
                 "mov %%edx, %%eax\n"                                                               \
@@ -56,8 +62,28 @@
                 "jc " #on_futex_wait "\n"                                                          \
                 "2:\n"                                                                             \
                 "jmp *%0\n"                                                                        \
+                "3:\n"                                                                             \
+                "push %%rdi\n.cfi_adjust_cfa_offset 8\n"                                           \
+                "push %%rsi\n.cfi_adjust_cfa_offset 8\n"                                           \
+                "push %%rdx\n.cfi_adjust_cfa_offset 8\n"                                           \
+                "push %%rcx\n.cfi_adjust_cfa_offset 8\n"                                           \
+                "push %%r8\n.cfi_adjust_cfa_offset 8\n"                                            \
+                "push %%r9\n.cfi_adjust_cfa_offset 8\n"                                            \
+                "push %%rax\n.cfi_adjust_cfa_offset 8\n"                                           \
+                "call " #is_fork "\n"                                                              \
+                "test %%al, %%al\n"                                                                \
+                "pop %%rax\n.cfi_adjust_cfa_offset -8\n"                                           \
+                "pop %%r9\n.cfi_adjust_cfa_offset -8\n"                                            \
+                "pop %%r8\n.cfi_adjust_cfa_offset -8\n"                                            \
+                "pop %%rcx\n.cfi_adjust_cfa_offset -8\n"                                           \
+                "pop %%rdx\n.cfi_adjust_cfa_offset -8\n"                                           \
+                "pop %%rsi\n.cfi_adjust_cfa_offset -8\n"                                           \
+                "pop %%rdi\n.cfi_adjust_cfa_offset -8\n"                                           \
+                "jnz " #on_fork "\n"                                                               \
+                "jmp *%0\n"                                                                        \
                 :                                                                                  \
-                : "m"(slot), "i"(SYS_futex), "i"(SYS_seccomp), "i"(SYS_prctl), "i"(futex_waits));  \
+                : "m"(slot), "i"(SYS_futex), "i"(SYS_seccomp), "i"(SYS_prctl), "i"(futex_waits),   \
+                  "i"(SYS_clone), "i"(SYS_clone3), "i"(SYS_fork));                                 \
     }
 
 /* f in rdi, its arguments in rsi and rdx. 0x1b: the personality's address is relative to the place

@@ -19,6 +19,9 @@ void free_aligned_sized(void *p, size_t align, size_t n);
 int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *set,
                 size_t size);
 
+/* In glibc from 2.34. */
+pid_t _Fork(void);
+
 /* Other names of sigaction() and, to programs of X/Open, of signal(). */
 int __sigaction(int sig, const struct sigaction *act, struct sigaction *old);
 sighandler_t bsd_signal(int sig, sighandler_t handler);
