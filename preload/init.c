@@ -6,12 +6,14 @@
  * library_stop() runs when the process ends by exit() or by a return from main().
  */
 #include "preload/init.h"
+#include "collectors/base/libc/libc.h"
 #include "collectors/base/log.h"
 #include "collectors/base/newborn.h"
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
 #include "collectors/kinds.h"
 #include "collectors/stacks/rules.h"
+#include "collectors/stacks/spare_stack.h"
 #include "collectors/stacks/stack.h"
 #include "collectors/threads/labels.h"
 #include "collectors/threads/threads.h"
@@ -50,7 +52,7 @@ static void start_collectors(void)
                                    .block_rate = config.block_rate,
                                    .mutex_fraction = config.mutex_fraction,
                                    .seed = (uint64_t)config.seed,
-                                   .signal = SIGPROF,
+                                   .signal = LIBC_SIGNAL_CANCEL,
                                    .heap_growth = config.heap_growth,
                                    .heap_grown = control_heap_grown};
     s.allocator_is_known = real_allocator_extent(&s.allocator_lo, &s.allocator_hi);
@@ -61,6 +63,7 @@ static void start_profiles(void)
 {
     if (config.in_place) {
         sys_readable_by_copy();
+        spare_stack_off();
     }
     arch_thread_block_measure();
     if (rules_start(!config.is_child) != 0) {

@@ -53,8 +53,7 @@ struct self {
     bool waits_busy;        /* see contention_busy() */
     bool probe_armed;       /* to find out whether an operator new calls malloc: the next malloc */
     bool probe_hit;         /* ... sets this */
-    bool prof_blocked;      /* the program believes that it blocks SIGPROF in this thread */
-    bool prof_real;         /* the kernel blocks it in this thread, too */
+    bool cancelling;        /* it is in pthread_cancel() */
     const void *waiting;    /* the lock that it is registered as waiting for, or NULL */
     uint64_t waiting_since; /* ticks */
     const void *took;       /* the lock that it took last after a wait; it may have released it */

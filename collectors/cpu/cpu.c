@@ -9,7 +9,6 @@
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
 #include "collectors/cpu/cpu_credit.h"
-#include "collectors/cpu/cpu_itimer.h"
 #include "collectors/cpu/cpu_rate.h"
 #include "collectors/cpu/cpu_table.h"
 #include "collectors/cpu/cpu_threads.h"
@@ -35,11 +34,6 @@ static int64_t started; /* CLOCK_MONOTONIC */
 static struct thread *sender(const siginfo_t *info)
 {
     return info->si_code == SI_TIMER ? threads_from_cookie(info->si_value.sival_ptr) : NULL;
-}
-
-bool cpu_sent(const void *siginfo)
-{
-    return sender(siginfo) != NULL;
 }
 
 /* Credits the calling thread, whose row t is, with the periods that have ended, to the stack that
@@ -71,10 +65,9 @@ bool cpu_signal(const void *siginfo, const void *ucontext)
     if (UNLIKELY(cpu_timer_is_stopped())) {
         return sender(info) != NULL;
     }
-    bool by_process = info->si_code == SI_KERNEL && cpu_itimer_is_on();
-    struct thread *t = by_process ? threads_by_tid(sys_gettid()) : sender(info);
+    struct thread *t = sender(info);
     if (!t) {
-        return by_process;
+        return false;
     }
     /* Else the signal is from a timer that was deleted meanwhile, and its row is another thread's.
      */
@@ -84,25 +77,7 @@ bool cpu_signal(const void *siginfo, const void *ucontext)
     return true;
 }
 
-/* ---- this thread becomes another program; the others are interrupted ---- */
-
-void cpu_pause_thread(void)
-{
-    struct thread *t = self.thread;
-    cpu_itimer_pause();
-    if (t && LOAD(&t->state) == THREAD_TIMED) {
-        cpu_timer_set(t, 0, 0); /* disarmed; a pending signal is delivered as this call returns */
-    }
-}
-
-void cpu_resume_thread(void)
-{
-    struct thread *t = self.thread;
-    cpu_itimer_resume();
-    if (t && LOAD(&t->state) == THREAD_TIMED) {
-        cpu_timer_set(t, t->period, 0);
-    }
-}
+/* ---- the other threads are interrupted ---- */
 
 static void interrupt_running(struct thread *t, void *cookie)
 {
@@ -190,7 +165,6 @@ static void disarm(struct thread *t, void *arg)
 static void stop(void)
 {
     cpu_timer_stop();
-    cpu_itimer_give_up();
     threads_each(disarm, NULL);
 }
 
@@ -211,7 +185,6 @@ static void fork_child(uint64_t nth)
     if (cpu_timer_is_stopped()) {
         return;
     }
-    cpu_itimer_fork_child();
     seed_given = sampler_seed(seed_given, nth);
     cpu_timer_start(signal_used, seed_given);
     cpu_rate_fork_child();

@@ -6,7 +6,7 @@
  * timers only at its own ticks, or where the program has blocked the signal for a while; and what a
  * thread has not been credited with when it ends is credited then.
  *
- * Called by preload/hooks/hook_signal.c at each SIGPROF, hook_exec.c, and preload/output/control.c
+ * Called by preload/hooks/timer_signal.c at each such signal, and by preload/output/control.c
  * before a dump.
  */
 #ifndef COLLECTORS_CPU_H
@@ -21,18 +21,9 @@
 enum { CPU_PART = 1 };
 extern const struct collector cpu_collector;
 
-/* Did one of our timers send the signal with this siginfo_t? For signals that reach the program by
- * other ways than our handler (sigwait). SIGNAL_SAFE. */
-SIGNAL_SAFE bool cpu_sent(const void *siginfo);
-
 /* The timers' signal has come, with its siginfo_t and ucontext_t. False: it is not from one of our
  * timers. SIGNAL_SAFE; also in threads that have no thread block. */
 SIGNAL_SAFE bool cpu_signal(const void *siginfo, const void *ucontext);
-
-/* Around an exec in this thread: a pending signal of its timer would kill the new program. If the
- * exec fails, the thread is resumed, and credited with the periods that have ended meanwhile. */
-void cpu_pause_thread(void);
-void cpu_resume_thread(void);
 
 /* Has the timers' signal come, with this cookie, to every other thread that runs at the moment: at
  * the next of the kernel's ticks that finds it running, and not if it has fallen asleep by then.

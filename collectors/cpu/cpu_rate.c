@@ -6,7 +6,6 @@
 
 #include "collectors/base/lock_wait.h"
 #include "collectors/base/sys.h"
-#include "collectors/cpu/cpu_itimer.h"
 #include "collectors/cpu/cpu_table.h"
 #include "collectors/cpu/cpu_threads.h"
 #include "collectors/cpu/cpu_timer.h"
@@ -75,7 +74,6 @@ static void apply_rate(void)
         cpu_unsampled_begin();
     }
     cpu_timer_set_period(wanted);
-    cpu_itimer_change(wanted);
     threads_each(change_timer, NULL);
     if (wanted != 0) {
         cpu_threads_find(true);

@@ -8,7 +8,6 @@
 
 #include "collectors/base/lock.h"
 #include "collectors/base/newborn.h"
-#include "collectors/cpu/cpu_itimer.h"
 #include "collectors/tables/sampler.h"
 
 #include <signal.h>
@@ -125,13 +124,9 @@ bool cpu_timer_arm(struct thread *t, int64_t from)
         cpu_timer_release(t, THREAD_TAKEN);
         return false;
     }
-    if (sys_call3(SYS_timer_create, clock, &event, &timer) != 0) {
-        int64_t now;
-        timer = -1; /* no timer of its own: the process's interval timer ticks for it */
-        if (!sys_clock_read(clock, &now) || !cpu_itimer_start(length)) {
-            cpu_timer_release(t, THREAD_TAKEN);
-            return false;
-        }
+    if (sys_call3(SYS_timer_create, clock, &event, &timer) != 0) { /* RLIMIT_SIGPENDING, say */
+        cpu_timer_release(t, THREAD_TAKEN);
+        return false;
     }
     from -= take_due(t);
     ADD(&t->changes, 1);

@@ -127,32 +127,6 @@ static struct walk *walk_take(void)
     return NULL;
 }
 
-/* Stacks for walks that begin in a signal handler where the thread's own is nearly used up. A walk
- * that asks libunwind takes 1.2 KiB of stack before it is on libunwind's own, and keeping what it
- * has found half of that. */
-enum { SPARES = 8, SPARE_BYTES = 8 << 10, TIGHT = 3 << 10, UNSURE = 16 << 10 };
-static struct spare {
-    uint32_t taken;
-    char *memory; /* SPARE_BYTES; NULL = not yet made */
-} spares[SPARES];
-
-static struct spare *spare_take(void)
-{
-    for (int i = 0; i < SPARES; i++) {
-        struct spare *s = &spares[i];
-        if (LOAD(&s->taken) || __atomic_exchange_n(&s->taken, 1, __ATOMIC_ACQUIRE)) {
-            continue;
-        }
-        s->memory = s->memory ? s->memory : arena_alloc(SPARE_BYTES);
-        if (s->memory) {
-            return s;
-        }
-        STORE_RELEASE(&s->taken, 0);
-        return NULL;
-    }
-    return NULL;
-}
-
 static void walk_drop(struct walk *w)
 {
     STORE_RELEASE(&w->taken, 0);
@@ -162,9 +136,6 @@ void stack_fork_child(void)
 {
     for (int i = 0; i < WALKS; i++) {
         walks[i].taken = 0; /* by threads that the child does not have */
-    }
-    for (int i = 0; i < SPARES; i++) {
-        spares[i].taken = 0;
     }
     trail_fork_child();
 }
@@ -277,49 +248,7 @@ const struct stack *stack_of_caller_above(int skip)
     return s;
 }
 
-struct tight_walk {
-    const struct regs *regs;
-    const struct stack_bounds *bounds;
-    const struct stack *found;
-};
-
-static void walk_tight(void *arg)
-{
-    struct tight_walk *t = arg;
-    t->found = walk_and_keep(t->regs, t->bounds, keep_context);
-}
-
-/* May the thread be within TIGHT bytes of the end of its stack? bounds->lo is no lower than the
- * end, and some pages above it where a guard's size is uncertain, so a frame can lie below. False
- * where the end is not known, or the handler is on another stack. */
-static bool is_tight(const struct stack_bounds *bounds)
-{
-    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-    return bounds->lo != 0 && here - (bounds->lo - UNSURE) < UNSURE + TIGHT;
-}
-
-/* The walk on a spare stack. All signals are blocked meanwhile, because a handler of the program's
- * must not run there. */
-static COLD const struct stack *stack_of_context_tight(const struct regs *regs,
-                                                       const struct stack_bounds *bounds)
-{
-    struct tight_walk t = {regs, bounds, NULL};
-    uint64_t mask = sys_block_signals();
-    struct spare *s = spare_take();
-    if (s) {
-        arch_call_on_stack(walk_tight, &t, s->memory + SPARE_BYTES);
-        STORE_RELEASE(&s->taken, 0);
-    } else {
-        walk_tight(&t);
-    }
-    sys_restore_signals(mask);
-    return t.found;
-}
-
 const struct stack *stack_of_context(const struct regs *regs, const struct stack_bounds *bounds)
 {
-    if (UNLIKELY(is_tight(bounds))) {
-        return stack_of_context_tight(regs, bounds);
-    }
     return walk_and_keep(regs, bounds, keep_context);
 }

@@ -7,14 +7,13 @@
 
 #include "collectors/base/lock_wait.h"
 #include "collectors/base/sys.h"
-#include "preload/hooks/real.h"
+#include "preload/hooks/kernel_action.h"
 #include "preload/output/control.h"
 
 #include <string.h>
+#include <ucontext.h>
 
 struct disposition dispositions[OURS_COUNT];
-
-static uint64_t masks_prof; /* bits: signals whose handlers the program wants SIGPROF blocked in */
 
 struct disposition *disposition_find(int sig)
 {
@@ -59,28 +58,23 @@ bool disposition_is_function(const struct sigaction *act)
     return act->sa_handler != SIG_DFL && act->sa_handler != SIG_IGN;
 }
 
-int disposition_pass_on(int sig, const struct sigaction *act, struct sigaction *old)
+void *disposition_handler(struct disposition *d, int sig, const void *context)
 {
-    struct sigaction without;
-    bool valid = sig > 0 && sig <= 64;
-    bool masked = valid && act && sigismember(&act->sa_mask, SIGPROF) == 1;
-    if (masked) {
-        without = *act;
-        sigdelset(&without.sa_mask, SIGPROF);
-        act = &without;
+    struct sigaction act = disposition_read(d);
+    if (!disposition_is_function(&act)) {
+        return NULL;
     }
-    uint64_t bit = valid ? 1ULL << (sig - 1) : 0;
-    bool before = LOAD(&masks_prof) & bit;
-    int err = real_other.sigaction(sig, act, old);
-    if (err == 0 && act) {
-        if (masked) {
-            __atomic_fetch_or(&masks_prof, bit, __ATOMIC_RELAXED);
-        } else if (before) {
-            __atomic_fetch_and(&masks_prof, ~bit, __ATOMIC_RELAXED);
-        }
+    if (act.sa_flags & (int)SA_RESETHAND) {
+        struct sigaction once = act;
+        once.sa_handler = SIG_DFL;
+        disposition_write(d, &once);
     }
-    if (err == 0 && old && before) {
-        sigaddset(&old->sa_mask, SIGPROF);
-    }
-    return err;
+    const ucontext_t *uc = context;
+    uint64_t interrupted;
+    uint64_t asked;
+    memcpy(&interrupted, &uc->uc_sigmask, sizeof interrupted);
+    memcpy(&asked, &act.sa_mask, sizeof asked);
+    sys_restore_signals(interrupted | asked |
+                        (act.sa_flags & SA_NODEFER ? 0 : kernel_action_bit(sig)));
+    return (void *)act.sa_sigaction; /* the kernel passes all three arguments to any handler */
 }

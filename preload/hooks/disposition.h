@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * What the program believes of its signal handlers, where the kernel knows another truth: for the
- * signals that the library handles (own_signals.c), the whole of struct sigaction; for all others,
- * whether SIGPROF is blocked while their handlers run. The program's calls (hook_signal.c) change
- * it and read it back.
+ * signals that the library handles (own_signals.c). The program's calls (hook_signal.c) change it
+ * and read it back.
  *
  * Any thread. Reading takes no lock and runs in signal handlers; writing takes a spin lock, with
  * all signals blocked.
@@ -26,8 +25,8 @@ struct disposition {
     struct sigaction program[2];
 };
 
-/* SIGPROF, the dump signal, and from OURS_FATAL on SIGTERM, SIGINT and SIGHUP. */
-enum { OURS_PROF, OURS_DUMP, OURS_FATAL, OURS_COUNT = OURS_FATAL + 3 };
+/* The dump signal, and from OURS_FATAL on SIGTERM, SIGINT and SIGHUP. */
+enum { OURS_DUMP, OURS_FATAL, OURS_COUNT = OURS_FATAL + 3 };
 extern HIDDEN struct disposition dispositions[OURS_COUNT];
 
 /* The row of a signal that the library handles, or NULL; always NULL in a vfork child. */
@@ -40,9 +39,8 @@ void disposition_write(struct disposition *d, const struct sigaction *act);
 SIGNAL_SAFE bool disposition_is_default(const struct sigaction *act);
 SIGNAL_SAFE bool disposition_is_function(const struct sigaction *act);
 
-/* sigaction() for a signal that the library does not handle. While a handler ran with SIGPROF
- * blocked, its thread would not be sampled: the kernel is given sa_mask without SIGPROF, and the
- * program reads it back with SIGPROF. */
-int disposition_pass_on(int sig, const struct sigaction *act, struct sigaction *old);
+/* In a handler of ours for d's signal, with the handler's third argument: the program's handler, to
+ * be run next, with the thread's mask set as the kernel would have for it; or NULL. */
+SIGNAL_SAFE void *disposition_handler(struct disposition *d, int sig, const void *context);
 
 #endif

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * exec ends the program, if it succeeds. Before it, the last dump is written; the calling thread's
- * timer is paused, because a SIGPROF that is pending when the next program begins would kill it;
- * and where the program ignores a signal for which the kernel has our handler, the kernel is told
- * to ignore it, because the next program inherits that. If the exec fails, all of that is undone.
+ * exec ends the program, if it succeeds. Before it, the last dump is written; no thread sends this
+ * one a signal of ours any more, which would kill the next program (what a timer has sent the
+ * kernel drops itself, with the timer); and where the program ignores a signal for which the kernel
+ * has our handler, the kernel is told to ignore it, because the next program inherits that. If the
+ * exec fails, all of that is undone.
  *
  * Called in any thread, in forked children and in vfork children. A vfork child shares our memory
  * but is another process: there only the ignored signals are passed on. As in libc, the functions
  * with other kinds of arguments call execve() or execvpe(). No malloc, no stdio.
  */
 #include "collectors/base/sys.h"
-#include "collectors/cpu/cpu.h"
-#include "preload/hooks/hooks.h"
 #include "preload/hooks/own_signals.h"
 #include "preload/hooks/real.h"
 #include "preload/output/control.h"
@@ -55,28 +54,23 @@ static bool found_in_path(const char *file)
     }
 }
 
-/* dump: the file is there, so that the exec is expected to succeed. The result is for failed():
- * what hook_sigmask_is_awaited() returned. */
-static bool before(bool dump)
+/* dump: the file is there, so that the exec is expected to succeed. */
+static void before(bool dump)
 {
     if (sys_getpid() == control_pid()) {
         if (dump) {
             control_before_exec();
         }
-        cpu_pause_thread();
     }
     own_signals_before_exec();
-    return hook_sigmask_is_awaited();
 }
 
-static int failed(int result, bool blocked)
+static int failed(int result)
 {
     int saved = errno;
     own_signals_exec_failed();
-    hook_sigmask_wait_ends(blocked);
     if (sys_getpid() == control_pid()) {
         control_exec_failed();
-        cpu_resume_thread();
     }
     errno = saved;
     return result;
@@ -84,26 +78,26 @@ static int failed(int result, bool blocked)
 
 EXPORT int execve(const char *path, char *const argv[], char *const env[])
 {
-    bool blocked = before(is_executable(path));
-    return failed(real_other.execve(path, argv, env), blocked);
+    before(is_executable(path));
+    return failed(real_other.execve(path, argv, env));
 }
 
 EXPORT int execvpe(const char *file, char *const argv[], char *const env[])
 {
-    bool blocked = before(found_in_path(file));
-    return failed(real_other.execvpe(file, argv, env), blocked);
+    before(found_in_path(file));
+    return failed(real_other.execvpe(file, argv, env));
 }
 
 EXPORT int fexecve(int fd, char *const argv[], char *const env[])
 {
-    bool blocked = before(true);
-    return failed(real_other.fexecve(fd, argv, env), blocked);
+    before(true);
+    return failed(real_other.fexecve(fd, argv, env));
 }
 
 EXPORT int execveat(int dir, const char *path, char *const argv[], char *const env[], int flags)
 {
-    bool blocked = before(true);
-    return failed(real_other.execveat(dir, path, argv, env, flags), blocked);
+    before(true);
+    return failed(real_other.execveat(dir, path, argv, env, flags));
 }
 
 EXPORT int execv(const char *path, char *const argv[])

@@ -14,10 +14,10 @@
 #include "collectors/base/newborn.h"
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
-#include "collectors/cpu/cpu_itimer.h"
 #include "collectors/heap/live.h"
 #include "collectors/kinds.h"
 #include "collectors/stacks/rules.h"
+#include "collectors/stacks/spare_stack.h"
 #include "collectors/stacks/stack.h"
 #include "collectors/stacks/unloaded.h"
 #include "collectors/tables/recorded.h"
@@ -53,7 +53,6 @@ static void keep_out(void)
     live_fork_child();
     threads_fork_child(NULL);
     self.thread = NULL;
-    cpu_itimer_fork_child();
     init_keep_out();
 }
 
@@ -80,11 +79,11 @@ static bool meet_child(bool at_birth)
     control_fork_child();
     own_signals_fork_child();
     stack_fork_child();
+    spare_stack_fork_child();
     unloaded_fork_child();
     labels_pool_fork_child();
     kinds_fork_child(LOAD(&forks));
     api_fork_child();
-    hook_sigmask_fork_child();
     return true;
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * The program's calls about signal handlers. SIGPROF and the dump signal are used by the library
- * and by the program: the kernel always has the library's handlers for both (own_signals.c), and
- * the program reads back what it set (disposition.h). SIGTERM, SIGINT and SIGHUP have the library's
- * handler only while the program leaves them at their default action.
+ * The program's calls about signal handlers. The dump signal is used by the library and by the
+ * program: the kernel always has the library's handler for it (own_signals.c), and the program
+ * reads back what it set (disposition.h). SIGTERM, SIGINT and SIGHUP have the library's handler
+ * only while the program leaves them at their default action. All others are passed on as they are.
  *
  * Any thread, also in the program's signal handlers. In a vfork child, whose kernel dispositions
  * are its own, only the real functions are called.
@@ -22,15 +22,13 @@ EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *old
 {
     struct disposition *d = disposition_find(sig);
     if (!d) {
-        return dispositions[OURS_PROF].signal && control_is_here()
-                   ? disposition_pass_on(sig, act, old)
-                   : real_other.sigaction(sig, act, old);
+        return real_other.sigaction(sig, act, old);
     }
     struct sigaction before = disposition_read(d);
     if (act) {
         struct sigaction after = *act;
         disposition_write(d, &after);
-        own_signals_install(d);
+        own_signals_changed(d);
     }
     if (old) {
         *old = before;
@@ -115,11 +113,28 @@ EXPORT sighandler_t sysv_signal(int sig, sighandler_t handler)
     return __sysv_signal(sig, handler);
 }
 
-EXPORT int sigaltstack(const stack_t *stack, stack_t *old)
+/* X/Open's: installs a handler and unblocks the signal, or blocks it where the handler is SIG_HOLD.
+ * The result is the handler before, or SIG_HOLD if the signal was blocked. libc's own would not see
+ * what the program has set for a signal of ours. */
+EXPORT sighandler_t sigset(int sig, sighandler_t handler)
 {
-    int err = real_other.sigaltstack(stack, old);
-    if (err == 0 && stack) {
-        own_signals_see_stack(stack);
+    struct sigaction act;
+    struct sigaction old;
+    sigset_t one;
+    sigset_t before;
+    if (!disposition_find(sig) || handler == SIG_ERR) {
+        return real_other.sigset(sig, handler);
     }
-    return err;
+    sigemptyset(&one);
+    sigaddset(&one, sig);
+    if (handler == SIG_HOLD) {
+        sigprocmask(SIG_BLOCK, &one, &before);
+        sigaction(sig, NULL, &old);
+    } else {
+        memset(&act, 0, sizeof act);
+        act.sa_handler = handler;
+        sigaction(sig, &act, &old);
+        sigprocmask(SIG_UNBLOCK, &one, &before);
+    }
+    return sigismember(&before, sig) == 1 ? SIG_HOLD : old.sa_handler;
 }

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
  * posix_spawn, and libc's system and popen, which start a shell in the same way. The new program
- * inherits from the kernel which signals are ignored and blocked. So during the call the kernel
- * ignores what the program believes to be ignored, and blocks what it believes to be blocked.
+ * inherits from the kernel which signals are ignored. So during the call the kernel ignores what
+ * the program believes to be ignored.
  *
  * Any thread; no malloc of ours.
  */
 #include "collectors/stacks/stack.h"
-#include "preload/hooks/hooks.h"
 #include "preload/hooks/own_signals.h"
 #include "preload/hooks/real.h"
 
@@ -17,25 +16,23 @@
 /* The value of a call of a real function that starts a program. */
 #define SPAWNING(call)                                                                             \
     ({                                                                                             \
-        bool blocked_ = spawn_begins();                                                            \
+        spawn_begins();                                                                            \
         __typeof__(call) result_ = (call);                                                         \
-        spawn_ends(blocked_);                                                                      \
+        spawn_ends();                                                                              \
         result_;                                                                                   \
     })
 
 static uint32_t under_way; /* calls in progress; the last one to end restores the dispositions */
 
-static bool spawn_begins(void)
+static void spawn_begins(void)
 {
     __atomic_fetch_add(&under_way, 1, __ATOMIC_ACQ_REL);
     own_signals_before_exec();
-    return hook_sigmask_is_awaited();
 }
 
-static void spawn_ends(bool blocked)
+static void spawn_ends(void)
 {
     int saved = errno;
-    hook_sigmask_wait_ends(blocked);
     if (__atomic_sub_fetch(&under_way, 1, __ATOMIC_ACQ_REL) == 0) {
         own_signals_exec_failed();
     }

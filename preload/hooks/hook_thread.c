@@ -21,6 +21,7 @@
 #include "collectors/waits/contention.h"
 #include "preload/hooks/hooks.h"
 #include "preload/hooks/real.h"
+#include "preload/hooks/timer_signal.h"
 
 #include <sched.h>
 #include <stdarg.h>
@@ -45,9 +46,7 @@ static bool thread_begin(struct thread *t)
     t->stack_lo = self.stack_lo;
     t->stack_hi = self.stack_hi;
     self.thread = t;
-    self.prof_blocked = t->prof_blocked;
     self.labels = t->labels;
-    hook_sigmask_thread_begin();
     cpu_thread_begin(t);
     return hook_key_set(t);
 }
@@ -55,6 +54,9 @@ static bool thread_begin(struct thread *t)
 static void thread_over(struct thread *t)
 {
     newborn_look();
+    if (UNLIKELY(self.cancelling)) {
+        timer_signal_look();
+    }
     contention_thread_end();
     if (self.thread == t) { /* else this is a forked child, which has dropped the row */
         self.thread = NULL;
@@ -124,7 +126,6 @@ static struct thread *thread_announce(const pthread_attr_t *attr, const struct s
     struct thread *t = LOAD(&active) ? threads_take() : NULL;
     if (t) {
         t->stack_lo = stack_size(attr);
-        t->prof_blocked = self.prof_blocked;
         t->created = created;
         STORE_RELEASE(&t->labels, labels_ref(self.labels)); /* a reference for the new thread */
     }
@@ -157,10 +158,8 @@ EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(
         t->start = start;
         t->start_arg = arg;
     }
-    bool masked = hook_sigmask_create_begins();
     int err = t ? real_other.pthread_create(thread, attr, thread_main, t)
                 : real_other.pthread_create(thread, attr, start, arg);
-    hook_sigmask_create_ends(masked);
     if (err == 0 && LOAD(&active)) {
         threadcreate_made(created);
     }
@@ -179,10 +178,8 @@ EXPORT int thrd_create(thrd_t *thread, thrd_start_t start, void *arg)
         t->start_c11 = start;
         t->start_arg = arg;
     }
-    bool masked = hook_sigmask_create_begins();
     int err = t ? real_other.thrd_create(thread, thread_main_c11, t)
                 : real_other.thrd_create(thread, start, arg);
-    hook_sigmask_create_ends(masked);
     if (err == thrd_success && LOAD(&active)) {
         threadcreate_made(created);
     }

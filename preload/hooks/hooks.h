@@ -8,8 +8,6 @@
 
 #include "collectors/base/abi.h"
 
-#include <signal.h>
-
 /* hook_cxx.c: looks the C++ operators up, if a C++ runtime is loaded. */
 void hook_cxx_start(void);
 /* After a dlclose: operators that were found later than by hook_cxx_start() are looked up again. */
@@ -27,33 +25,6 @@ void hook_key_start(void (*at_end)(void *value));
 /* Sets the key in this thread, so that at_end(value) is called at the thread's end. False: there is
  * no key, because the program needed them all. Any thread. */
 bool hook_key_set(void *value);
-
-/* hook_sigmask.c: from now on SIGPROF is not blocked in the kernel where the program blocks it. */
-void hook_sigmask_start(void);
-/* In a new thread, before the program's start routine. */
-void hook_sigmask_thread_begin(void);
-/* Around the creation of a thread. Where the program believes that the creator blocks SIGPROF, the
- * new thread begins with SIGPROF blocked: until hook_sigmask_thread_begin() its own belief, which
- * decides what a SIGPROF does, is not set. */
-bool hook_sigmask_create_begins(void);
-void hook_sigmask_create_ends(bool begun);
-/* In a forked child, after its thread's new timer was started. */
-void hook_sigmask_fork_child(void);
-/* In the handler of a SIGPROF that the program sent, in a thread that the program believes to block
- * SIGPROF: makes it blocked from the handler's return on (context), and the signal pending. */
-SIGNAL_SAFE void hook_sigmask_defer(const siginfo_t *info, void *context);
-/* Around a call that takes pending signals out of a set: if SIGPROF is in the set, it is blocked in
- * the kernel meanwhile. The result is for hook_sigmask_wait_ends(). Any thread. */
-bool hook_sigmask_wait_begins(const sigset_t *set);
-void hook_sigmask_wait_ends(bool begun);
-/* If the program believes that this thread blocks SIGPROF, it is blocked in the kernel from here
- * on, because a signalfd waits for it to be pending, or because a new program inherits the mask.
- * That ends when the program unblocks SIGPROF or, if this returns true, by
- * hook_sigmask_wait_ends(true). Any thread. */
-bool hook_sigmask_is_awaited(void);
-/* For the time of a call that waits with this mask (NULL: with the thread's own), self.prof_blocked
- * says whether the mask holds SIGPROF. Returns its value before, to be put back. Any thread. */
-bool hook_sigmask_meanwhile(const sigset_t *set);
 
 /* hook_process.c: children. in_child() is called in a forked child that is profiled: what the
  * API has to forget there, for hooks do not know the API. */

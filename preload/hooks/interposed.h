@@ -19,17 +19,12 @@
 
 #include <link.h>
 #include <malloc.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
 #include <sys/prctl.h>
-#include <sys/select.h>
-#include <sys/signalfd.h>
-#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -49,6 +44,7 @@
 #define INTERPOSED_OTHER(HOOK, CALL, OWN)                                                          \
     HOOK(pthread_create, pthread_create, "")                                                       \
     HOOK(thrd_create, thrd_create, "")                                                             \
+    HOOK(pthread_cancel, pthread_cancel, "")                                                       \
     HOOK(pthread_key_create, pthread_key_create, "")                                               \
     HOOK(tss_create, tss_create, "")                                                               \
     HOOK(clone, clone, "")                                                                         \
@@ -56,21 +52,7 @@
     HOOK(sigaction, sigaction, "")                                                                 \
     HOOK(signal, signal, "")                                                                       \
     HOOK(sysv_signal, __sysv_signal, "")                                                           \
-    HOOK(sigaltstack, sigaltstack, "")                                                             \
-    HOOK(pthread_sigmask, pthread_sigmask, "")                                                     \
-    HOOK(sigprocmask, sigprocmask, "")                                                             \
-    HOOK(sigsuspend, sigsuspend, "")                                                               \
-    HOOK(sigwait, sigwait, "")                                                                     \
-    HOOK(sigwaitinfo, sigwaitinfo, "")                                                             \
-    HOOK(sigtimedwait, sigtimedwait, "")                                                           \
-    HOOK(signalfd, signalfd, "")                                                                   \
-    HOOK(ppoll, ppoll, "")                                                                         \
-    HOOK(ppoll_chk, __ppoll_chk, "")                                                               \
-    HOOK(pselect, pselect, "")                                                                     \
-    HOOK(epoll_pwait, epoll_pwait, "")                                                             \
-    HOOK(epoll_pwait2, epoll_pwait2, "")                                                           \
-    HOOK(setitimer, setitimer, "")                                                                 \
-    HOOK(getitimer, getitimer, "")                                                                 \
+    HOOK(sigset, sigset, "")                                                                       \
     HOOK(siginterrupt, siginterrupt, "")                                                           \
     HOOK(posix_spawn, posix_spawn, "")                                                             \
     HOOK(posix_spawnp, posix_spawnp, "")                                                           \
@@ -183,13 +165,7 @@
     HOOK(ssignal)                                                                                  \
     HOOK(bsd_signal)                                                                               \
     HOOK(sysv_signal)                                                                              \
-    HOOK(sigset)                                                                                   \
     HOOK(sigignore)                                                                                \
-    HOOK(sigsetmask)                                                                               \
-    HOOK(sigblock)                                                                                 \
-    HOOK(siggetmask)                                                                               \
-    HOOK(sighold)                                                                                  \
-    HOOK(sigrelse)                                                                                 \
     HOOK(_Exit)                                                                                    \
     HOOK(execv)                                                                                    \
     HOOK(execvp)                                                                                   \

@@ -1,192 +1,121 @@
 /* SPDX-License-Identifier: MIT
  *
- * The library's signal handlers: that of SIGPROF, by which threads are timed and asked where they
- * are; that of the dump signal; and those of SIGTERM, SIGINT and SIGHUP, which the library has only
- * while the program leaves them at their default action, so that a dump is made before they end the
- * process. They are installed here, and each signal that comes is told apart.
+ * The library's handlers for signals that belong to the program too: that of the dump signal; and
+ * those of SIGTERM, SIGINT and SIGHUP, which the library has only while the program leaves them at
+ * their default action, so that a dump is made before they end the process. (The timers' signal is
+ * another matter: timer_signal.h.)
  *
- * Which signals are the program's: a timer's signal carries the address of a row of our registry of
- * threads, and other signals of the library's can be told likewise. All others are the program's,
- * and its handler is called, except that the dump signal asks for a dump, unless the process sent
- * it to itself and has a handler for it.
+ * The dump signal asks for a dump, unless the process sent it to itself and has a handler for it;
+ * in any case the program's handler is then run. Ours is not below it on the stack: it ends in a
+ * jump, with the mask set that the program's handler would have had (ARCH_SIGNAL_STUB). Ours run on
+ * an alternate stack only where the program's own handler for the same signal asks for that, and
+ * use little more of any stack than the kernel's frame.
  *
  * The handlers run at any instruction, also in threads without a thread block.
  */
 #include "preload/hooks/own_signals.h"
 
+#include "collectors/base/arch/stubs.h"
+#include "collectors/base/libc/libc.h"
 #include "collectors/base/newborn.h"
-#include "collectors/base/self.h"
 #include "collectors/base/sys.h"
-#include "collectors/cpu/cpu.h"
-#include "collectors/stacks/stack.h"
-#include "collectors/threads/allthreads_ask.h"
-#include "preload/hooks/hooks.h"
+#include "collectors/stacks/spare_stack.h"
+#include "preload/hooks/kernel_action.h"
 #include "preload/hooks/real.h"
+#include "preload/hooks/timer_signal.h"
 #include "preload/output/control.h"
 
-#include <string.h>
-
-static uint32_t dying; /* 1 = on_fatal() makes its dump: the next such signal kills at once */
-
-static void restore_default(int sig)
-{
-    struct sigaction plain;
-    memset(&plain, 0, sizeof plain);
-    real_other.sigaction(sig, &plain, NULL);
-}
+static const int fatal_signals[OURS_COUNT - OURS_FATAL] = {SIGTERM, SIGINT, SIGHUP};
+static uint32_t dying; /* 1 = the last dump is being made: the next such signal kills at once */
 
 /* ---- the handlers ---- */
 
-/* Has the kernel take the default action of a signal that has come. */
-static void act_by_default(int sig)
-{
-    restore_default(sig);
-    sys_call3(SYS_tgkill, sys_getpid(), sys_gettid(), sig);
-    uint64_t bit = 1ULL << (sig - 1);
-    sys_call4(SYS_rt_sigprocmask, SIG_UNBLOCK, &bit, NULL, sizeof bit);
-}
+struct came {
+    const siginfo_t *info;
+    const void *context;
+};
 
-/* Calls the program's handler as the kernel would have: with the signals blocked that the program
- * asked for, and not those that our handler runs with. */
-static BELOW_PROGRAM void call_program(struct disposition *d, int sig, siginfo_t *info,
-                                       void *context)
+static void look_at_dump_signal(void *arg)
 {
-    struct sigaction act = disposition_read(d);
-    if (!disposition_is_function(&act)) {
-        if (act.sa_handler == SIG_DFL && d == &dispositions[OURS_PROF]) {
-            act_by_default(sig);
-        }
-        return;
-    }
-    if (act.sa_flags & (int)SA_RESETHAND) {
-        struct sigaction once = act;
-        once.sa_handler = SIG_DFL;
-        disposition_write(d, &once);
-    }
-    const ucontext_t *uc = context;
-    uint64_t interrupted;
-    uint64_t asked;
-    memcpy(&interrupted, &uc->uc_sigmask, sizeof interrupted);
-    memcpy(&asked, &act.sa_mask, sizeof asked);
-    uint64_t mask = interrupted | asked;
-    mask |= act.sa_flags & SA_NODEFER ? 0 : 1ULL << (sig - 1);
-    sys_restore_signals(mask);
-    if (act.sa_flags & SA_SIGINFO) {
-        act.sa_sigaction(sig, info, context);
-    } else {
-        act.sa_handler(sig);
-    }
-}
-
-/* With RLIMIT_SIGPENDING exhausted the kernel delivers a signal without its siginfo (pid 0, uid 0).
- * Such a SIGPROF may be one of our own, so its default action, which ends the process, is not
- * taken. A SIGPROF that root has sent from outside of the pid namespace looks the same. */
-static bool came_without_siginfo(const siginfo_t *info)
-{
-    return info->si_code == SI_USER && info->si_pid == 0 && info->si_uid == 0;
-}
-
-static BELOW_PROGRAM void on_prof(int sig, siginfo_t *info, void *context)
-{
-    bool asked = allthreads_ask_answer(info, context);
-    if (cpu_signal(info, context)) {
-        control_tick(context);
-        control_park();
-        return;
-    }
-    if (asked) {
-        return;
-    }
-    if (control_is_park_signal(info)) {
-        control_park();
-        return;
-    }
-    if (self.prof_blocked) {
-        hook_sigmask_defer(info, context);
-        return;
-    }
-    struct sigaction act = disposition_read(&dispositions[OURS_PROF]);
-    if (disposition_is_function(&act) || !came_without_siginfo(info)) {
-        call_program(&dispositions[OURS_PROF], sig, info, context);
-    }
-}
-
-static BELOW_PROGRAM void on_dump(int sig, siginfo_t *info, void *context)
-{
+    const struct came *c = arg;
     newborn_look(); /* a child that no hook has seen begin */
+    timer_signal_look();
     struct sigaction act = disposition_read(&dispositions[OURS_DUMP]);
-    if (control_is_profiled() &&
-        (!disposition_is_function(&act) || info->si_code > 0 || info->si_pid != sys_getpid())) {
-        control_dump(context);
+    if (control_is_profiled() && (!disposition_is_function(&act) || c->info->si_code > 0 ||
+                                  c->info->si_pid != sys_getpid())) {
+        control_dump(c->context);
     }
-    call_program(&dispositions[OURS_DUMP], sig, info, context);
+}
+
+void *own_signals_dump_came(int sig, const siginfo_t *info, void *context)
+{
+    struct came c = {info, context};
+    spare_stack_call(look_at_dump_signal, &c);
+    return disposition_handler(&dispositions[OURS_DUMP], sig, context);
+}
+
+static void make_last_dump(void *unused)
+{
+    (void)unused;
+    control_end_by_signal();
 }
 
 /* SIGTERM, SIGINT or SIGHUP, at its default action: dumps, and ends the process. None of the three
  * is blocked meanwhile, so that a second one ends the process at once. */
-static BELOW_PROGRAM void on_fatal(int sig, siginfo_t *info, void *context)
+void *own_signals_fatal_came(int sig, const siginfo_t *info, void *context)
 {
     struct disposition *d = disposition_find(sig); /* NULL in a vfork child, which makes no dump */
-    struct sigaction act;
+    (void)info;
     if (d) {
-        act = disposition_read(d);
-        if (!disposition_is_default(
-                &act)) { /* the program has set a handler since the signal came */
-            call_program(d, sig, info, context);
-            return;
+        struct sigaction act = disposition_read(d);
+        if (!disposition_is_default(&act)) { /* the program has set it since the signal came */
+            return disposition_handler(d, sig, context);
         }
         if (__atomic_exchange_n(&dying, 1, __ATOMIC_RELAXED) == 0) {
-            control_end_by_signal();
+            spare_stack_call(make_last_dump, NULL);
         }
     }
-    act_by_default(sig);
+    kernel_action_by_default(sig);
+    return NULL;
 }
 
-/* Installs our handler for a signal, with those of the program's flags that the kernel acts on. */
-static const int fatal_signals[OURS_COUNT - OURS_FATAL] = {SIGTERM, SIGINT, SIGHUP};
-static bool small_stacks; /* an alternate stack of the program is smaller than STACK_NEEDED */
+ARCH_SIGNAL_STUB(on_dump, own_signals_dump_came)
+ARCH_SIGNAL_STUB(on_fatal, own_signals_fatal_came)
+
+/* ---- when they are installed ---- */
 
 int own_signals_install(struct disposition *d)
 {
     struct sigaction program = disposition_read(d);
-    struct sigaction ours;
     bool fatal = d >= &dispositions[OURS_FATAL];
     if (fatal && !disposition_is_default(&program)) {
-        return disposition_pass_on(d->signal, &program, NULL);
+        return real_other.sigaction(d->signal, &program, NULL);
     }
-    memset(&ours, 0, sizeof ours);
-    ours.sa_sigaction = fatal ? on_fatal : d == &dispositions[OURS_PROF] ? on_prof : on_dump;
-    ours.sa_flags = SA_SIGINFO;
-    ours.sa_flags |= disposition_is_function(&program)
-                         ? program.sa_flags & (SA_RESTART | SA_ONSTACK)
-                         : SA_RESTART | (small_stacks ? 0 : SA_ONSTACK);
-    sigfillset(&ours.sa_mask); /* of the program's handlers only those of faults interrupt ours */
-    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
-    for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
-        sigdelset(&ours.sa_mask, faults[i]);
+    int flags = SA_SIGINFO | (program.sa_flags & ~(int)(SA_NODEFER | SA_RESETHAND));
+    if (!disposition_is_function(&program)) {
+        flags = (flags & ~SA_ONSTACK) | SA_RESTART;
     }
+    uint64_t mask = kernel_action_handler_mask();
     for (size_t i = 0; fatal && i < ARRAY_LEN(fatal_signals); i++) {
-        ours.sa_flags |= SA_NODEFER;
-        sigdelset(&ours.sa_mask, fatal_signals[i]);
+        flags |= SA_NODEFER;
+        mask &= ~kernel_action_bit(fatal_signals[i]);
     }
-    return real_other.sigaction(d->signal, &ours, NULL);
+    return kernel_action_set(d->signal, fatal ? on_fatal : on_dump, flags, mask);
 }
 
-/* What our handlers need of a stack: the kernel's frame, and 2 KiB. On an alternate stack that is
- * smaller they run only if the program's own handler for the same signal asks for SA_ONSTACK. */
-enum { STACK_NEEDED = ARCH_SIGNAL_FRAME + (2 << 10) };
-
-void own_signals_see_stack(const stack_t *stack)
+/* Does the program ignore this signal, for which the kernel has our handler? */
+static bool is_ignored(const struct disposition *d)
 {
-    if (stack->ss_flags & SS_DISABLE || stack->ss_size >= STACK_NEEDED || LOAD(&small_stacks)) {
-        return;
+    struct sigaction act = disposition_read(d);
+    return d->signal && !(act.sa_flags & SA_SIGINFO) && act.sa_handler == SIG_IGN;
+}
+
+int own_signals_changed(struct disposition *d)
+{
+    if (d < &dispositions[OURS_FATAL] && is_ignored(d)) {
+        kernel_action_set(d->signal, SIG_IGN, 0, 0);
     }
-    STORE(&small_stacks, true);
-    for (int i = 0; i < OURS_COUNT; i++) {
-        if (dispositions[i].signal) {
-            own_signals_install(&dispositions[i]);
-        }
-    }
+    return own_signals_install(d);
 }
 
 /* ---- start ---- */
@@ -219,38 +148,29 @@ static void take_over_fatal(void)
 
 void own_signals_start(int dump_signal, bool dump_at_end)
 {
+    kernel_action_start();
     fatal_wanted = dump_at_end;
     dump_signal_used = dump_signal;
     take_over_fatal();
     if (dump_signal) {
         take_over(&dispositions[OURS_DUMP], dump_signal);
     }
-    take_over(&dispositions[OURS_PROF],
-              SIGPROF); /* also with the cpu profile off: allthreads.c sends it */
-    hook_sigmask_start();
-}
-
-/* Does the program ignore this signal? Of PROF and DUMP, for which the kernel always has ours. */
-static bool is_ignored(const struct disposition *d)
-{
-    struct sigaction act = disposition_read(d);
-    return d->signal && !(act.sa_flags & SA_SIGINFO) && act.sa_handler == SIG_IGN;
+    timer_signal_start(); /* also with the cpu profile off: threads are asked by it */
 }
 
 void own_signals_before_exec(void)
 {
-    struct sigaction ignore;
-    memset(&ignore, 0, sizeof ignore);
-    ignore.sa_handler = SIG_IGN;
+    timer_signal_before_exec();
     for (int i = 0; i < OURS_FATAL; i++) {
         if (is_ignored(&dispositions[i])) {
-            real_other.sigaction(dispositions[i].signal, &ignore, NULL);
+            kernel_action_set(dispositions[i].signal, SIG_IGN, 0, 0);
         }
     }
 }
 
 void own_signals_exec_failed(void)
 {
+    timer_signal_look();
     for (int i = 0; i < OURS_FATAL; i++) {
         if (is_ignored(&dispositions[i])) {
             own_signals_install(&dispositions[i]);
@@ -261,10 +181,11 @@ void own_signals_exec_failed(void)
 void own_signals_stop(void)
 {
     fatal_wanted = false;
+    timer_signal_stop();
     for (int i = OURS_FATAL; i < OURS_COUNT; i++) {
         if (dispositions[i].signal) {
             struct sigaction program = disposition_read(&dispositions[i]);
-            disposition_pass_on(dispositions[i].signal, &program, NULL);
+            real_other.sigaction(dispositions[i].signal, &program, NULL);
             dispositions[i].signal = 0;
         }
     }
@@ -272,9 +193,9 @@ void own_signals_stop(void)
 
 uint64_t own_signals_mask(void)
 {
-    uint64_t mask = 0;
+    uint64_t mask = kernel_action_bit(LIBC_SIGNAL_CANCEL);
     for (int i = 0; i < OURS_FATAL; i++) {
-        mask |= dispositions[i].signal ? 1ULL << (dispositions[i].signal - 1) : 0;
+        mask |= dispositions[i].signal ? kernel_action_bit(dispositions[i].signal) : 0;
     }
     return mask;
 }
@@ -284,7 +205,7 @@ static void give_back_default(struct disposition *d)
 {
     struct sigaction program = disposition_read(d);
     if (disposition_is_default(&program)) {
-        restore_default(d->signal);
+        kernel_action_set(d->signal, SIG_DFL, 0, 0);
     }
     d->signal = 0;
 }
@@ -292,6 +213,7 @@ static void give_back_default(struct disposition *d)
 void own_signals_fork_child(void)
 {
     dying = 0;
+    timer_signal_fork_child();
     for (int i = 0; i < OURS_COUNT; i++) {
         lock_drop(&dispositions[i].writers);
         if (i >= OURS_FATAL && dispositions[i].signal && control_pid() == 1) {

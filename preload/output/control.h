@@ -71,7 +71,7 @@ void control_exec_failed(void);
 SIGNAL_SAFE void control_heap_grown(void);
 
 /* While the process waits for its last dump, its other threads must not go on: without the library
- * the process would have ended by now. Threads that run are sent a SIGPROF, which
+ * the process would have ended by now. Threads that run are sent the timers' signal, which
  * control_is_park_signal() recognises; a thread that wakes up later calls control_park() at the
  * next tick of its timer. Both stay in control_park(), inside the handler, until the wait is over.
  */

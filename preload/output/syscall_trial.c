@@ -7,6 +7,7 @@
  */
 #include "preload/output/syscall_trial.h"
 
+#include "collectors/base/libc/libc.h"
 #include "collectors/base/sys.h"
 #include "syscalls_made.h"
 
@@ -19,7 +20,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -61,16 +61,12 @@ static const struct row {
     {CALL(getrusage), {RUSAGE_THREAD}},
     {CALL(rt_sigprocmask), {SIG_UNBLOCK, AT(no_signals), 0, sizeof no_signals}},
     {CALL(rt_sigtimedwait), {AT(no_signals), 0, AT(no_time), sizeof no_signals}},
-    {CALL(rt_sigaction), {SIGPROF, 0, 0, sizeof no_signals}},
-    {CALL(rt_tgsigqueueinfo), {PID, PID}},
-    {CALL(rt_sigqueueinfo), {PID}},
+    {CALL(rt_sigaction), {LIBC_SIGNAL_CANCEL, 0, 0, sizeof no_signals}},
     {CALL(tgkill), {PID, PID, 0}},
     {CALL(kill), {PID, 0}},
     {CALL(timer_create), {CLOCK_THREAD_CPUTIME_ID}},
     {CALL(timer_settime), {-1}},
     {CALL(timer_delete), {-1}},
-    {CALL(getitimer), {ITIMER_PROF}},
-    {CALL(setitimer), {ITIMER_PROF}},
     {CALL(futex), {AT(word), FUTEX_WAKE, 1}},
     {CALL(nanosleep), {AT(no_time)}},
     {CALL(getdents64), {-1}},

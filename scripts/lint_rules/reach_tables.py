@@ -20,10 +20,6 @@ ALLOWED = {
     "strrchr": WORDS_OF_TEXT,
     "strspn": WORDS_OF_TEXT,
     "strstr": WORDS_OF_TEXT,
-    "sigaddset": "sets a bit of the set that it is given",
-    "sigdelset": "clears a bit of the set that it is given",
-    "sigfillset": "sets the bits of the set that it is given",
-    "sigismember": "reads a bit of the set that it is given",
     "strerrorname_np": "indexes a table of constants",
     "getauxval": "reads a vector that the kernel wrote before the start; sets errno for a type that "
     "there is not, and AT_EXECFN there always is",
@@ -81,12 +77,12 @@ POINTERS: dict[str, tuple[tuple[str, ...], str]] = {
     "pb_write": ((), NANOPB),
     "encode_field": ((), NANOPB),
     "encode_basic_field": ((), NANOPB),
-    "act_by_default": ((), SIGACTION),
-    "own_signals_fork_child": ((), SIGACTION),
     "own_signals_install": ((), SIGACTION),
     "take_over": ((), SIGACTION),
-    "disposition_pass_on": ((), SIGACTION),
-    "call_program": ((), "the program's own handler"),
+    "on_dump": ((), "the program's own handler"),
+    "on_fatal": ((), "the program's own handler"),
+    "on_signal": ((), "what libc or the program has set for the signal"),
+    "spare_stack_call": ((), CALLBACK),
 }
 
 # Functions whose address is taken but not called for that, or not on this way: by whom, and why.

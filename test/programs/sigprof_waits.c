@@ -177,9 +177,10 @@ static void own_timer(void)
     burn(300);
     pthread_join(thread, NULL);
     setitimer(ITIMER_PROF, &off, NULL);
-    /* 30, but the kernel counts by ticks for this timer: on a busy machine 37 were seen. */
-    printf("%s\n", handled >= 12 && handled <= 100 ? "as expected" : "too few or too many");
-    if (handled < 12 || handled > 100)
+    /* 30, but the kernel counts by ticks for this timer, and one that comes while the other thread
+     * does not run stays pending: on a busy machine 8 and 37 were seen without the library. */
+    printf("%s\n", handled >= 3 && handled <= 100 ? "as expected" : "too few or too many");
+    if (handled < 3 || handled > 100)
         printf("%d\n", (int)handled);
 }
 

@@ -109,6 +109,29 @@ _Static_assert(SYS_clone3 == 435, "a number below");
                                           "cbz w16, 2b\n"                                          \
                                           "b " #on_fork "\n" ARCH_FUNCTION_END_(name));
 
+/* sig in x0, info in x1, context in x2; x30 = the kernel's code that ends the handler. */
+#define ARCH_SIGNAL_STUB(name, chooser)                                                            \
+    HIDDEN void name(int sig);                                                                     \
+    __asm__(ARCH_FUNCTION_(name, ".text") "stp x29, x30, [sp, -48]!\n"                             \
+                                          ".cfi_def_cfa_offset 48\n"                               \
+                                          ".cfi_offset 29, -48\n"                                  \
+                                          ".cfi_offset 30, -40\n"                                  \
+                                          "mov x29, sp\n"                                          \
+                                          "stp x0, x1, [sp, 16]\n"                                 \
+                                          "str x2, [sp, 32]\n"                                     \
+                                          "bl " #chooser "\n"                                      \
+                                          "mov x16, x0\n"                                          \
+                                          "ldr x2, [sp, 32]\n"                                     \
+                                          "ldp x0, x1, [sp, 16]\n"                                 \
+                                          "ldp x29, x30, [sp], 48\n"                               \
+                                          ".cfi_restore 29\n"                                      \
+                                          ".cfi_restore 30\n"                                      \
+                                          ".cfi_def_cfa_offset 0\n"                                \
+                                          "cbz x16, 1f\n"                                          \
+                                          "br x16\n"                                               \
+                                          "1:\n"                                                   \
+                                          "ret\n" ARCH_FUNCTION_END_(name));
+
 /* f in x0, its arguments in x1 and x2. 0x1b: the personality's address is relative to the place
  * where it stands, in 4 bytes. */
 #define ARCH_CALL_UNWOUND(name, section, personality, A, B)                                        \

@@ -23,6 +23,12 @@
  *        others.
  *     The names are of functions of this library, not static.
  *
+ * ARCH_SIGNAL_STUB(name, chooser)
+ *     void name(int sig), static or HIDDEN: a signal handler, installed with SA_SIGINFO. Calls
+ *     chooser(sig, info, context), the name of a function of this library, not static, that returns
+ *     the address of another handler or NULL. Then it jumps to that handler, with the stack and the
+ *     arguments as the kernel gave them, or returns: no frame of ours is under the other handler.
+ *
  * ARCH_CALL_UNWOUND(name, section, personality, A, B)
  *     void name(void (*f)(A, B), A a, B b), A and B being types of pointers: calls f(a, b) from a
  *     frame with that personality routine (C++ ABI, level 1) and no language-specific data. section

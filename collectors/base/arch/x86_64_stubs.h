@@ -86,6 +86,27 @@
                   "i"(SYS_clone), "i"(SYS_clone3), "i"(SYS_fork));                                 \
     }
 
+/* sig in rdi, info in rsi, context in rdx. Three words and the return address keep the stack
+ * aligned to 16. The kernel enters a handler with rax = 0. */
+#define ARCH_SIGNAL_STUB(name, chooser)                                                            \
+    static __attribute__((naked)) void name(__attribute__((unused)) int sig)                       \
+    {                                                                                              \
+        __asm__("push %rdi\n.cfi_adjust_cfa_offset 8\n"                                            \
+                "push %rsi\n.cfi_adjust_cfa_offset 8\n"                                            \
+                "push %rdx\n.cfi_adjust_cfa_offset 8\n"                                            \
+                "call " #chooser "\n"                                                              \
+                "pop %rdx\n.cfi_adjust_cfa_offset -8\n"                                            \
+                "pop %rsi\n.cfi_adjust_cfa_offset -8\n"                                            \
+                "pop %rdi\n.cfi_adjust_cfa_offset -8\n"                                            \
+                "test %rax, %rax\n"                                                                \
+                "jz 1f\n"                                                                          \
+                "mov %rax, %r11\n"                                                                 \
+                "xor %eax, %eax\n"                                                                 \
+                "jmp *%r11\n"                                                                      \
+                "1:\n"                                                                             \
+                "ret\n");                                                                          \
+    }
+
 /* f in rdi, its arguments in rsi and rdx. 0x1b: the personality's address is relative to the place
  * where it stands, in 4 bytes. */
 #define ARCH_CALL_UNWOUND(name, in_section, personality, A, B)                                     \

@@ -7,17 +7,12 @@
 #ifndef BASE_LIBC_FUNCTIONS_H
 #define BASE_LIBC_FUNCTIONS_H
 
-#include <poll.h>
 #include <signal.h>
-#include <sys/time.h>
+#include <stddef.h>
 
 /* C23, in glibc from 2.43. */
 void free_sized(void *p, size_t n);
 void free_aligned_sized(void *p, size_t align, size_t n);
-
-/* What ppoll() becomes with _FORTIFY_SOURCE: size is that of *fds, as far as the compiler knows. */
-int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *set,
-                size_t size);
 
 /* In glibc from 2.34. */
 pid_t _Fork(void);
@@ -25,8 +20,5 @@ pid_t _Fork(void);
 /* Other names of sigaction() and, to programs of X/Open, of signal(). */
 int __sigaction(int sig, const struct sigaction *act, struct sigaction *old);
 sighandler_t bsd_signal(int sig, sighandler_t handler);
-
-/* The type of setitimer()'s first parameter, which POSIX says is int. */
-#define LIBC_WHICH_TIMER __itimer_which_t
 
 #endif

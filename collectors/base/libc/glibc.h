@@ -25,6 +25,10 @@
 
 enum { LIBC_KEYS_NEAR = 32 }; /* the first block of pointers lies in struct pthread itself */
 
+/* ---- signals: SIGCANCEL, which is also SIGTIMER, and SIGSETXID ---- */
+
+enum { LIBC_SIGNAL_CANCEL = 32, LIBC_SIGNAL_SETXID = 33 };
+
 /* ---- mutexes: __lock is 0 = free, 1 = held, 2 = held, and a thread may sleep for it ---- */
 
 enum {

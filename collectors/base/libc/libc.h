@@ -135,6 +135,14 @@ static inline uintptr_t libc_thread_stack_top(void);
 
 /* Constants:
  *
+ * LIBC_SIGNAL_CANCEL          The signal that libc keeps to itself for cancelling threads. Its
+ *                             sigfillset() leaves the signal out, its calls take it out of every
+ *                             mask that the program sets and refuse a handler for it; it is the
+ *                             kernel's first real-time signal. libc acts only on one that came by
+ *                             tgkill from its own process. A thread of libc's own that serves
+ *                             timers blocks the signal and waits for it;
+ * LIBC_SIGNAL_SETXID          the one by which it changes the credentials of all threads, kept in
+ *                             the same way; no thread of libc's blocks it for long.
  * LIBC_KEYS_NEAR              Keys of thread-specific data below this number need no allocation
  * when they are set. LIBC_VERSION_HEAP           The version under which libc defines malloc and
  * its kin, LIBC_VERSION_ALIGNED_ALLOC  aligned_alloc(), LIBC_VERSION_CONDITION      and the
