@@ -100,6 +100,28 @@ static int names_rehash_functions(struct names *names)
     return 0;
 }
 
+/* The index of a text of that hash, or UINT32_MAX. */
+static uint32_t names_look_up(const struct names *names, const char *string, size_t len,
+                              uint32_t hash)
+{
+    uint32_t i = names->ntext_heads ? names->text_heads[hash & (names->ntext_heads - 1)] : 0;
+    for (; i; i = names->texts[i - 1].next) {
+        const struct names_text *text = &names->texts[i - 1];
+        if (text->hash == hash && text->len == len &&
+            memcmp(names->bytes + text->at, string, len) == 0) {
+            return i - 1;
+        }
+    }
+    return UINT32_MAX;
+}
+
+bool names_find(const struct names *names, const char *string, uint32_t *index)
+{
+    size_t len = strlen(string);
+    *index = names_look_up(names, string, len, names_hash(string, len));
+    return *index != UINT32_MAX;
+}
+
 static int names_intern(struct names *names, const char *string, uint32_t *index)
 {
     size_t len = strnlen(string, TEXT_MAX);
@@ -116,15 +138,11 @@ static int names_intern(struct names *names, const char *string, uint32_t *index
     names_make_utf8(copy, len);
 
     uint32_t hash = names_hash(copy, len);
-    uint32_t *head = &names->text_heads[hash & (names->ntext_heads - 1)];
-    for (uint32_t i = *head; i; i = names->texts[i - 1].next) {
-        const struct names_text *text = &names->texts[i - 1];
-        if (text->hash == hash && text->len == len &&
-            memcmp(names->bytes + text->at, copy, len) == 0) {
-            *index = i - 1;
-            return 0;
-        }
+    *index = names_look_up(names, copy, len, hash);
+    if (*index != UINT32_MAX) {
+        return 0;
     }
+    uint32_t *head = &names->text_heads[hash & (names->ntext_heads - 1)];
     if (names->ntexts >= UINT32_MAX - 1) {
         return -E2BIG;
     }

@@ -11,6 +11,7 @@
 
 #include "encoder/symbolize/frame.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -52,6 +53,9 @@ void names_free(struct names *names);
 /* Keeps n frames, which are one address's, as n lines in a row; *first is the index of the first
  * one. 0 or -errno (-E2BIG: more than 32 bits can count). */
 int names_add(struct names *names, const struct frame *frames, size_t n, uint32_t *first);
+
+/* Is there such a text? Then *index is its index. */
+bool names_find(const struct names *names, const char *string, uint32_t *index);
 
 /* A text by its index; *len is its length, without the NUL behind it. */
 const char *names_text(const struct names *names, uint32_t text, size_t *len);

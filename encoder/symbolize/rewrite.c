@@ -25,7 +25,8 @@ struct rewrite {
     struct wire_buf buf;
     size_t mapping, location, string; /* fields of that kind copied so far */
     uint32_t *function_id; /* by index in names: number of the new function, from 1; 0 = not used */
-    uint32_t *text_index;  /* the same for texts; "" is never new */
+    uint32_t
+        *text_index; /* by index in names: the text's index in the string table; 0 = not used */
     uint32_t *functions, *texts; /* by number - 1: the index in names */
     uint32_t nfunctions, ntexts;
 };
@@ -36,7 +37,19 @@ static void rewrite_use_text(struct rewrite *rewrite, uint32_t text)
         return;
     }
     rewrite->texts[rewrite->ntexts++] = text;
-    rewrite->text_index[text] = rewrite->ntexts;
+    rewrite->text_index[text] = (uint32_t)rewrite->profile->nstrings - 1 + rewrite->ntexts;
+}
+
+/* A text that the old file has already, say the function's name "cpu", is not written again. */
+static void rewrite_use_old_texts(struct rewrite *rewrite)
+{
+    const struct profile *profile = rewrite->profile;
+    for (size_t i = 1; i < profile->nstrings; i++) {
+        uint32_t text;
+        if (names_find(rewrite->names, profile->bytes + profile->strings[i], &text)) {
+            rewrite->text_index[text] = (uint32_t)i;
+        }
+    }
 }
 
 /* Gives numbers to the functions and texts that this profile uses, in the order of its locations. 0
@@ -51,6 +64,7 @@ static int rewrite_number(struct rewrite *rewrite)
     if (!rewrite->function_id || !rewrite->functions || !rewrite->text_index || !rewrite->texts) {
         return -ENOMEM;
     }
+    rewrite_use_old_texts(rewrite);
     for (size_t i = 0; i < rewrite->profile->nlocations; i++) {
         const struct location *location = &rewrite->profile->locations[i];
         for (size_t j = 0; j < location->count; j++) {
@@ -175,12 +189,6 @@ static int rewrite_field(struct rewrite *rewrite, const struct wire_field *field
     return ok ? 0 : rewrite->out.error ? rewrite->out.error : -EIO;
 }
 
-/* The text's index in the new file's string table. */
-static uint64_t rewrite_string(const struct rewrite *rewrite, uint32_t text)
-{
-    return text ? rewrite->profile->nstrings - 1 + rewrite->text_index[text] : 0;
-}
-
 static bool rewrite_additions(struct rewrite *rewrite)
 {
     for (uint32_t i = 0; i < rewrite->nfunctions; i++) {
@@ -188,10 +196,9 @@ static bool rewrite_additions(struct rewrite *rewrite)
         uint8_t message[64]; /* five varints of ten bytes, each with a key of one */
         pb_ostream_t out = pb_ostream_from_buffer(message, sizeof message);
         if (!put_number(&out, FUNCTION_ID, rewrite->profile->max_function_id + i + 1) ||
-            !put_number(&out, FUNCTION_NAME, rewrite_string(rewrite, function->name)) ||
-            !put_number(&out, FUNCTION_SYSTEM_NAME,
-                        rewrite_string(rewrite, function->system_name)) ||
-            !put_number(&out, FUNCTION_FILENAME, rewrite_string(rewrite, function->file)) ||
+            !put_number(&out, FUNCTION_NAME, rewrite->text_index[function->name]) ||
+            !put_number(&out, FUNCTION_SYSTEM_NAME, rewrite->text_index[function->system_name]) ||
+            !put_number(&out, FUNCTION_FILENAME, rewrite->text_index[function->file]) ||
             !put_number(&out, FUNCTION_START_LINE, function->start_line) ||
             !put_bytes(&rewrite->sink, PROFILE_FUNCTION, message, out.bytes_written)) {
             return false;
