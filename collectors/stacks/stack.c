@@ -25,7 +25,7 @@ extern const char below_end[] LINKED_AS("__stop_pprof_below")
 
 enum {
     HIDDEN_RANGES = 32,
-    OWN_FRAMES = 16, /* the most frames of this library and of operator new in front of a stack */
+    OWN_FRAMES = 16, /* room for frames that are left out: this library's and operator new's */
 };
 
 static int depth_kept = 128;
@@ -76,17 +76,18 @@ struct stack_bounds stack_own_bounds(void)
         .lo = self.stack_lo, .hi = self.stack_hi, .foreign = false, .trail = &self.trail};
 }
 
-/* Moves the frames from index `from` on to the front, but for those of BELOW_PROGRAM. Returns their
- * number. */
-static int drop_below(uintptr_t *pcs, int from, int n)
+/* Leaves out the frames of this library, wherever they are in the stack: a hook's frame may lie
+ * between those of libc that it calls, or of a handler that has interrupted it, and the program's.
+ * Moves the other frames to pcs[at] and behind, from index `from` on, and returns the number of
+ * frames that there are then. */
+static int drop_own(uintptr_t *pcs, int at, int from, int n)
 {
-    int kept = 0;
     for (int i = from; i < n; i++) {
-        if (!is_below(pcs[i])) {
-            pcs[kept++] = pcs[i];
+        if (!is_own(pcs[i])) {
+            pcs[at++] = pcs[i];
         }
     }
-    return kept;
+    return at;
 }
 
 static const struct stack *keep_at_most(uintptr_t *pcs, int n)
@@ -140,34 +141,30 @@ void stack_fork_child(void)
     trail_fork_child();
 }
 
-/* How many of the first frames are before the program's: up to the last one of this library. */
+/* How many of the first frames are this library's, or of an operator new that calls it. */
 static int own_frames(const uintptr_t *pcs, int n)
 {
     int first = 0;
-    for (int i = 0; i < n && i < OWN_FRAMES; i++) {
-        if (is_own(pcs[i]) && !is_below(pcs[i])) {
-            first = i + 1;
-        }
+    while (first < n && (is_own(pcs[first]) || is_hidden(pcs[first] - 1))) {
+        first++;
     }
     return first;
 }
 
 static const struct stack *keep_caller(uintptr_t *pcs, int n)
 {
-    int first = own_frames(pcs, n);
-    while (first < n && is_hidden(pcs[first] - 1)) {
-        first++;
-    }
-    return keep_at_most(pcs, drop_below(pcs, first, n));
+    return keep_at_most(pcs, drop_own(pcs, 0, own_frames(pcs, n), n));
 }
 
+/* Time is this library's where the interrupted instruction is. What a hook has called, be it libc's
+ * function or, by a signal, a handler of the program's, has its own frames and its own time. */
 static const struct stack *keep_context(uintptr_t *pcs, int n)
 {
-    int first = own_frames(pcs, n);
-    if (first > 0) {
-        pcs[--first] = PSEUDO_SELF;
+    int at = 0;
+    if (n > 0 && is_own(pcs[0]) && !is_below(pcs[0])) {
+        pcs[at++] = PSEUDO_SELF;
     }
-    return keep_at_most(pcs, drop_below(pcs, first, n));
+    return keep_at_most(pcs, drop_own(pcs, at, at, n));
 }
 
 /* Without a buffer. A function of its own, so that its array is not also in the frame of each walk
@@ -205,22 +202,9 @@ const struct stack *stack_of_caller_at(const struct regs *regs, const struct sta
     return walk_and_keep(regs, bounds, keep_caller);
 }
 
-static const struct stack *keep_thread(uintptr_t *pcs, int n)
-{
-    int kept = 0;
-    for (int i = 0; i < n; i++) {
-        if (!is_own(pcs[i])) {
-            pcs[kept++] = pcs[i];
-        } else if (i == 0 && !is_below(pcs[i])) {
-            pcs[kept++] = PSEUDO_SELF;
-        }
-    }
-    return keep_at_most(pcs, kept);
-}
-
 const struct stack *stack_of_thread(const struct regs *regs, const struct stack_bounds *bounds)
 {
-    return walk_and_keep(regs, bounds, keep_thread);
+    return walk_and_keep(regs, bounds, keep_context);
 }
 
 const struct stack *stack_of_caller_above(int skip)
@@ -240,8 +224,7 @@ const struct stack *stack_of_caller_above(int skip)
     regs_capture(&regs);
     struct stack_bounds bounds = stack_own_bounds();
     int n = unwind(&regs, &bounds, pcs, most);
-    int first = own_frames(pcs, n);
-    n = drop_below(pcs, first, n);
+    n = drop_own(pcs, 0, own_frames(pcs, n), n);
     const struct stack *s =
         skip < n ? keep_at_most(pcs + skip, n - skip) : stack_pseudo(PSEUDO_SKIPPED);
     sys_unmap(pcs, bytes);

@@ -98,7 +98,9 @@ uint64_t hook_fork_begins(void)
     return mask;
 }
 
-void hook_fork_ends(uint64_t mask)
+/* BELOW_PROGRAM: the time of the fork is charged as the signals are let in, here, and is libc's and
+ * the kernel's. */
+BELOW_PROGRAM void hook_fork_ends(uint64_t mask)
 {
     sys_restore_signals(mask);
 }

@@ -8,9 +8,12 @@
 #include "collectors/stacks/stack_memo.h"
 #include "collectors/stacks/unwind_proof.h"
 
-enum {
-    OWN = 20
-}; /* this program's code counts as the library's: its first 16 frames are dropped */
+/* All code up to `etext` counts as the library's, and is left out of stacks. So that symbol is
+ * defined here, in place of the linker's, where a section of this program's begins. */
+#define PROGRAM __attribute__((section("test_program")))
+__asm__(".pushsection test_program, \"ax\"\n.globl etext\netext:\n.popsection\n");
+
+enum { OWN = 20 }; /* a depth from which all stacks differ */
 
 static void learn_own_stack(void)
 {
@@ -39,8 +42,8 @@ static NOINLINE void capture(struct stack_memo *memo)
     AFTER_CALL();
 }
 
-/* One stack for each path of so many binary choices, OWN frames below all of them. */
-static NOINLINE void down(int depth, uint64_t path, struct stack_memo *memo)
+/* One stack for each path of so many binary choices, OWN equal frames below all of them. */
+static PROGRAM NOINLINE void down(int depth, uint64_t path, struct stack_memo *memo)
 {
     if (depth == 0) {
         capture(memo);
@@ -55,7 +58,7 @@ static NOINLINE void down(int depth, uint64_t path, struct stack_memo *memo)
 }
 
 /* So many times from one place. */
-static NOINLINE void repeat(int n, uint64_t path, struct stack_memo *memo)
+static PROGRAM NOINLINE void repeat(int n, uint64_t path, struct stack_memo *memo)
 {
     for (int i = 0; i < n; i++) {
         down(OWN + 1, path, memo);
