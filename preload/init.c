@@ -9,6 +9,7 @@
 #include "collectors/base/libc/libc.h"
 #include "collectors/base/log.h"
 #include "collectors/base/newborn.h"
+#include "collectors/base/reserve.h"
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
 #include "collectors/kinds.h"
@@ -65,6 +66,7 @@ static void start_profiles(void)
         sys_readable_by_copy();
         spare_stack_off();
     }
+    reserve_start();
     arch_thread_block_measure();
     if (rules_start(!config.is_child) != 0) {
         log_line(ARCH_LIBUNWIND_FILE " cannot be used: stacks end after one frame (install "

@@ -5,6 +5,8 @@
  */
 #include "collectors/base/sys.h"
 
+#include "collectors/base/reserve.h"
+
 #include <errno.h>
 #include <linux/futex.h>
 #include <sched.h>
@@ -32,6 +34,10 @@ void sys_unmap(void *p, size_t bytes)
 #else
 void *sys_map(size_t bytes)
 {
+    void *reserved = reserve_take(bytes);
+    if (reserved) {
+        return reserved;
+    }
     long p = sys_call6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return p < 0 && p >= -ERRNO_MAX ? NULL : (void *)p; /* NOLINT: the kernel speaks in integers */
@@ -39,7 +45,7 @@ void *sys_map(size_t bytes)
 
 void sys_unmap(void *p, size_t bytes)
 {
-    if (p) {
+    if (p && !reserve_give(p, bytes)) {
         sys_call2(SYS_munmap, p, bytes);
     }
 }

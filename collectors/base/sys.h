@@ -65,9 +65,10 @@ static inline clockid_t sys_thread_cpu_clock(int tid)
     return (clockid_t)((~(unsigned)tid << 3) | 6u);
 }
 
-/* Anonymous zeroed memory from the kernel, for which no swap is reserved. NULL: there is none. */
+/* Anonymous zeroed memory from the kernel, for which no swap is reserved, at an address where the
+ * program had nothing (reserve.h). NULL: there is none. */
 void *sys_map(size_t bytes);
-/* Gives it back. p may be NULL. */
+/* Gives it back, all of it. p may be NULL. */
 void sys_unmap(void *p, size_t bytes);
 
 /* As the system calls, but open and read are repeated after EINTR, and files are opened with

@@ -24,7 +24,9 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -59,6 +61,11 @@
     HOOK(system, system, "")                                                                       \
     HOOK(popen, popen, "")                                                                         \
     HOOK(prctl, prctl, "")                                                                         \
+    HOOK(setrlimit, setrlimit, "")                                                                 \
+    HOOK(setrlimit64, setrlimit64, "")                                                             \
+    HOOK(prlimit, prlimit, "")                                                                     \
+    HOOK(prlimit64, prlimit64, "")                                                                 \
+    HOOK(mlockall, mlockall, "")                                                                   \
     HOOK(dlclose, dlclose, "")                                                                     \
     HOOK(reallocarray, reallocarray, "")                                                           \
     HOOK(valloc, valloc, "")                                                                       \

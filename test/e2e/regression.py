@@ -245,6 +245,21 @@ def no_counter(name: str, path: str) -> None:
         ok(f"{name}: {args[0]}, its waits", 20 * waits * 0.9 <= delay <= 1e3 * TIMEOUT, f"{delay:.0f} ms")
 
 
+def places(name: str, path: str) -> None:
+    """Each of three rounds failed nearly always where the library mapped anywhere."""
+    often = EXACT | {"PPROF_CPU_RATE": "1000", "PPROF_EXIT_WAIT": "0"}
+    for way in ("alone", "threads", "fixed", "stack", "module"):
+        as_bare(f"{name}, {way}", path, way, extra=often)
+
+
+def limits(name: str, path: str) -> None:
+    for way in ("none", "setrlimit", "prlimit", "child", "lock"):
+        as_bare(f"{name}, {way}", path, way)
+    limited = ["/bin/sh", "-c", f"ulimit -v 51200; exec {path} none"]
+    result = inject(limited, timeout=TIMEOUT)
+    ok(f"{name}, ulimit -v: as bare", "had" in result.stdout, result.stdout.strip())
+
+
 CASES: dict[str, tuple[Callable[[str], str], Callable[[str, str], None]]] = {
     "cpu_survey": (build_survey, survey),
     "fork_handler_allocates": (build_handlers, fork_handlers),
@@ -276,6 +291,8 @@ CASES: dict[str, tuple[Callable[[str], str], Callable[[str, str], None]]] = {
     "rate_changes": (build_plain, rate_changes),
     "api_behind_filter": (build_plain, as_bare),
     "few_descriptors": (build_plain, as_bare),
+    "unmapped_place": (build_plain, places),
+    "limited_memory": (build_plain, limits),
 }
 
 

@@ -21,4 +21,7 @@ pid_t _Fork(void);
 int __sigaction(int sig, const struct sigaction *act, struct sigaction *old);
 sighandler_t bsd_signal(int sig, sighandler_t handler);
 
+/* The type of the parameter of setrlimit() and its kin that POSIX says is int. */
+#define LIBC_WHICH_LIMIT __rlimit_resource_t
+
 #endif
