@@ -30,7 +30,7 @@ PROTO := $(BUILD)/encoder/profile.pb
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/lib/%.o) $(BUILD)/lib/profile.pb.o
 SYM_OBJ := $(SYM_SRC:%.c=$(BUILD)/sym/%.o)
 # Unit tests link everything below the hooks, and how a request is served.
-UNIT_OBJ := $(filter-out $(BUILD)/lib/preload/%,$(LIB_OBJ)) $(BUILD)/lib/preload/config.o \
+UNIT_OBJ := $(filter-out $(BUILD)/lib/preload/%,$(LIB_OBJ)) $(BUILD)/lib/preload/config.o $(BUILD)/lib/preload/marker.o \
     $(addprefix $(BUILD)/lib/preload/output/,request.o render.o syscall_trial.o)
 UNIT_LIB := $(BUILD)/unit.a
 UNIT_BIN := $(patsubst test/unit/%.c,$(BUILD)/test/unit/%,$(wildcard test/unit/*.c))

@@ -12,6 +12,7 @@
 #include "collectors/kinds.h"
 #include "collectors/stacks/stack.h"
 #include "collectors/threads/labels.h"
+#include "preload/marker.h"
 
 #include <fnmatch.h>
 #include <signal.h>
@@ -21,7 +22,6 @@
 struct config config;
 
 enum { KEEP_MAX = 10000 };
-#define MARKER "PPROF_PARENT"
 
 /* ---- readers of values: *v from the text s; false = it is not valid ---- */
 
@@ -117,7 +117,7 @@ static const struct setting {
 
 /* Variables that config_read() reads by itself. */
 static const char *const further[] = {"PPROF_OUT",    "PPROF_PROFILES", "PPROF_LOG",
-                                      "PPROF_LABELS", "PPROF_ONLY",     MARKER};
+                                      "PPROF_LABELS", "PPROF_ONLY",     MARKER_NAME};
 
 void config_each_name(void (*f)(const char *name, void *arg), void *arg)
 {
@@ -243,7 +243,7 @@ static void read_labels(const char *value)
 
 bool config_has_parent(char *const *env)
 {
-    return env_find(env, MARKER) != NULL;
+    return env_find(env, MARKER_NAME) != NULL;
 }
 
 void config_read(char *const *env, bool secure)
@@ -263,11 +263,11 @@ void config_read(char *const *env, bool secure)
     config.in_place = preload && strstr(preload, "/vgpreload_");
     config.only = env_find(env, "PPROF_ONLY");
     config.pid = sys_getpid();
-    const char *marker = env_find(env, MARKER);
+    const char *marker = env_find(env, MARKER_NAME);
     config.is_child = marker != NULL;
-    if (marker) {
-        text_read_int(&marker, &config.filters);
-    }
+    struct marker told = marker_read(marker);
+    config.filters = told.filters;
+    config.left_raw = told.raw == config.pid;
 }
 
 /* Sets a variable of the environment. setenv() would allocate in the program's heap, and the
@@ -302,15 +302,15 @@ static void env_set(const char *name, const char *value)
 
 void config_hand_down(int64_t filters)
 {
-    char marker[16];
-    struct text t = text_in(marker, sizeof marker);
-    text_add_int(&t, filters, 0);
     if (!config.is_child) {
+        char marker[MARKER_BYTES];
+        marker_filters(filters);
+        marker_write(marker, 0);
         env_set("PPROF_OUT", config.out);
         if (config.log[0]) {
             env_set("PPROF_LOG", config.log);
         }
-        env_set(MARKER, marker);
+        env_set(MARKER_NAME, marker + sizeof MARKER_NAME);
     }
 }
 

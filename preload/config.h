@@ -2,7 +2,7 @@
  *
  * The settings: what the PPROF_ variables of the environment say. Each has its name, default, range
  * and meaning in one table (config.c). Read once, in the constructor. After that only `pid`
- * changes, in a forked child.
+ * changes, in a forked child, and what is handed down (marker.h).
  */
 #ifndef PRELOAD_CONFIG_H
 #define PRELOAD_CONFIG_H
@@ -39,6 +39,7 @@ struct config {
     bool in_place;               /* dumps are made in a thread of the program: under valgrind, which
                                   * cannot run a process that shares its memory */
     bool is_child;               /* a process that an injected one started */
+    bool left_raw;               /* before its last exec, this process left files without names */
     int64_t filters;             /* on system calls in force at start that an injected parent has
                                   * found harmless (preload/output/seccomp.h) */
 };

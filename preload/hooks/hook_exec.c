@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * exec ends the program, if it succeeds. Before it, the last dump is written; no thread sends this
+ * exec ends the program, if it succeeds. Before it, the last dump is written, and no process of
+ * ours stays a child of what the program becomes (names are not waited for); no thread sends this
  * one a signal of ours any more, which would kill the next program (what a timer has sent the
  * kernel drops itself, with the timer); and where the program ignores a signal for which the kernel
  * has our handler, the kernel is told to ignore it, because the next program inherits that. If the
@@ -13,6 +14,7 @@
 #include "collectors/base/sys.h"
 #include "preload/hooks/own_signals.h"
 #include "preload/hooks/real.h"
+#include "preload/marker.h"
 #include "preload/output/control.h"
 
 #include <errno.h>
@@ -79,24 +81,28 @@ static int failed(int result)
 EXPORT int execve(const char *path, char *const argv[], char *const env[])
 {
     before(is_executable(path));
+    env = MARKER_PUT_RIGHT(env, control_left_raw());
     return failed(real_other.execve(path, argv, env));
 }
 
 EXPORT int execvpe(const char *file, char *const argv[], char *const env[])
 {
     before(found_in_path(file));
+    env = MARKER_PUT_RIGHT(env, control_left_raw());
     return failed(real_other.execvpe(file, argv, env));
 }
 
 EXPORT int fexecve(int fd, char *const argv[], char *const env[])
 {
     before(true);
+    env = MARKER_PUT_RIGHT(env, control_left_raw());
     return failed(real_other.fexecve(fd, argv, env));
 }
 
 EXPORT int execveat(int dir, const char *path, char *const argv[], char *const env[], int flags)
 {
     before(true);
+    env = MARKER_PUT_RIGHT(env, control_left_raw());
     return failed(real_other.execveat(dir, path, argv, env, flags));
 }
 

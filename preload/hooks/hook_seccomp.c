@@ -13,6 +13,7 @@
 #include "preload/hooks/hooks.h"
 #include "preload/hooks/real.h"
 #include "preload/init.h"
+#include "preload/marker.h"
 #include "preload/output/control.h"
 #include "preload/output/seccomp.h"
 
@@ -41,6 +42,8 @@ static void hook_prctl_ahead(int option, unsigned long a, unsigned long b)
         hook_seccomp_ahead(a, (const void *)b); /* NOLINT: the kernel's integers */
     } else if (option == PR_SET_TSC && a == PR_TSC_SIGSEGV) {
         ticks_forbid_counter();
+    } else if (option == PR_SET_CHILD_SUBREAPER && a != 0 && control_is_here()) {
+        marker_is_subreaper(); /* from here on it would adopt what the library left behind */
     }
 }
 

@@ -9,6 +9,7 @@
 #include "collectors/stacks/stack.h"
 #include "preload/hooks/own_signals.h"
 #include "preload/hooks/real.h"
+#include "preload/marker.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -44,6 +45,7 @@ EXPORT BELOW_PROGRAM int posix_spawn(pid_t *pid, const char *path,
                                      const posix_spawnattr_t *attributes, char *const argv[],
                                      char *const env[])
 {
+    env = MARKER_PUT_RIGHT(env, 0);
     return SPAWNING(real_other.posix_spawn(pid, path, actions, attributes, argv, env));
 }
 
@@ -52,6 +54,7 @@ EXPORT BELOW_PROGRAM int posix_spawnp(pid_t *pid, const char *file,
                                       const posix_spawnattr_t *attributes, char *const argv[],
                                       char *const env[])
 {
+    env = MARKER_PUT_RIGHT(env, 0);
     return SPAWNING(real_other.posix_spawnp(pid, file, actions, attributes, argv, env));
 }
 

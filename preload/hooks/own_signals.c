@@ -35,14 +35,22 @@ struct came {
     const void *context;
 };
 
+/* Has the process sent this signal to itself? All but the kernel's own and those of kill() and its
+ * kin are notices that it has asked for: of a timer, a message queue, of input and output. */
+static bool is_from_itself(const siginfo_t *info)
+{
+    bool by_kill =
+        info->si_code == SI_USER || info->si_code == SI_TKILL || info->si_code == SI_QUEUE;
+    return by_kill ? info->si_pid == sys_getpid() : info->si_code != SI_KERNEL;
+}
+
 static void look_at_dump_signal(void *arg)
 {
     const struct came *c = arg;
     newborn_look(); /* a child that no hook has seen begin */
     timer_signal_look();
     struct sigaction act = disposition_read(&dispositions[OURS_DUMP]);
-    if (control_is_profiled() && (!disposition_is_function(&act) || c->info->si_code > 0 ||
-                                  c->info->si_pid != sys_getpid())) {
+    if (control_is_profiled() && (!disposition_is_function(&act) || !is_from_itself(c->info))) {
         control_dump(c->context);
     }
 }

@@ -5,6 +5,7 @@
  */
 #include "preload/output/control.h"
 
+#include "collectors/base/libc/libc.h"
 #include "collectors/base/log.h"
 #include "collectors/base/newborn.h"
 #include "collectors/base/sys.h"
@@ -15,15 +16,17 @@
 #include "collectors/threads/threads.h"
 #include "preload/config.h"
 #include "preload/output/dump.h"
+#include "preload/output/predecessor.h"
 #include "preload/output/scribe.h"
 #include "preload/output/symbolizer.h"
 
 #include <errno.h>
+#include <signal.h>
 
 static int pid;         /* of the process that is profiled; 0: none, or not any more */
 static bool stood_down; /* by control_stand_down() */
 static bool forked;     /* this process is a forked child */
-static uint32_t ending; /* tid of the thread that makes the last dump, then ENDED; 0 before */
+static uint32_t ending; /* tid of the thread that ends the process or execs, then ENDED; 0 before */
 #define ENDED UINT32_MAX
 static uint32_t parking; /* tid of the thread that the others stand still for; 0 = none */
 
@@ -62,6 +65,12 @@ static bool is_here(void)
 {
     look_for_birth();
     return pid != 0 && sys_getpid() == pid;
+}
+
+/* Once the end or an exec has begun, no further dump is. */
+static bool may_dump(void)
+{
+    return is_here() && LOAD(&ending) == 0;
 }
 
 /* The calling thread's stack as goroutine shows it: where it was interrupted, if it runs a signal
@@ -104,14 +113,14 @@ static uint32_t dump_now(const void *context, bool may_signal)
 
 void control_dump(const void *context)
 {
-    if (is_here()) {
+    if (may_dump()) {
         dump_now(context, true);
     }
 }
 
 int control_dump_wait(void)
 {
-    if (!is_here()) {
+    if (!may_dump()) {
         return -EPERM;
     }
     return scribe_wait_written(dump_now(NULL, true), INT64_MAX) ? dump_error() : -EIO;
@@ -149,6 +158,33 @@ void control_park(void)
 
 /* ---- the end ---- */
 
+/* True for the one thread that ends the process, or execs, first. Another one waits for it: it must
+ * not end the process while the first still waits for the dump, and must not exec away from a
+ * process of ours. If it is the same thread (a signal handler that calls exit() during exit()),
+ * there is nothing to wait for. */
+static bool begin_end(void)
+{
+    uint32_t me = (uint32_t)sys_gettid();
+    int64_t until = sys_clock_ns(CLOCK_MONOTONIC) + (config.exit_wait + 10) * NSEC_PER_SEC;
+    while (sys_clock_ns(CLOCK_MONOTONIC) < until) {
+        uint32_t other = 0;
+        if (CAS(&ending, &other, me)) {
+            return true;
+        }
+        if (other == me || other == ENDED) {
+            return false;
+        }
+        sys_futex_wait(&ending, other, NSEC_PER_SEC / 10);
+    }
+    return false;
+}
+
+static void end_is(uint32_t now)
+{
+    STORE_RELEASE(&ending, now);
+    sys_futex_wake(&ending);
+}
+
 /* recorded_anything() is asked before cpu_before_dump(true), which adds the CPU time since each
  * thread's last tick: a child that ends within its first period, with nothing but that fraction to
  * show, leaves no files. */
@@ -161,58 +197,96 @@ static void last_dump(void)
         park_others();
         cpu_before_dump(true);
         scribe_wait_written(scribe_request(), INT64_MAX);
+    } else if (predecessor_waits()) {
+        scribe_look_for_names();
     }
+}
+
+/* Signals that may come while the process waits for names without being a reason to end that: those
+ * that do nothing by default, or stop the process, and the library's own: the dump signal, and that
+ * of the timers, which is one of libc's. */
+static uint64_t harmless_signals(void)
+{
+    static const int harmless[] = {SIGCHLD, SIGURG, SIGWINCH, SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU};
+    uint64_t mask = 1ULL << (LIBC_SIGNAL_CANCEL - 1) | 1ULL << (LIBC_SIGNAL_SETXID - 1);
+    mask |= config.signal ? 1ULL << (config.signal - 1) : 0;
+    for (size_t i = 0; i < ARRAY_LEN(harmless); i++) {
+        mask |= 1ULL << (harmless[i] - 1);
+    }
+    return mask;
+}
+
+/* The only thread waits until all files have their names. Without the library the process would
+ * have ended by now, so no handler of the program's runs meanwhile, and what comes is not delivered
+ * afterwards. A signal that would end the process, or has a handler, ends the wait. */
+static void wait_for_names(void)
+{
+    enum { SLICE = 20000000 }; /* ns: how late such a signal is seen */
+    uint64_t mask = sys_block_signals();
+    uint64_t of_no_account = mask | harmless_signals();
+    uint64_t pending = 0;
+    for (int64_t left = config.exit_wait * NSEC_PER_SEC; left > 0; left -= SLICE) {
+        sys_call2(SYS_rt_sigpending, &pending, sizeof pending);
+        if (pending & ~of_no_account || scribe_wait_idle(SLICE)) {
+            break;
+        }
+    }
+    sys_call2(SYS_rt_sigpending, &pending, sizeof pending);
+    sys_restore_signals(mask | pending);
+}
+
+/* Makes the last dump, and leaves no process of ours. Names are waited for only where no other
+ * thread can run on meanwhile. */
+static void end(bool wait_for_its_names)
+{
+    bool waits = wait_for_its_names && config.exit_wait > 0 && threads_alive() == 1;
+    if (waits) {
+        symbolizer_is_awaited();
+    }
+    scribe_dismiss(!waits);
+    last_dump();
+    if (waits) {
+        wait_for_names();
+    }
+    scribe_leave();
 }
 
 void control_before_exec(void)
 {
-    if (pid != 0 && LOAD(&ending) == 0) {
-        scribe_dismiss();
-        last_dump();
+    if (pid != 0 && begin_end()) {
+        end(false);
     }
 }
 
 void control_exec_failed(void)
 {
-    if (pid != 0 && LOAD(&ending) == 0) {
+    if (pid != 0 && LOAD(&ending) == (uint32_t)sys_gettid()) {
         unpark_others();
         scribe_reside(only_if_recorded());
+        end_is(0);
     }
+}
+
+int control_left_raw(void)
+{
+    return is_here() && (symbolizer_left_raw() || predecessor_waits()) ? pid : 0;
 }
 
 void control_end_by_signal(void)
 {
     uint32_t nobody = 0;
     if (is_here() && CAS(&ending, &nobody, (uint32_t)sys_gettid())) {
-        scribe_dismiss();
-        last_dump();
+        end(false);
     }
 }
 
 void control_end(void)
 {
-    if (!is_here()) {
-        return;
+    if (is_here() && begin_end()) {
+        end(true);
+        unpark_others();
+        end_is(ENDED);
     }
-    uint32_t me = (uint32_t)sys_gettid();
-    uint32_t other = 0;
-    if (!CAS(&ending, &other, me)) {
-        /* Two threads call exit() at once: the second must not end the process while the first
-         * still waits for the dump. If it is the same thread (a signal handler that calls exit()
-         * during exit()), there is nothing to wait for. */
-        for (int i = 0; other != me && other != ENDED && i < 10 * (config.exit_wait + 1); i++) {
-            sys_futex_wait(&ending, other, NSEC_PER_SEC / 10);
-            other = LOAD(&ending);
-        }
-        return;
-    }
-    symbolizer_is_awaited();
-    scribe_dismiss();
-    last_dump();
-    scribe_wait_idle(config.exit_wait * NSEC_PER_SEC);
-    unpark_others();
-    STORE_RELEASE(&ending, ENDED);
-    sys_futex_wake(&ending);
 }
 
 bool control_is_profiled(void)
@@ -228,8 +302,7 @@ bool control_is_here(void)
 void control_stand_down(void)
 {
     if (is_here() && LOAD(&ending) == 0) {
-        scribe_dismiss();
-        last_dump();
+        end(false);
         unpark_others();
     }
     pid = 0;
@@ -260,14 +333,14 @@ void control_keep_out(void)
 void control_heap_grown(void)
 {
     enum { AT_MOST = 100000000 }; /* ns */
-    if (is_here()) {
+    if (may_dump()) {
         scribe_wait_written(dump_now(NULL, config.names_threads), AT_MOST);
     }
 }
 
 void control_tick(const void *context)
 {
-    if (pid == 0) {
+    if (pid == 0 || LOAD(&ending) != 0) {
         return;
     }
     scribe_reap();

@@ -28,20 +28,25 @@ SIGNAL_SAFE void control_dump(const void *context);
 
 /* The same for pprof_dump(), and waits until the files are complete but for the names, which the
  * symboliser puts in later. 0 or the first -errno of a file; -EIO if the scribe was killed; -EPERM
- * in a vfork child. Any thread. */
+ * in a vfork child, and once the end has begun. Any thread. */
 int control_dump_wait(void);
 
 /* The end of the process: makes the last dump, if PPROF_AT_EXIT says so, and waits until it is
- * written and has its names, for at most PPROF_EXIT_WAIT. In the thread that ends the process; only
- * the first call does anything, others wait for it. */
+ * written; if the process has one thread, also until it has its names, for at most PPROF_EXIT_WAIT.
+ * Afterwards no process of ours is a child of the program, and names that are missing follow
+ * (adoption.h). From here on no dump is begun. In the thread that ends the process; only the first
+ * call does anything, others wait for it. */
 void control_end(void);
 
-/* The calling thread is about to exec: makes the last dump as control_end() does, but does not wait
- * for the names. If the exec fails, control_exec_failed() must follow, and the process goes on. */
+/* The calling thread is about to exec: the same, without a wait for names. If the exec fails,
+ * control_exec_failed() must follow, and the process goes on. */
 void control_before_exec(void);
+/* The process's id if the program that this one becomes has to see to names for files that this one
+ * leaves; else 0. */
+SIGNAL_SAFE int control_left_raw(void);
 
-/* The same in the handler of a signal that will end the process (TERM, INT, HUP): waits for the
- * files but not for the names. Does nothing if another thread is already ending the process. */
+/* The same in the handler of a signal that will end the process (TERM, INT, HUP): does not wait for
+ * names. Does nothing if another thread is already ending the process. */
 SIGNAL_SAFE void control_end_by_signal(void);
 
 /* Is this process profiled, or is it a vfork child of a process that is? Makes no system call. */

@@ -41,9 +41,10 @@ static struct allthreads *threads_for(uint32_t open)
     return a;
 }
 
-void dump_write(uint32_t open)
+void dump_write(uint32_t open, const bool *stop)
 {
     struct allthreads *threads = threads_for(open);
+    folder.stop = stop;
     folder.pid = config.pid; /* the program's, not the scribe's */
     int err = request_serve(&request, threads);
     STORE(&last_error, err);

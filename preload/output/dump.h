@@ -16,8 +16,9 @@ void dump_start(void);
 SIGNAL_SAFE const struct request *dump_request(void);
 
 /* Writes one set of files, the first of `open` dumps that have been asked for; what cannot be
- * written is left out. In the scribe, or in the one thread that does its work. */
-void dump_write(uint32_t open);
+ * written is left out, and what is not begun yet when *stop becomes true (NULL: never does). In the
+ * scribe, or in the one thread that does its work. */
+void dump_write(uint32_t open, const bool *stop);
 
 /* What was wrong with the last one: 0, or the first -errno. Any thread; SIGNAL_SAFE. */
 SIGNAL_SAFE int dump_error(void);

@@ -192,6 +192,9 @@ static int folder_begin(struct sink *s, const struct kind *k, enum form form,
 {
     struct folder *f = folder_of(s);
     char *name = f->names + f->used;
+    if (f->stop && LOAD(f->stop)) {
+        return -ECANCELED;
+    }
     file_name(name, f, f->number, k, form);
     *bytes = (struct byte_sink){atomic_file_write, &f->file};
     return failed(f, atomic_file_open(&f->file, f->dir, name));

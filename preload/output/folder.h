@@ -17,6 +17,7 @@ struct folder {
     const char *path; /* absolute; what is missing of it is made. Never freed */
     int pid;          /* what the names say */
     int64_t keep;     /* sets that are kept, the newest; 0 = all. Never changed */
+    const bool *stop; /* true: no further file is begun; NULL = never */
     /* From one request to the next. */
     int last_number; /* 0 = none yet */
     int *kept;       /* numbers, a ring of `keep`; 0 = none */

@@ -2,6 +2,10 @@
  *
  * See helper_process.h. A helper's memory, from below: the worker's stack, the keeper's stack, the
  * thread-local memory and the thread block that both share.
+ *
+ * Each keeper that is a child of the program has a row in `children` from before its clone until it
+ * has been waited for. A thread that is about to wait takes the row first, so that no other thread
+ * waits for the same id, or kills a process that has been given that id meanwhile.
  */
 #include "preload/output/helper_process.h"
 
@@ -22,11 +26,27 @@ enum {
     TO_BE_BORN = INT32_MAX,   /* in a claimed helper's tid until clone() has stored the real one */
     MANY_DESCRIPTORS = 65536, /* that are closed one by one where close_range is missing */
     ABOVE_STANDARD = 3,       /* the first descriptor without a meaning for a program */
+    CHILDREN = 64,            /* keepers at once */
+    COMING = INT32_MAX,       /* in `children`: its maker is in clone() */
 };
+enum {
+    NAP = 20000,                    /* ns between two looks at a process that is to end */
+    LAST_DUMP = 2 * NSEC_PER_SEC,   /* ns for a worker whose program is gone to leave by itself */
+    OTHERS_END = NSEC_PER_SEC / 10, /* ns for a helper of another thread when the process ends */
+};
+
+/* 0 = free; COMING; the id of a keeper; the negative of it: a thread waits for it now. */
+static int32_t children[CHILDREN];
 
 static size_t memory_bytes(void)
 {
     return STACK_BYTES + arch_thread_block_bytes();
+}
+
+static void nap(void)
+{
+    const struct timespec t = {0, NAP};
+    sys_call2(SYS_nanosleep, &t, NULL);
 }
 
 static _Noreturn void leave(int status)
@@ -85,22 +105,39 @@ static void worker_main(void *arg)
     leave(0);
 }
 
-/* SIGURG: a thread of the program has ended, or all of it. */
-static void look_after_program(struct helper *h, int worker)
+/* The program has ended: the worker is woken, and has a moment for the file that it is writing. Its
+ * memory was the program's, so it must not stay. */
+static _Noreturn void leave_program(struct helper *h, int worker)
 {
-    if (sys_call0(SYS_getppid) != h->program) {
-        STORE(&h->program_gone, true);
-        sys_call2(SYS_kill, worker, SIGURG);
+    STORE(&h->program_gone, true);
+    sys_call2(SYS_kill, worker, SIGURG);
+    int64_t until = sys_clock_ns(CLOCK_MONOTONIC) + LAST_DUMP;
+    while (sys_clock_ns(CLOCK_MONOTONIC) < until) {
+        if (sys_call4(SYS_wait4, worker, NULL, WNOHANG, NULL) != 0) {
+            leave(0);
+        }
+        nap();
     }
+    leave(0); /* the worker is killed: worker_main() has asked the kernel for that */
 }
 
+/* SIGURG tells the keeper that the thread that made it has ended, or all of the program. It has it
+ * sent before it does anything else, and then looks whether that came too late. */
 static void keeper_main(void *arg)
 {
     struct helper *h = arg;
+    sys_wake_by(SIGURG);
+    sys_call2(SYS_prctl, PR_SET_PDEATHSIG, SIGURG);
+    if (sys_call0(SYS_getppid) != h->program) {
+        leave(0);
+    }
     drop_descriptors(h);
     sys_end_quietly();
     sys_ignore(SIGCHLD);
     sys_call2(SYS_prctl, PR_SET_NAME, "pprof-scribe");
+    if (h->dir) {
+        sys_call1(SYS_chdir, h->dir);
+    }
     STORE(&h->keeper, sys_getpid());
     STORE(&h->program_gone, false);
     int worker = sys_clone_child(worker_main, h, h->memory + STACK_BYTES - KEEPER_BYTES);
@@ -108,19 +145,26 @@ static void keeper_main(void *arg)
         do_work(h, false);
         leave(0);
     }
-    if (h->program) {
-        sys_wake_by(SIGURG);
-        sys_call2(SYS_prctl, PR_SET_PDEATHSIG, SIGURG);
-    }
     do {
-        if (h->program) {
-            look_after_program(h, worker);
+        if (sys_call0(SYS_getppid) != h->program) {
+            leave_program(h, worker);
         }
     } while (sys_call4(SYS_wait4, worker, NULL, 0, NULL) == -EINTR);
     leave(0);
 }
 
 /* ---- in the program ---- */
+
+static int32_t *free_row(void)
+{
+    for (int i = 0; i < CHILDREN; i++) {
+        int32_t none = 0;
+        if (LOAD(&children[i]) == 0 && CAS(&children[i], &none, COMING)) {
+            return &children[i];
+        }
+    }
+    return NULL;
+}
 
 bool helper_process_claim(struct helper *h)
 {
@@ -130,51 +174,102 @@ bool helper_process_claim(struct helper *h)
     if (!h->memory && !(h->memory = sys_map(memory_bytes()))) {
         return false;
     }
+    if (!(h->row = free_row())) {
+        return false;
+    }
     STORE(&h->tid, TO_BE_BORN);
     return true;
 }
 
 bool helper_process_start(struct helper *h)
 {
+    h->program = sys_getpid();
     int child = sys_clone_process(keeper_main, h, h->memory + STACK_BYTES,
                                   arch_thread_block(h->memory + STACK_BYTES), &h->tid);
     if (child > 0) {
-        STORE(&h->process, child);
+        STORE_RELEASE(h->row, child);
+        STORE_RELEASE(&h->process, child);
     }
     return child > 0;
 }
 
 void helper_process_drop(struct helper *h)
 {
+    STORE(h->row, 0);
     STORE(&h->tid, 0);
 }
 
+/* Takes the kernel's notice of the end of a child, whose row this is. False: it has not ended, or
+ * another thread looks at this moment. Signals are blocked: a handler of the program's that left by
+ * a longjmp would leave the row as it is in between. */
+static bool collect(int32_t *row, int32_t child)
+{
+    uint64_t mask = sys_block_signals();
+    int32_t was = child;
+    bool collected;
+    if (CAS(row, &was, -child)) {
+        long got = sys_call4(SYS_wait4, child, NULL, (int)(__WCLONE | WNOHANG), NULL);
+        collected = got != 0; /* -ECHILD: the program itself has collected it */
+        STORE_RELEASE(row, collected ? 0 : child);
+    } else { /* once it has been collected, the row is free, or another child's */
+        collected = was != -child;
+    }
+    sys_restore_signals(mask);
+    return collected;
+}
+
+/* The kernel clears the tid a moment before the process can be waited for. */
 bool helper_process_collect(struct helper *h)
 {
     int32_t child = LOAD(&h->process);
     if (child == 0) {
         return true;
     }
-    if (helper_process_lives(h)) {
+    if (helper_process_lives(h) || !collect(h->row, child)) {
         return false;
     }
-    /* The kernel clears the tid a moment before the process can be waited for. */
-    long got = sys_call4(SYS_wait4, child, NULL, (int)(__WCLONE | WNOHANG), NULL);
-    if (got != 0) { /* it, or ECHILD: another thread has collected it */
-        CAS(&h->process, &child, 0);
-    }
-    return got != 0;
+    CAS(&h->process, &child, 0);
+    return true;
 }
 
 void helper_process_wait(struct helper *h)
 {
-    uint32_t tid;
-    while ((tid = LOAD_ACQUIRE(&h->tid)) != 0) {
-        sys_futex_wait(&h->tid, tid, NSEC_PER_SEC / 10);
+    while (!helper_process_collect(h)) {
+        uint32_t tid = LOAD_ACQUIRE(&h->tid);
+        if (tid != 0) {
+            sys_futex_wait(&h->tid, tid, NSEC_PER_SEC / 10);
+        } else {
+            nap();
+        }
     }
-    while (sys_call4(SYS_wait4, h->process, NULL, (int)__WCLONE, NULL) == -EINTR) {
+}
+
+/* As collect(), of a helper of any thread; kill: it is to end now. */
+static bool end_one(int32_t *row, int32_t child, bool kill)
+{
+    if (child == COMING || child < 0) { /* its thread is in clone(), or looks at it */
+        return false;
     }
-    h->process = 0;
+    int32_t was = child;
+    if (kill && CAS(row, &was, -child)) {
+        sys_call2(SYS_kill, child, SIGKILL);
+        STORE_RELEASE(row, child);
+    }
+    return collect(row, child);
+}
+
+void helper_process_end_all(void)
+{
+    int64_t began = sys_clock_ns(CLOCK_MONOTONIC);
+    for (int i = 0; i < CHILDREN; i++) {
+        int64_t waited = 0;
+        int32_t child;
+        while ((child = LOAD_ACQUIRE(&children[i])) != 0 && waited < 10 * OTHERS_END &&
+               !end_one(&children[i], child, waited > OTHERS_END)) {
+            nap();
+            waited = sys_clock_ns(CLOCK_MONOTONIC) - began;
+        }
+    }
 }
 
 void helper_process_free(struct helper *h)
@@ -187,6 +282,9 @@ void helper_process_fork_child(struct helper *h)
 {
     h->tid = 0;
     h->process = 0;
+    for (int i = 0; i < CHILDREN; i++) {
+        children[i] = 0;
+    }
 }
 
 bool helper_process_in_place(void (*work_here)(void *arg), void *arg)
@@ -218,6 +316,7 @@ static void be_humble(const struct helper_program *p)
     struct sched_param none = {0};
     struct rlimit no_core = {0, 0};
     struct rlimit memory = {4UL << 30, 4UL << 30};
+    sys_call2(SYS_prctl, PR_SET_PDEATHSIG, p->alone ? 0 : SIGTERM);
     sys_call2(SYS_setpgid, 0, 0);
     if (p->last) {
         sys_call3(SYS_sched_setscheduler, 0, SCHED_IDLE, &none);

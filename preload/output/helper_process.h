@@ -32,13 +32,16 @@ struct helper {
     void *arg;
     bool has_fd; /* the helper keeps the program's descriptor `fd`, and no other */
     int fd;
-    int program; /* process whose end sets program_gone and interrupts the worker; 0 = none */
+    const char *dir; /* where both processes run, so that they keep no other folder busy; NULL =
+                      * where the program does */
     /* helper_process.c's own. */
     char *memory;      /* stack, thread-local memory, thread block; NULL = not yet mapped */
     uint32_t tid;      /* the kernel clears it when the keeper has ended, and wakes its futex */
     int32_t process;   /* the keeper, as long as it has to be waited for; 0 = none */
+    int32_t *row;      /* of the keeper, in helper_process.c's list of all keepers */
     int keeper;        /* the same, as the keeper and its worker know it */
-    bool program_gone; /* `program` is not the keeper's parent any more */
+    int program;       /* the process that has made it */
+    bool program_gone; /* that process has ended: the worker is to leave within two seconds */
 };
 
 /* Makes ready for a new helper: memory, and a tid from which on helper_process_lives() is true.
@@ -58,10 +61,15 @@ SIGNAL_SAFE static inline bool helper_process_lives(const struct helper *h)
 /* Takes the kernel's notice of its end, so that no zombie stays. False: it has not ended yet. */
 SIGNAL_SAFE bool helper_process_collect(struct helper *h);
 /* Waits for its end, and collects it. */
-void helper_process_wait(struct helper *h);
+SIGNAL_SAFE void helper_process_wait(struct helper *h);
+/* The process is about to end or to exec, and may leave no child of ours to what comes after: waits
+ * for all helpers, whichever thread has made them. Those that have not ended after 0.1 s are
+ * killed.
+ */
+SIGNAL_SAFE void helper_process_end_all(void);
 /* Gives the memory back, after the end. */
 void helper_process_free(struct helper *h);
-/* In a forked child: the helper is the parent's. */
+/* In a forked child: this helper, as all others, is the parent's. */
 void helper_process_fork_child(struct helper *h);
 
 /* Runs work(arg) in the calling thread instead, on a stack as large as a helper's. False: no memory
@@ -76,6 +84,7 @@ struct helper_program {
     const char *dir; /* where it runs; if it cannot, it does not run */
     int in, out;     /* become descriptors 0 and 1; -1 = /dev/null */
     bool last;       /* in line for the processor (SCHED_IDLE) */
+    bool alone;      /* goes on when the worker ends; else it is sent SIGTERM then */
 };
 
 /* Starts a program from a worker. Its process, or -errno; one that could not exec ends with 127. */

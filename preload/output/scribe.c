@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
  * See scribe.h. The protocol is one word, `state`: in the upper bits the number of requests that
- * were ever made, in the lowest two the phase (IDLE, STARTING, ALIVE), between them the bit LEAVE.
+ * were ever made, in the lowest two the phase (IDLE, STARTING, ALIVE), between them the bits LEAVE
+ * and HURRY.
  *
  * A request adds one to the number. If no scribe is at work, the same compare-and-swap sets the
  * phase to STARTING; the thread that did so claims a helper, sets ALIVE and makes the processes.
  * The scribe writes a dump as long as `written`, the number of the last request that was served, is
  * not the number in `state`. It leaves by a compare-and-swap of the word it has seen for the same
  * with IDLE, which fails if a request has come in between. LEAVE tells a scribe that stays by the
- * clock to leave likewise. If a scribe is killed, ALIVE remains, but the kernel clears its tid
- * (helper_process_lives()): then the next request makes another.
+ * clock to leave likewise, HURRY any scribe not to wait for the symboliser. If a scribe is killed,
+ * ALIVE remains, but the kernel clears its tid (helper_process_lives()): then the next request
+ * makes another.
  *
  * scribe_withdraw() and scribe_return() stand around a change of what the program may do.
  * `changing` counts the threads between the two. A thread looks at it after its swap to STARTING,
@@ -26,6 +28,7 @@
 #include "preload/output/credentials.h"
 #include "preload/output/dump.h"
 #include "preload/output/helper_process.h"
+#include "preload/output/predecessor.h"
 #include "preload/output/symbolizer.h"
 
 #include <signal.h>
@@ -37,8 +40,9 @@ enum {
     STARTING = 1,
     ALIVE = 2,
     PHASE = 3, /* mask */
-    LEAVE = 4, /* a bit: no scribe is to stay */
-    REQUEST = 8,
+    LEAVE = 4, /* a bit: the process is about to end, so no scribe is to stay */
+    HURRY = 8, /* a bit: what symboliser runs is left to itself, or ended */
+    REQUEST = 16,
     NUMBERS = UINT32_MAX / REQUEST, /* mask */
     BACKLOG = 256, /* if more requests than this wait, one dump serves all of them */
 };
@@ -135,30 +139,57 @@ static bool stay(const struct helper *h, uint32_t seen)
     interval_begins();
     if (recorded_anything() || !recorded_only) {
         recorded_settle();
-        ADD(&state, REQUEST);
+        CAS(&state, &seen, seen + REQUEST); /* fails if it is to leave: no dump is begun any more */
     }
     return true;
 }
 
-/* Serves requests until there are none. symbolize: and runs the symboliser, until all files have
- * their names. resident: its helper, if it is to stay, else NULL. */
-static void serve(bool symbolize, const struct helper *resident)
+/* How many of the open requests the next dump is to serve. Once the end has begun, the last request
+ * is the end's own, and those before it have to do with one dump together: else the process would
+ * go on for as long as thousands of them take. */
+static uint32_t served_by_next(uint32_t now, uint32_t open)
+{
+    if (now & LEAVE && open > 1) {
+        return open - 1;
+    }
+    return open > BACKLOG ? open : 1;
+}
+
+/* Whether the scribe leaves although files have no names yet. */
+static bool leaves(const struct helper *h, uint32_t now)
+{
+    if (LOAD(&h->program_gone) || now & HURRY) {
+        symbolizer_part();
+        return true;
+    }
+    if (must_leave()) {
+        symbolizer_put_back();
+        return true;
+    }
+    return false;
+}
+
+/* Serves requests until there are none; then has the symboliser run, until all files have their
+ * names or there is a reason not to wait for them. h: the helper that does so; NULL in a thread of
+ * the program, which runs no symboliser. resident: it is to stay. */
+static void serve(const struct helper *h, bool resident)
 {
     int64_t pause_ns = 1000000; /* between two looks at a running symboliser: 1 to 16 ms */
     for (;;) {
         uint32_t now = LOAD_ACQUIRE(&state);
         uint32_t open = (now / REQUEST - written) & NUMBERS;
-        if (open != 0) {
-            dump_write(open);
-            STORE_RELEASE(&written, (written + (open > BACKLOG ? open : 1)) & NUMBERS);
+        bool gone = h && LOAD(&h->program_gone);
+        if (open != 0 && !gone) {
+            dump_write(open, h ? &h->program_gone : NULL);
+            STORE_RELEASE(&written, (written + served_by_next(now, open)) & NUMBERS);
             sys_futex_wake(&written);
             continue;
         }
-        bool leaves = symbolize && must_leave();
-        if (leaves) {
-            symbolizer_put_back();
+        if (h) {
+            predecessor_queue();
         }
-        switch (symbolize && !leaves ? symbolizer_tend() : SYMBOLIZER_IDLE) {
+        bool at_once = !h || leaves(h, now);
+        switch (at_once ? SYMBOLIZER_IDLE : symbolizer_tend()) {
         case SYMBOLIZER_STARTED:
             pause_ns = 1000000;
             continue;
@@ -167,12 +198,12 @@ static void serve(bool symbolize, const struct helper *resident)
             pause_ns = pause_ns < 16000000 ? pause_ns * 2 : pause_ns;
             continue;
         case SYMBOLIZER_IDLE:
-            if (resident && !leaves && stay(resident, now)) {
+            if (resident && !at_once && stay(h, now)) {
                 continue;
             }
             break;
         }
-        if (CAS(&state, &now, (now & ~(uint32_t)PHASE) | IDLE)) {
+        if (gone || CAS(&state, &now, (now & ~(uint32_t)PHASE) | IDLE)) {
             sys_futex_wake(&state);
             return;
         }
@@ -184,7 +215,7 @@ static void scribe_main(void *helper, bool kept)
     sys_wake_by(SIGURG);
     sys_call2(SYS_prctl, PR_SET_CHILD_SUBREAPER, 1); /* for symbolizer_put_back() */
     STORE(&looked, sys_clock_ns(CLOCK_MONOTONIC));
-    serve(true, kept && config.interval ? helper : NULL);
+    serve(helper, kept && config.interval);
 }
 
 /* ---- the program's side ---- */
@@ -203,7 +234,7 @@ static bool start_scribe(void)
     }
     h->work = scribe_main;
     h->arg = h;
-    h->program = config.interval ? config.pid : 0;
+    h->dir = config.out[0] == '/' ? "/" : NULL;
     ADD(&state, ALIVE - STARTING);
     if (helper_process_start(h)) {
         return true;
@@ -218,7 +249,7 @@ static void serve_here(void *arg)
     (void)arg;
     ADD(&serving_here, 1);
     ADD(&state, ALIVE - STARTING);
-    serve(false, NULL);
+    serve(NULL, false);
     ADD(&serving_here, (uint32_t)-1);
 }
 
@@ -296,19 +327,39 @@ uint32_t scribe_request(void)
 void scribe_reside(bool only_if_recorded)
 {
     recorded_only = only_if_recorded;
-    __atomic_fetch_and(&state, ~(uint32_t)LEAVE, __ATOMIC_RELAXED);
+    __atomic_fetch_and(&state, ~(uint32_t)(LEAVE | HURRY), __ATOMIC_RELAXED);
     if (config.interval) {
         interval_begins();
         ask(0);
     }
 }
 
-void scribe_dismiss(void)
+static void tell(uint32_t bits)
 {
-    if (config.interval) {
-        __atomic_fetch_or(&state, LEAVE, __ATOMIC_RELAXED);
-        sys_futex_wake(&state);
+    __atomic_fetch_or(&state, bits, __ATOMIC_RELAXED);
+    sys_futex_wake(&state);
+}
+
+void scribe_dismiss(bool hurry)
+{
+    tell(hurry ? LEAVE | HURRY : LEAVE);
+}
+
+void scribe_look_for_names(void)
+{
+    ask(0);
+}
+
+void scribe_leave(void)
+{
+    uint32_t now;
+    tell(LEAVE | HURRY);
+    while (somebody_lives(now = LOAD_ACQUIRE(&state))) {
+        sys_futex_wait(&state, now, NSEC_PER_SEC / 10);
     }
+    helper_process_wait(&helpers[0]);
+    helper_process_wait(&helpers[1]);
+    helper_process_end_all();
 }
 
 bool scribe_is_due(void)
@@ -333,18 +384,18 @@ bool scribe_wait_written(uint32_t request, int64_t timeout_ns)
     return (int32_t)(LOAD_ACQUIRE(&written) - request) >= 0;
 }
 
-void scribe_wait_idle(int64_t timeout_ns)
+bool scribe_wait_idle(int64_t timeout_ns)
 {
     int64_t until = sys_clock_ns(CLOCK_MONOTONIC) + timeout_ns;
     uint32_t now;
     while (somebody_lives(now = LOAD_ACQUIRE(&state))) {
         int64_t left = until - sys_clock_ns(CLOCK_MONOTONIC);
         if (left <= 0) {
-            return;
+            return false;
         }
         sys_futex_wait(&state, now, left < NSEC_PER_SEC / 10 ? left : NSEC_PER_SEC / 10);
     }
-    scribe_reap();
+    return true;
 }
 
 /* ---- a change of what the program may do ---- */
@@ -444,5 +495,6 @@ void scribe_fork_child(void)
     written = 0;
     changing = 0;
     dump_fork_child();
+    predecessor_fork_child();
     symbolizer_fork_child();
 }

@@ -22,14 +22,22 @@ SIGNAL_SAFE uint32_t scribe_request(void);
  * timeout_ns (rounded up to 0.1 s) has passed, or the scribe was killed. */
 SIGNAL_SAFE bool scribe_wait_written(uint32_t request, int64_t timeout_ns);
 
-/* Waits until no scribe is at work, so that all files have their names; at most timeout_ns. */
-void scribe_wait_idle(int64_t timeout_ns);
+/* Waits until no scribe is at work, so that all files have their names; at most timeout_ns. False:
+ * one is still at work. */
+SIGNAL_SAFE bool scribe_wait_idle(int64_t timeout_ns);
 
 /* With PPROF_INTERVAL: makes a scribe that stays, unless there is one. only_if_recorded: it dumps
- * by the clock only once something has been recorded. Also undoes scribe_dismiss(). */
+ * by the clock only once something has been recorded. Also undoes what the next two have done. */
 SIGNAL_SAFE void scribe_reside(bool only_if_recorded);
-/* The process is about to end: a scribe that stays is to leave when it has nothing to do. */
-SIGNAL_SAFE void scribe_dismiss(void);
+/* The process is about to end or to exec: one more request follows at most, and a scribe leaves
+ * when it has nothing to do. hurry: the symboliser's work is nothing to wait for. */
+SIGNAL_SAFE void scribe_dismiss(bool hurry);
+/* After that: waits until no process of ours is a child of the program any more. What has no names
+ * yet is named by a process that outlives the program (preload/output/adoption.h), or stays raw. */
+SIGNAL_SAFE void scribe_leave(void);
+/* Makes a scribe, unless one is at work, that writes no dump but has the symboliser run. */
+SIGNAL_SAFE void scribe_look_for_names(void);
+
 /* The program is about to change what it may do. A scribe that is at work finishes its dumps, not
  * their names, and leaves; returns when it and all its processes have been collected, or after 5 s,
  * in which it was killed. Until scribe_return() no other is made; requests wait. */

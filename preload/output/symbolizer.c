@@ -9,6 +9,7 @@
 #include "collectors/base/text.h"
 #include "encoder/maps.h"
 #include "preload/config.h"
+#include "preload/output/adoption.h"
 #include "preload/output/helper_process.h"
 
 #include <errno.h>
@@ -24,9 +25,12 @@ enum { WAITING = 64 }; /* dumps that may wait for their turn */
 struct job {
     size_t bytes;
     char program[CONFIG_PATH_MAX];
-    char pid[16];    /* of the scribe, as text */
-    const char *dir; /* where it runs */
-    int in, out;     /* become descriptors 0 and 1; -1 = /dev/null */
+    char pid[16];      /* for -p, as text */
+    const char *dir;   /* where it runs */
+    int in, out;       /* become descriptors 0 and 1; -1 = /dev/null */
+    const char *names; /* of the files, as in argv */
+    size_t names_bytes;
+    int files;
     const char **argv;
     const char *envp[4]; /* NULL at the end */
 };
@@ -35,34 +39,41 @@ static struct job *jobs[WAITING]; /* a ring: [head, tail) */
 static uint32_t head, tail;
 static int running;         /* the process of the run that is going on; 0 = none */
 static struct job *current; /* its job */
+static bool raw;            /* files were left without names, for which no run is going on */
 
-/* NULL: no memory, or no pprof-symbolize beside the library. */
-static struct job *job_new(const struct maps *maps, const char *dir, const char *names,
-                           size_t bytes, int files)
+/* The path of pprof-symbolize beside the library. False: it is not there. */
+static bool find_program(const struct maps *maps, char program[CONFIG_PATH_MAX])
+{
+    uint32_t own = maps_find(maps, (uintptr_t)symbolizer_tend);
+    const char *library = own ? maps_text(maps, maps_mapping(maps, own)->file) : "";
+    const char *slash = strrchr(library, '/');
+    struct text t = text_in(program, CONFIG_PATH_MAX);
+    text_add_n(&t, library, slash ? (size_t)(slash - library) + 1 : 0);
+    text_add(&t, "pprof-symbolize");
+    return own && !t.cut && sys_call4(SYS_faccessat, AT_FDCWD, program, X_OK, 0) == 0;
+}
+
+/* NULL: no memory. */
+static struct job *job_new(const char *program, const char *dir, const char *names, size_t bytes,
+                           int files)
 {
     enum { FIXED_ARGUMENTS = 5 };
     size_t arguments = ((size_t)files + FIXED_ARGUMENTS) * sizeof(char *);
     size_t all = sizeof(struct job) + arguments + bytes;
-    uint32_t own = maps_find(maps, (uintptr_t)symbolizer_tend);
-    struct job *job = own ? sys_map(all) : NULL;
+    struct job *job = sys_map(all);
     if (!job) {
         return NULL;
     }
     job->bytes = all;
     job->dir = dir;
     job->in = job->out = -1;
-    struct text t = text_in(job->program, sizeof job->program);
-    const char *library = maps_text(maps, maps_mapping(maps, own)->file);
-    const char *slash = strrchr(library, '/');
-    text_add_n(&t, library, slash ? (size_t)(slash - library) + 1 : 0);
-    text_add(&t, "pprof-symbolize");
-    if (t.cut || sys_call4(SYS_faccessat, AT_FDCWD, job->program, X_OK, 0) != 0) {
-        sys_unmap(job, all);
-        return NULL;
-    }
+    memcpy(job->program, program, strlen(program) + 1);
     job->argv = (const char **)(void *)(job + 1);
     char *text = (char *)(job + 1) + arguments;
     memcpy(text, names, bytes);
+    job->names = text;
+    job->names_bytes = bytes;
+    job->files = files;
     int argc = 0;
     job->argv[argc++] = job->program;
     job->argv[argc++] = "-p";
@@ -78,10 +89,19 @@ static struct job *job_new(const struct maps *maps, const char *dir, const char 
     return job;
 }
 
+static struct job *job_for(const struct maps *maps, const char *dir, const char *names,
+                           size_t bytes, int files)
+{
+    char program[CONFIG_PATH_MAX];
+    return config.symbolize && find_program(maps, program)
+               ? job_new(program, dir, names, bytes, files)
+               : NULL;
+}
+
 void symbolizer_queue(const struct maps *maps, const char *dir, const char *names, size_t bytes,
                       int files)
 {
-    struct job *job = config.symbolize ? job_new(maps, dir, names, bytes, files) : NULL;
+    struct job *job = job_for(maps, dir, names, bytes, files);
     if (!job) {
         return;
     }
@@ -99,10 +119,13 @@ void symbolizer_is_awaited(void)
     STORE(&awaited, true);
 }
 
-/* Starts a run. Its process, or 0. It runs only when a processor is idle
- * (SCHED_IDLE), unless the end of the program or a call of the API waits for it: else the children
- * of a busy machine would wait minutes for their names at their end. */
-static int start(struct job *job)
+/* Starts a run. Its process, or 0. in_line: it runs only when a processor is idle (SCHED_IDLE),
+ * unless the end of the program waits for it: else the children of a busy machine would wait
+ * minutes for their names at their end. pid is for -p: the scribe's, which has the program's memory
+ * map, and unlike the program's own it can be read even after the program's first thread has ended;
+ * the program's, where the scribe will have ended by then. A run that may be left behind goes on
+ * even if the scribe is killed. */
+static int start(struct job *job, int pid, bool in_line)
 {
     const struct helper_program p = {
         .path = job->program,
@@ -111,12 +134,11 @@ static int start(struct job *job)
         .dir = job->dir,
         .in = job->in,
         .out = job->out,
-        .last = !LOAD(&awaited) && job->in < 0,
+        .last = in_line && !LOAD(&awaited),
+        .alone = job->in < 0 && adoption_collects(),
     };
     struct text t = text_in(job->pid, sizeof job->pid);
-    /* -p PID, for /proc/PID/maps: the scribe has the program's memory map, and unlike the program's
-     * own it can be read even after the program's first thread has ended. */
-    text_add_int(&t, sys_getpid(), 0);
+    text_add_int(&t, pid, 0);
     int child = helper_process_exec(&p);
     return child > 0 ? child : 0;
 }
@@ -124,13 +146,13 @@ static int start(struct job *job)
 int symbolizer_filter(const struct maps *maps, int in, int out)
 {
     static const char name[] = "-";
-    struct job *job = config.symbolize ? job_new(maps, "/", name, sizeof name, 1) : NULL;
+    struct job *job = job_for(maps, "/", name, sizeof name, 1);
     if (!job) {
         return -ENOENT;
     }
     job->in = in;
     job->out = out;
-    int child = start(job);
+    int child = start(job, sys_getpid(), false);
     sys_unmap(job, job->bytes);
     int status = -1;
     long got = child ? -EINTR : -ENOMEM;
@@ -164,7 +186,7 @@ enum symbolizer_state symbolizer_tend(void)
     }
     while (head != tail) {
         current = jobs[head++ % WAITING];
-        running = start(current);
+        running = start(current, sys_getpid(), true);
         if (running) {
             return SYMBOLIZER_STARTED;
         }
@@ -194,13 +216,68 @@ void symbolizer_put_back(void)
     }
 }
 
-void symbolizer_fork_child(void)
+/* ---- when the scribe leaves for good before all files have their names ---- */
+
+/* One job for the files of all that wait, which are in one folder. NULL: there is no memory. */
+static struct job *merged(void)
 {
-    awaited = false;
+    size_t bytes = 0;
+    int files = 0;
+    for (uint32_t i = head; i != tail; i++) {
+        bytes += jobs[i % WAITING]->names_bytes;
+        files += jobs[i % WAITING]->files;
+    }
+    char *names = sys_map(bytes);
+    if (!names) {
+        return NULL;
+    }
+    char *to = names;
+    for (uint32_t i = head; i != tail; i++) {
+        memcpy(to, jobs[i % WAITING]->names, jobs[i % WAITING]->names_bytes);
+        to += jobs[i % WAITING]->names_bytes;
+    }
+    const struct job *first = jobs[head % WAITING];
+    struct job *all = job_new(first->program, first->dir, names, bytes, files);
+    sys_unmap(names, bytes);
+    return all;
+}
+
+static void forget_jobs(void)
+{
     for (; head != tail; head++) {
         sys_unmap(jobs[head % WAITING], jobs[head % WAITING]->bytes);
     }
     head = tail = 0;
+}
+
+void symbolizer_part(void)
+{
+    bool left_behind = adoption_collects();
+    if (!left_behind) {
+        symbolizer_put_back();
+    }
     running = 0;
     forget_current();
+    if (head != tail) {
+        struct job *all = left_behind ? merged() : NULL;
+        if (!all || start(all, config.pid, false) == 0) {
+            STORE(&raw, true);
+        }
+        sys_unmap(all, all ? all->bytes : 0);
+    }
+    forget_jobs();
+}
+
+bool symbolizer_left_raw(void)
+{
+    return LOAD(&raw);
+}
+
+void symbolizer_fork_child(void)
+{
+    awaited = false;
+    raw = false;
+    running = 0;
+    forget_current();
+    forget_jobs();
 }

@@ -34,6 +34,12 @@ enum symbolizer_state symbolizer_tend(void);
 /* Ends a run that is going on, and puts its dump back in the line: the scribe is about to leave,
  * and the next one begins the run anew. */
 void symbolizer_put_back(void);
+/* The scribe leaves for good, and waits for no names: a run that is going on is left behind, and
+ * one more is started for all dumps that wait. Where that may not be (adoption.h), the run is ended
+ * and the files stay as they are. Takes the time of an exec. */
+void symbolizer_part(void);
+/* Has that left files without names? In a thread of the program. */
+SIGNAL_SAFE bool symbolizer_left_raw(void);
 /* Does a dump wait for its names? In a thread of the program. */
 SIGNAL_SAFE bool symbolizer_waits(void);
 

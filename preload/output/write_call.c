@@ -45,7 +45,8 @@ static void work_in_helper(void *under_way, bool kept)
 static bool by_helper(struct under_way *u)
 {
     struct helper *h = &u->helper;
-    *h = (struct helper){.work = work_in_helper, .arg = u, .has_fd = true, .fd = u->call.fd};
+    *h = (struct helper){
+        .work = work_in_helper, .arg = u, .has_fd = true, .fd = u->call.fd, .dir = "/"};
     bool made = helper_process_claim(h);
     if (made) {
         uint64_t mask = sys_block_signals();
