@@ -157,5 +157,5 @@ void init_keep_out(void)
 
 __attribute__((destructor)) static void library_stop(void)
 {
-    control_end();
+    hook_process_end();
 }

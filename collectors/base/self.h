@@ -73,6 +73,13 @@ struct self {
     uint64_t alloc_waited; /* ns that the last such call waited; 0 = it did not wait */
     long alloc_sleeps;     /* times the thread had slept when the call began */
     int *errno_at;         /* &errno; NULL = not yet asked for */
+
+    /* While the kernel hands the thread's system calls to the program (preload/hooks/dispatch.h):
+     * where it looks whether to. NULL = it does not. */
+    uint8_t *dispatch;
+    uint8_t dispatch_always;     /* where the program has given no such place: this is it */
+    uint64_t dispatch_heap_left; /* heap_left from before */
+    uint64_t dispatch_unmasked; /* of the signals that are blocked meanwhile, those that were not */
 } __attribute__((aligned(CACHE_LINE)));
 
 extern HIDDEN THREAD_LOCAL struct self self;

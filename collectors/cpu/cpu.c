@@ -82,7 +82,7 @@ bool cpu_signal(const void *siginfo, const void *ucontext)
 static void interrupt_running(struct thread *t, void *cookie)
 {
     int tid = LOAD_ACQUIRE(&t->tid);
-    if (tid != 0 && tid != sys_gettid() && threads_is_running(tid)) {
+    if (tid != 0 && tid != sys_gettid() && !LOAD(&t->aside) && threads_is_running(tid)) {
         thread_tick_arm(tid, signal_used, cookie);
     }
 }

@@ -46,13 +46,7 @@ static void change_timer(struct thread *t, void *arg)
         return;
     }
     if (timed) {
-        sys_call1(SYS_timer_delete, t->timer);
-        int64_t ended = clock < t->first ? 0 : 1 + (clock - t->first) / (int64_t)t->period;
-        ADD(&t->changes, 1);
-        __atomic_thread_fence(__ATOMIC_RELEASE);
-        STORE(&t->before, t->before + ended);
-        STORE(&t->first, INT64_MAX);
-        STORE_RELEASE(&t->changes, t->changes + 1);
+        cpu_timer_remove(t, clock);
     } else {
         t->clock_base = clock;
     }

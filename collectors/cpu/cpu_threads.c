@@ -65,11 +65,49 @@ void cpu_thread_enter(void)
     self.thread = t;
     t->state = THREAD_TAKEN; /* in a forked child it has no timer yet, and a new clock */
     t->before = t->credited = 0;
+    t->aside = false;
     t->labels = self.labels;
     t->stack_lo = self.stack_lo;
     t->stack_hi = self.stack_hi;
     STORE_RELEASE(&t->tid, sys_gettid());
     cpu_timer_begin(t, sys_clock_ns(CLOCK_THREAD_CPUTIME_ID));
+}
+
+static struct thread *own_row(void)
+{
+    return self.thread ? self.thread : threads_by_tid(sys_gettid());
+}
+
+void cpu_thread_aside(void)
+{
+    struct thread *t = own_row();
+    if (!t) {
+        return;
+    }
+    uint64_t mask = sys_block_signals(); /* see cpu_timer_begin */
+    bool timed;
+    while (!(timed = cpu_timer_hold(t, THREAD_TIMED)) && !cpu_timer_hold(t, THREAD_TAKEN)) {
+        cpu_timer_settle(t);
+    }
+    if (timed) {
+        int64_t clock = sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+        cpu_timer_remove(t, clock);
+        cpu_unsampled_ended(clock - t->clock_base);
+    }
+    STORE(&t->aside, true);
+    cpu_timer_release(t, THREAD_TAKEN);
+    sys_restore_signals(mask); /* a signal that the timer had sent comes here */
+}
+
+void cpu_thread_back(void)
+{
+    struct thread *t = own_row();
+    if (t && LOAD(&t->aside)) {
+        STORE(&t->aside, false);
+        if (!cpu_timer_is_off()) {
+            cpu_timer_begin(t, sys_clock_ns(CLOCK_THREAD_CPUTIME_ID));
+        }
+    }
 }
 
 /* ---- threads that no hook saw begin ---- */

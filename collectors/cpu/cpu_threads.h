@@ -19,6 +19,12 @@ void cpu_thread_end(struct thread *t);
  * takes a row, if it has none, and gets a timer. Its CPU clock may have run for long. */
 void cpu_thread_enter(void);
 
+/* The calling thread is about to hand its own system calls to a handler of the program's: from now
+ * on it has no timer, and no signal of ours is sent to it. Its CPU time shows as not sampled. */
+void cpu_thread_aside(void);
+/* It does so no longer. */
+void cpu_thread_back(void);
+
 /* A thread that did not call cpu_thread_begin(): gets a timer now, unless it has one. */
 SIGNAL_SAFE void cpu_thread_found(int tid);
 

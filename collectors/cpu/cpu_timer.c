@@ -120,7 +120,8 @@ bool cpu_timer_arm(struct thread *t, int64_t from)
     event._sigev_un._tid = t->tid;
     int timer;
     clockid_t clock = sys_thread_cpu_clock(t->tid);
-    if (length == 0) { /* another thread has switched the profile off meanwhile */
+    if (length == 0 ||
+        LOAD(&t->aside)) { /* another thread has switched the profile off meanwhile */
         cpu_timer_release(t, THREAD_TAKEN);
         return false;
     }
@@ -154,6 +155,17 @@ void cpu_timer_begin(struct thread *t, int64_t from)
         }
     }
     sys_restore_signals(mask);
+}
+
+void cpu_timer_remove(struct thread *t, int64_t clock)
+{
+    sys_call1(SYS_timer_delete, t->timer);
+    int64_t ended = clock < t->first ? 0 : 1 + (clock - t->first) / (int64_t)t->period;
+    ADD(&t->changes, 1);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    STORE(&t->before, t->before + ended);
+    STORE(&t->first, INT64_MAX);
+    STORE_RELEASE(&t->changes, t->changes + 1);
 }
 
 bool cpu_timer_drop(struct thread *t)

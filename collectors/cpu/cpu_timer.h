@@ -37,6 +37,9 @@ void cpu_timer_settle(const struct thread *t);
 SIGNAL_SAFE bool cpu_timer_arm(struct thread *t, int64_t from);
 /* The same for the calling thread's own row, which is not held, unless it has a timer. */
 void cpu_timer_begin(struct thread *t, int64_t from);
+/* Takes the timer of a row that is held away; the thread's clock is at `clock`. What has expired
+ * and is not credited yet is kept for the next timer. */
+SIGNAL_SAFE void cpu_timer_remove(struct thread *t, int64_t clock);
 /* Sets the next expiry of a timer: `first` and `flags` as timer_settime() takes them; 0 = disarmed.
  */
 SIGNAL_SAFE void cpu_timer_set(const struct thread *t, int64_t first, int flags);

@@ -198,7 +198,12 @@ bool allthreads_ask_open(bool own, struct snapshot_thread *const *asked, size_t 
     STORE_RELEASE(&slots_open, (uint32_t)n);
     __atomic_store_n(&round_now, rounds, __ATOMIC_SEQ_CST);
     for (size_t i = 0; own && i < n; i++) {
-        slots[i].timer = thread_tick_arm(asked[i]->tid, signal_used, &asking);
+        const struct thread *t = threads_by_tid(asked[i]->tid);
+        if (t && LOAD(&t->aside)) {
+            allthreads_ask_withdraw(i);
+        } else {
+            slots[i].timer = thread_tick_arm(asked[i]->tid, signal_used, &asking);
+        }
     }
     return true;
 }

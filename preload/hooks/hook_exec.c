@@ -12,6 +12,7 @@
  * with other kinds of arguments call execve() or execvpe(). No malloc, no stdio.
  */
 #include "collectors/base/sys.h"
+#include "preload/hooks/dispatch.h"
 #include "preload/hooks/own_signals.h"
 #include "preload/hooks/real.h"
 #include "preload/marker.h"
@@ -25,7 +26,10 @@
 
 static bool is_executable(const char *path)
 {
-    return sys_call4(SYS_faccessat, AT_FDCWD, path, X_OK, 0) == 0;
+    uint8_t selector = dispatch_open();
+    long err = sys_call4(SYS_faccessat, AT_FDCWD, path, X_OK, 0);
+    dispatch_close(selector);
+    return err == 0;
 }
 
 /* Would execvp() find the file? A program that tries one name after the other must not write a dump
@@ -59,21 +63,26 @@ static bool found_in_path(const char *file)
 /* dump: the file is there, so that the exec is expected to succeed. */
 static void before(bool dump)
 {
+    uint8_t selector = dispatch_open();
     if (sys_getpid() == control_pid()) {
         if (dump) {
             control_before_exec();
         }
     }
     own_signals_before_exec();
+    dispatch_before_exec();
+    dispatch_close(selector);
 }
 
 static int failed(int result)
 {
     int saved = errno;
+    uint8_t selector = dispatch_open();
     own_signals_exec_failed();
     if (sys_getpid() == control_pid()) {
         control_exec_failed();
     }
+    dispatch_close(selector);
     errno = saved;
     return result;
 }

@@ -23,6 +23,7 @@
 #include "collectors/tables/recorded.h"
 #include "collectors/threads/labels_pool.h"
 #include "collectors/threads/threads.h"
+#include "preload/hooks/dispatch.h"
 #include "preload/hooks/hooks.h"
 #include "preload/hooks/own_signals.h"
 #include "preload/hooks/real.h"
@@ -61,6 +62,7 @@ static bool meet_child(bool at_birth)
     if (!control_is_profiled()) { /* the child is not either, and a filter may forbid system calls
                                    */
         live_fork_child();
+        dispatch_fork_child();
         return true;
     }
     if (!at_birth) {
@@ -74,6 +76,7 @@ static bool meet_child(bool at_birth)
         /* Not the seeds of the child that the parent's next fork makes. */
         forks += (uint64_t)sys_getpid() << 32;
     }
+    dispatch_fork_child();
     rules_fork_child();
     recorded_fork_child();
     control_fork_child();
@@ -93,7 +96,9 @@ uint64_t hook_fork_begins(void)
 {
     uint64_t ours = own_signals_mask();
     uint64_t mask = 0;
+    uint8_t selector = dispatch_open();
     sys_call4(SYS_rt_sigprocmask, SIG_BLOCK, &ours, &mask, sizeof ours);
+    dispatch_close(selector);
     ADD(&forks, 1);
     return mask;
 }
@@ -102,7 +107,13 @@ uint64_t hook_fork_begins(void)
  * the kernel's. */
 BELOW_PROGRAM void hook_fork_ends(uint64_t mask)
 {
+    if (UNLIKELY(self.dispatch_unmasked != 0) && !self.dispatch) { /* in a child */
+        mask &= ~self.dispatch_unmasked;
+        self.dispatch_unmasked = 0;
+    }
+    uint8_t selector = dispatch_open();
     sys_restore_signals(mask);
+    dispatch_close(selector);
 }
 
 /* Several threads may fork at once, and fork handlers of other libraries run between this one and
@@ -128,7 +139,7 @@ void hook_process_start(void (*in_child)(void))
     api_fork_child = in_child;
     newborn_start(meet_child);
     pthread_atfork(fork_prepare, fork_done, fork_child);
-    (void)at_quick_exit(control_end); /* registered first, runs last */
+    (void)at_quick_exit(hook_process_end); /* registered first, runs last */
 }
 
 EXPORT pid_t _Fork(void)
@@ -180,16 +191,23 @@ long hook_fork_call(long nr, long a, long b, long c, long d, long e, long f)
 
 /* ---- ends ---- */
 
+void hook_process_end(void)
+{
+    uint8_t selector = dispatch_open();
+    control_end();
+    dispatch_close(selector);
+}
+
 EXPORT __attribute__((noreturn)) void _exit(int status)
 {
-    control_end();
+    hook_process_end();
     real_other.exit_now(status);
     __builtin_unreachable();
 }
 
 EXPORT __attribute__((noreturn)) void _Exit(int status)
 {
-    control_end();
+    hook_process_end();
     real_other.exit_now(status);
     __builtin_unreachable();
 }

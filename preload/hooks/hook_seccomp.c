@@ -4,12 +4,14 @@
  * the program for a system call of the library, or keep the library from writing profiles, the
  * library makes its last dump and stops: no timer, no sample, no system call. Otherwise profiling
  * goes on. The program may also forbid itself to read the time stamp counter (PR_SET_TSC): then the
- * library reads the clock instead (ticks.h).
+ * library reads the clock instead (ticks.h). Or it may have system calls handed to itself
+ * (PR_SET_SYSCALL_USER_DISPATCH): then the thread is left alone (dispatch.h).
  *
  * Any thread, and forked and vfork children.
  */
 #include "collectors/base/ticks.h"
 #include "preload/config.h"
+#include "preload/hooks/dispatch.h"
 #include "preload/hooks/hooks.h"
 #include "preload/hooks/real.h"
 #include "preload/init.h"
@@ -21,6 +23,8 @@
 #include <stdarg.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+
+enum { PR_SET_SYSCALL_USER_DISPATCH_ = 59 }; /* Linux 5.11 */
 
 static void hook_seccomp_ahead(unsigned long mode, const void *filter)
 {
@@ -59,6 +63,12 @@ long hook_seccomp_call(long nr, long a, long b, long c, long d, long e, long f)
         hook_seccomp_ahead(strict ? SECCOMP_MODE_STRICT : SECCOMP_MODE_FILTER,
                            (const void *)c); /* NOLINT: the same */
     }
+    if (nr == SYS_prctl && a == PR_SET_SYSCALL_USER_DISPATCH_) {
+        struct dispatch_change change = dispatch_begins((unsigned long)b, (unsigned long)e);
+        long result = next(nr, a, b, c, d, change.selector, f);
+        dispatch_changed((unsigned long)b, change, result);
+        return result;
+    }
     return next(nr, a, b, c, d, e, f);
 }
 
@@ -74,5 +84,11 @@ EXPORT int prctl(int option, ...)
     }
     va_end(list);
     hook_prctl_ahead(option, more[0], more[1]);
+    if (option == PR_SET_SYSCALL_USER_DISPATCH_) {
+        struct dispatch_change change = dispatch_begins(more[0], more[3]);
+        int result = real_other.prctl(option, more[0], more[1], more[2], change.selector);
+        dispatch_changed(more[0], change, result);
+        return result;
+    }
     return real_other.prctl(option, more[0], more[1], more[2], more[3]);
 }

@@ -19,6 +19,7 @@
 #include "collectors/threads/labels.h"
 #include "collectors/threads/threadcreate.h"
 #include "collectors/waits/contention.h"
+#include "preload/hooks/dispatch.h"
 #include "preload/hooks/hooks.h"
 #include "preload/hooks/real.h"
 #include "preload/hooks/timer_signal.h"
@@ -53,6 +54,7 @@ static bool thread_begin(struct thread *t)
 
 static void thread_over(struct thread *t)
 {
+    uint8_t selector = dispatch_open();
     newborn_look();
     if (UNLIKELY(self.cancelling)) {
         timer_signal_look();
@@ -63,6 +65,7 @@ static void thread_over(struct thread *t)
         cpu_thread_end(t);
         labels_drop();
     }
+    dispatch_close(selector);
 }
 
 static void thread_end(void *row)
@@ -151,18 +154,22 @@ static const struct stack *creator(void)
 EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *),
                           void *arg)
 {
+    uint8_t selector = dispatch_open();
     newborn_look();
     const struct stack *created = creator();
     struct thread *t = thread_announce(attr, created);
+    dispatch_close(selector);
     if (t) {
         t->start = start;
         t->start_arg = arg;
     }
     int err = t ? real_other.pthread_create(thread, attr, thread_main, t)
                 : real_other.pthread_create(thread, attr, start, arg);
+    selector = dispatch_open();
     if (err == 0 && LOAD(&active)) {
         threadcreate_made(created);
     }
+    dispatch_close(selector);
     if (err && t) {
         thread_revoke(t);
     }
@@ -171,18 +178,22 @@ EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(
 
 EXPORT int thrd_create(thrd_t *thread, thrd_start_t start, void *arg)
 {
+    uint8_t selector = dispatch_open();
     newborn_look();
     const struct stack *created = creator();
     struct thread *t = thread_announce(NULL, created);
+    dispatch_close(selector);
     if (t) {
         t->start_c11 = start;
         t->start_arg = arg;
     }
     int err = t ? real_other.thrd_create(thread, thread_main_c11, t)
                 : real_other.thrd_create(thread, start, arg);
+    selector = dispatch_open();
     if (err == thrd_success && LOAD(&active)) {
         threadcreate_made(created);
     }
+    dispatch_close(selector);
     if (err != thrd_success && t) {
         thread_revoke(t);
     }

@@ -30,6 +30,9 @@ bool hook_key_set(void *value);
  * API has to forget there, for hooks do not know the API. */
 void hook_process_start(void (*in_child)(void));
 
+/* The process ends: the last dump, if it is not made yet. */
+void hook_process_end(void);
+
 /* A child that libc's clone() makes, with a copy of the memory, begins with hook_birth_begin(),
  * whose argument is one of these, and goes on with fn(arg). */
 struct hook_birth {

@@ -186,10 +186,9 @@ void own_signals_exec_failed(void)
     }
 }
 
-void own_signals_stop(void)
+void own_signals_leave_fatal(void)
 {
     fatal_wanted = false;
-    timer_signal_stop();
     for (int i = OURS_FATAL; i < OURS_COUNT; i++) {
         if (dispositions[i].signal) {
             struct sigaction program = disposition_read(&dispositions[i]);
@@ -197,6 +196,19 @@ void own_signals_stop(void)
             dispositions[i].signal = 0;
         }
     }
+}
+
+void own_signals_stop(void)
+{
+    timer_signal_stop();
+    own_signals_leave_fatal();
+}
+
+uint64_t own_signals_unhandled(void)
+{
+    const struct disposition *d = &dispositions[OURS_DUMP];
+    struct sigaction program = disposition_read(d);
+    return d->signal && !disposition_is_function(&program) ? kernel_action_bit(d->signal) : 0;
 }
 
 uint64_t own_signals_mask(void)

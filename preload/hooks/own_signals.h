@@ -17,6 +17,12 @@ void own_signals_start(int dump_signal, bool dump_at_end);
  * dump signal stay, because such a signal may be on its way. Any thread. */
 void own_signals_stop(void);
 
+/* Gives SIGTERM, SIGINT and SIGHUP back for good. */
+void own_signals_leave_fatal(void);
+
+/* The dump signal as a kernel's mask, if the program has no handler for it; else 0. */
+uint64_t own_signals_unhandled(void);
+
 /* In a forked child: frees the locks that other threads of the parent held. */
 void own_signals_fork_child(void);
 

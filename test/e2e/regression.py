@@ -260,6 +260,18 @@ def limits(name: str, path: str) -> None:
     ok(f"{name}, ulimit -v: as bare", "had" in result.stdout, result.stdout.strip())
 
 
+def dispatch(name: str, path: str) -> None:
+    """It sees its own system calls alone; and its CPU time is sampled again afterwards, and in a child."""
+    for way in ("all", "syscall", "libc", "always", "child", "exit"):
+        plain = bare([path, way], timeout=TIMEOUT)
+        result = inject([path, way], {"PPROF_CPU_RATE": "1000"}, timeout=TIMEOUT)
+        ok(f"{name}, {way}: as bare", (plain.status, result.stdout) == (0, plain.stdout), result.stdout.strip()[-60:], plain.stdout)
+        cpu = result.dump()["cpu"]
+        after = cpu.cumulative("cpu", elf.name).get("site_after", 0) / 1e9
+        if way != "exit" and "does not" not in plain.stdout:
+            ok(f"{name}, {way}: sampled afterwards", after > 0.3 * SHARE, f"{after:.2f} s of 0.3 s")
+
+
 CASES: dict[str, tuple[Callable[[str], str], Callable[[str, str], None]]] = {
     "cpu_survey": (build_survey, survey),
     "fork_handler_allocates": (build_handlers, fork_handlers),
@@ -292,6 +304,7 @@ CASES: dict[str, tuple[Callable[[str], str], Callable[[str, str], None]]] = {
     "api_behind_filter": (build_plain, as_bare),
     "few_descriptors": (build_plain, as_bare),
     "unmapped_place": (build_plain, places),
+    "user_dispatch": (build_plain, dispatch),
     "limited_memory": (build_plain, limits),
 }
 
