@@ -34,6 +34,24 @@ struct wait_memo {
     struct bucket *bucket;
 };
 
+/* A function of libc that may sleep, and is called by a hook. */
+struct sleep_call {
+    const void *function; /* where its address is kept: a pointer to a function */
+    long number;          /* of the system call that it makes, or -1 */
+    bool goes_on;         /* the hook knows what to do where a signal of ours cuts it */
+};
+
+/* Where the thread waits, for other threads to read, and for our signal handlers: the hook stores
+ * its frame's address before it calls a function that may sleep, and 0 afterwards. */
+struct sleep_note {
+    uintptr_t frame; /* the hook's frame, which begins with its caller's frame pointer; 0 = none */
+    const struct sleep_call *call;
+    uintptr_t cut;  /* the frame whose wait a signal of ours has cut (preload/hooks/cut.h) */
+    uint64_t mask;  /* the signals that the thread blocked before */
+    int64_t cut_at; /* CLOCK_MONOTONIC, ns */
+    int cut_errno;  /* errno before the call */
+};
+
 struct self {
     /* An allocation of that many bytes or more takes the slow path, a smaller one is subtracted. 0
      * in a new thread: the slow path then draws the first gap, and looks again. Always 0 where
@@ -63,6 +81,8 @@ struct self {
     struct wait_memo last_block;
     uint64_t wait_random;  /* state of the generator for waits; 0 = not yet seeded */
     struct thread *thread; /* its row in the registry; NULL = not registered */
+
+    struct sleep_note sleep;
 
     struct wait_memo last_mutex;
     void *calls;        /* the innermost of the calls under way that restore its labels */

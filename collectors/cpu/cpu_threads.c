@@ -69,6 +69,7 @@ void cpu_thread_enter(void)
     t->labels = self.labels;
     t->stack_lo = self.stack_lo;
     t->stack_hi = self.stack_hi;
+    t->sleep = &self.sleep;
     STORE_RELEASE(&t->tid, sys_gettid());
     cpu_timer_begin(t, sys_clock_ns(CLOCK_THREAD_CPUTIME_ID));
 }

@@ -177,8 +177,9 @@ walk_short_and_keep(const struct regs *regs, const struct stack_bounds *bounds,
     return keep(pcs, unwind(regs, bounds, pcs, SHORT_WALK));
 }
 
-static const struct stack *walk_and_keep(const struct regs *regs, const struct stack_bounds *bounds,
-                                         const struct stack *(*keep)(uintptr_t *pcs, int n))
+static __attribute__((noinline)) const struct stack *
+walk_and_keep(const struct regs *regs, const struct stack_bounds *bounds,
+              const struct stack *(*keep)(uintptr_t *pcs, int n))
 {
     struct walk *w = walk_take();
     if (!w) {
@@ -205,6 +206,20 @@ const struct stack *stack_of_caller_at(const struct regs *regs, const struct sta
 const struct stack *stack_of_thread(const struct regs *regs, const struct stack_bounds *bounds)
 {
     return walk_and_keep(regs, bounds, keep_context);
+}
+
+const struct stack *stack_of_thread_in(uintptr_t leaf, const struct regs *regs,
+                                       const struct stack_bounds *bounds)
+{
+    struct walk *w = walk_take();
+    if (!w) {
+        return stack_of_thread(regs, bounds);
+    }
+    w->pcs[0] = leaf + 1;
+    int n = unwind(regs, bounds, w->pcs + 1, depth_kept + OWN_FRAMES - 1);
+    const struct stack *s = keep_context(w->pcs, n + 1);
+    walk_drop(w);
+    return s;
 }
 
 const struct stack *stack_of_caller_above(int skip)

@@ -39,6 +39,11 @@ SIGNAL_SAFE const struct stack *stack_of_caller_at(const struct regs *regs,
 SIGNAL_SAFE const struct stack *stack_of_thread(const struct regs *regs,
                                                 const struct stack_bounds *bounds);
 
+/* The same of a thread that is inside a function, which begins at `leaf`: regs are the registers of
+ * that function's caller. */
+SIGNAL_SAFE const struct stack *stack_of_thread_in(uintptr_t leaf, const struct regs *regs,
+                                                   const struct stack_bounds *bounds);
+
 /* From now on stack_of_caller() leaves out frames whose pc lies in [lo, hi), if they are the first
  * of the program's: its allocation operators that call malloc. At most 32 ranges, further ones are
  * ignored. One thread at a time. */

@@ -11,6 +11,7 @@
 #include "collectors/base/sys.h"
 #include "collectors/stacks/stack.h"
 #include "collectors/threads/procfs.h"
+#include "collectors/threads/sleep_note.h"
 
 #include <string.h>
 #include <sys/uio.h>
@@ -109,6 +110,32 @@ static const struct stack *walk_copy(struct allthreads_reader *r, const struct p
     return stack_of_thread(&regs, &bounds);
 }
 
+/* By the thread's own note, where procfs keeps the system call to itself. Another process's thread
+ * has no clock that can be read; that its note is the same is all that is known of it. */
+static enum allthreads_sleeper read_noted(struct allthreads_reader *r, struct snapshot_thread *t,
+                                          const struct thread *row)
+{
+    for (int tries = 0; row && tries < TRIES; tries++) {
+        struct sleep_noted noted, again;
+        int64_t clock = read_clock(r, t->tid);
+        if (procfs_state(r->pid, t->tid) != 'S' || !sleep_note_read(row, &noted)) {
+            return SLEEPER_UNKNOWN;
+        }
+        uintptr_t from = noted.caller.sp;
+        size_t bytes = copy_stack(r, from, row->stack_hi);
+        if (read_clock(r, t->tid) != clock || !sleep_note_read(row, &again) ||
+            memcmp(&noted, &again, sizeof noted) != 0) {
+            continue; /* it has run meanwhile */
+        }
+        struct stack_bounds bounds = {
+            .foreign = true, .copy = r->copy, .copy_lo = from, .copy_hi = from + bytes};
+        t->state = word_for_call(noted.number);
+        t->stack = stack_of_thread_in(noted.function, &noted.caller, &bounds);
+        return t->stack ? SLEEPER_READ : SLEEPER_UNKNOWN;
+    }
+    return SLEEPER_UNKNOWN;
+}
+
 enum allthreads_sleeper allthreads_read_sleeper(struct allthreads_reader *r,
                                                 struct snapshot_thread *t, const struct thread *row)
 {
@@ -117,7 +144,7 @@ enum allthreads_sleeper allthreads_read_sleeper(struct allthreads_reader *r,
         int64_t clock = read_clock(r, t->tid);
         int got = procfs_call(r->pid, t->tid, &call);
         if (got <= 0) {
-            return got == 0 ? SLEEPER_RUNS : SLEEPER_UNKNOWN;
+            return got == 0 ? SLEEPER_RUNS : read_noted(r, t, row);
         }
         if (call.sp == 0 && call.pc == 0) {
             return SLEEPER_KERNEL;

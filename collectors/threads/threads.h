@@ -36,6 +36,7 @@ struct thread {
     void *start_arg;
     const struct labels *labels; /* the same as in its struct self, for other threads (labels.h) */
     const struct stack *created; /* the stack that created it; NULL = not known */
+    const struct sleep_note *sleep; /* of its struct self; NULL = it has none, or has ended */
 } __attribute__((aligned(CACHE_LINE)));
 
 /* Reserves the rows. Constructor only; 0 or -ENOMEM. */

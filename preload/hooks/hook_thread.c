@@ -46,6 +46,7 @@ static bool thread_begin(struct thread *t)
     }
     t->stack_lo = self.stack_lo;
     t->stack_hi = self.stack_hi;
+    t->sleep = &self.sleep;
     self.thread = t;
     self.labels = t->labels;
     cpu_thread_begin(t);

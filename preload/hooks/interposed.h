@@ -19,14 +19,17 @@
 
 #include <link.h>
 #include <malloc.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/select.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -125,6 +128,26 @@
     HOOK(cnd_broadcast, cnd_broadcast, "")                                                         \
     HOOK(thrd_join, thrd_join, "")                                                                 \
     HOOK(call_once, call_once, "")
+
+/* What may sleep for another reason than a thread of the process: struct real_sleeps. Each is
+ * looked up alone, at its first call, since most processes call few of them; and all before there
+ * is a second thread. */
+#define INTERPOSED_SLEEPS(HOOK)                                                                    \
+    HOOK(poll, poll, "")                                                                           \
+    HOOK(poll_chk, __poll_chk, "")                                                                 \
+    HOOK(ppoll, ppoll, "")                                                                         \
+    HOOK(ppoll_chk, __ppoll_chk, "")                                                               \
+    HOOK(select, select, "")                                                                       \
+    HOOK(pselect, pselect, "")                                                                     \
+    HOOK(epoll_wait, epoll_wait, "")                                                               \
+    HOOK(epoll_pwait, epoll_pwait, "")                                                             \
+    HOOK(epoll_pwait2, epoll_pwait2, "")                                                           \
+    HOOK(nanosleep, nanosleep, "")                                                                 \
+    HOOK(clock_nanosleep, clock_nanosleep, "")                                                     \
+    HOOK(sleep, sleep, "")                                                                         \
+    HOOK(usleep, usleep, "")                                                                       \
+    HOOK(thrd_sleep, thrd_sleep, "")                                                               \
+    HOOK(pause, pause, "")
 
 /* The C++ operators, by the number of their arguments after the first, all of them integers in
  * registers: NEW0(symbol) takes a size alone; an alignment, a nothrow_t and, for delete, a size may

@@ -20,6 +20,7 @@
 #include "collectors/base/newborn.h"
 #include "collectors/base/sys.h"
 #include "collectors/stacks/spare_stack.h"
+#include "preload/hooks/cut.h"
 #include "preload/hooks/kernel_action.h"
 #include "preload/hooks/real.h"
 #include "preload/hooks/timer_signal.h"
@@ -58,6 +59,10 @@ static void look_at_dump_signal(void *arg)
 void *own_signals_dump_came(int sig, const siginfo_t *info, void *context)
 {
     struct came c = {info, context};
+    struct sigaction act = disposition_read(&dispositions[OURS_DUMP]);
+    if (control_is_profiled() && !disposition_is_function(&act)) {
+        cut_mark(context);
+    }
     spare_stack_call(look_at_dump_signal, &c);
     return disposition_handler(&dispositions[OURS_DUMP], sig, context);
 }

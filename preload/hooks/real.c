@@ -38,6 +38,13 @@ struct real_waits real_waits
 
 struct real_before real_before;
 
+/* Each with a look-up of its own. */
+#define STUB_SLEEP(field, symbol, version)                                                         \
+    void real_look_up_##field(void);                                                               \
+    ARCH_STUB(boot_##field, real_sleeps.field, real_look_up_##field)
+INTERPOSED_SLEEPS(STUB_SLEEP)
+struct real_sleeps real_sleeps __attribute__((aligned(CACHE_LINE))) = {INTERPOSED_SLEEPS(STUBBED)};
+
 ARCH_STUB(boot_syscall, real_syscall, real_waits_start)
 void (*real_syscall)(void) = boot_syscall;
 
@@ -61,6 +68,14 @@ static void *find_wait(const char *name, const char *version)
     found = found || !*version ? found : libc_next_version(name, version);
     return found ? found : libc_next_quiet(name);
 }
+
+#define LOOK_UP_SLEEP(field, symbol, version)                                                      \
+    void real_look_up_##field(void)                                                                \
+    {                                                                                              \
+        set(&real_sleeps.field, find_wait(#symbol, version));                                      \
+    }
+INTERPOSED_SLEEPS(LOOK_UP_SLEEP)
+#define LOOK_UP_SLEEP_NOW(field, symbol, version) real_look_up_##field();
 
 #define LOOK_UP_ALLOC(field, symbol, version)                                                      \
     set(&real_alloc.field, libc_next_of_either(#symbol, version));
@@ -93,6 +108,7 @@ void real_waits_start(void)
         return;
     }
     INTERPOSED_WAITS(LOOK_UP_WAITS, LOOK_UP_WAITS)
+    INTERPOSED_SLEEPS(LOOK_UP_SLEEP_NOW)
     set(&real_syscall, find_wait("syscall", ""));
     STORE_RELEASE(&done, true);
 }

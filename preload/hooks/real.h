@@ -35,6 +35,11 @@ struct real_waits {
 };
 extern HIDDEN struct real_waits real_waits;
 
+struct real_sleeps {
+    INTERPOSED_SLEEPS(REAL_FIELD)
+};
+extern HIDDEN struct real_sleeps real_sleeps;
+
 /* libc's syscall(), which is called from the assembly of hook_futex.c and with its arguments as
  * they came; looked up with real_waits. */
 extern HIDDEN void (*real_syscall)(void);
@@ -59,9 +64,10 @@ extern HIDDEN struct real_before real_before;
  * of any of their functions before it. */
 void real_start(void);
 
-/* Looks real_waits and real_syscall up, once. By the constructor, by the first call of any of their
- * functions, and in any case before there is a second thread: the look-up takes the dynamic
- * linker's lock, and the thread that holds it may be waiting for a lock that this thread holds. */
+/* Looks real_waits, real_sleeps and real_syscall up, once. By the constructor, by the first call of
+ * any of their functions, and in any case before there is a second thread: the look-up takes the
+ * dynamic linker's lock, and the thread that holds it may be waiting for a lock that this thread
+ * holds. */
 void real_waits_start(void);
 
 /* ---- real_alloc.c: allocations that the look-up itself makes ---- */

@@ -21,6 +21,7 @@
 #include "collectors/stacks/spare_stack.h"
 #include "collectors/stacks/stack.h"
 #include "collectors/threads/allthreads_ask.h"
+#include "preload/hooks/cut.h"
 #include "preload/hooks/disposition.h"
 #include "preload/hooks/kernel_action.h"
 #include "preload/hooks/real.h"
@@ -82,6 +83,7 @@ void *timer_signal_came(int sig, const siginfo_t *info, void *context)
     if (UNLIKELY(c.whose == NOT_OURS)) {
         return pass_on(sig, info, context);
     }
+    cut_mark(context);
     if (c.whose == OURS_TO_PARK) {
         control_park();
     }

@@ -20,6 +20,7 @@ ALLOWED = {
     "strrchr": WORDS_OF_TEXT,
     "strspn": WORDS_OF_TEXT,
     "strstr": WORDS_OF_TEXT,
+    "__errno_location": "the address of a thread-local variable; called only in threads with a thread block",
     "strerrorname_np": "indexes a table of constants",
     "getauxval": "reads a vector that the kernel wrote before the start; sets errno for a type that "
     "there is not, and AT_EXECFN there always is",

@@ -47,6 +47,8 @@ enum {
     ARCH_CALL_BYTES = 4,
     ARCH_ENTRY_BYTES = 8,
     ARCH_PUSH_BYTES = 4,
+    ARCH_SYSCALL_BYTES = 4,
+    ARCH_FRAME_BYTES = 16,
 };
 #define ARCH_GLIBC_FIRST "2.17"
 #define ARCH_GLIBC_FIRST_MINOR 17
@@ -147,6 +149,21 @@ static inline void arch_set_thread_pointer(uintptr_t thread_pointer)
 static inline uintptr_t arch_own_thread_pointer(void)
 {
     return arch_thread_pointer();
+}
+
+/* The stack pointer is that of a frame that holds nothing else. How large the frame is, only its
+ * own information tells: README.md. */
+static inline void arch_caller_of_frame(uintptr_t frame, const uintptr_t *memory, uintptr_t *words)
+{
+    words[0] = memory[1];
+    words[1] = frame + ARCH_FRAME_BYTES;
+    words[2] = memory[0];
+}
+
+/* svc 0 */
+static inline bool arch_is_system_call(const uint8_t code[])
+{
+    return code[0] == 0x01 && code[1] == 0x00 && code[2] == 0x00 && code[3] == 0xd4;
 }
 
 static inline __attribute__((always_inline)) void arch_capture(uintptr_t *words)

@@ -50,6 +50,8 @@
  * information. Code and files ARCH_CALL_BYTES        Bytes of the longest call instruction.
  *   ARCH_ENTRY_BYTES       Bytes of code that arch_entry_at() looks at.
  *   ARCH_PUSH_BYTES        Bytes of the instruction that saves the frame pointer.
+ *   ARCH_SYSCALL_BYTES     Bytes of the instruction that makes a system call.
+ *   ARCH_FRAME_BYTES       From a frame pointer on: the caller's, and the return address.
  *   ARCH_GLIBC_FIRST       The first glibc for it, as "2.2.5", which is the version of all symbols
  *                          that were there by then; ARCH_GLIBC_FIRST_MINOR is its second number.
  *   ARCH_ELF_MACHINE       e_machine of its ELF files.
@@ -152,11 +154,22 @@ void arch_context_words(const void *ucontext, uintptr_t *words);
 /* One register of interrupted code, by libunwind's number (below ARCH_UNW_REGS). */
 uintptr_t arch_context_reg(const void *ucontext, int number);
 
+/* Of interrupted code: the register in which a system call leaves its result. */
+long arch_context_result(const void *ucontext);
+
 /* Writes into a ucontext what is known of the registers of a thread that sleeps in a system call:
  * the arguments are still in the registers in which they were passed. */
 void arch_context_of_call(void *ucontext, uintptr_t pc, uintptr_t sp, const uintptr_t arg[6]);
 
+/* The words of the caller of a function with a frame pointer, which is `frame`; memory: the
+ * ARCH_FRAME_BYTES bytes from there on. Of the other registers that a callee saves, nothing is
+ * known. */
+static inline void arch_caller_of_frame(uintptr_t frame, const uintptr_t *memory, uintptr_t *words);
+
 /* ---- code without frame information ---- */
+
+/* Whether the ARCH_SYSCALL_BYTES bytes are the instruction that makes a system call. */
+static inline bool arch_is_system_call(const uint8_t code[]);
 
 /* Whether a call instruction ends behind the ARCH_CALL_BYTES bytes at code, where code is a return
  * address less ARCH_CALL_BYTES. */

@@ -42,6 +42,8 @@ enum {
     ARCH_CALL_BYTES = 7,
     ARCH_ENTRY_BYTES = 5, /* endbr64, push %rbp */
     ARCH_PUSH_BYTES = 1,
+    ARCH_SYSCALL_BYTES = 2,
+    ARCH_FRAME_BYTES = 16,
 };
 #define ARCH_GLIBC_FIRST "2.2.5"
 #define ARCH_GLIBC_FIRST_MINOR 2
@@ -130,6 +132,19 @@ static inline void arch_set_thread_pointer(uintptr_t thread_pointer)
 static inline uintptr_t arch_own_thread_pointer(void)
 {
     return (uintptr_t)__builtin_thread_pointer();
+}
+
+/* push %rbp, mov %rsp, %rbp: above them lie the return address, and what the caller has pushed. */
+static inline void arch_caller_of_frame(uintptr_t frame, const uintptr_t *memory, uintptr_t *words)
+{
+    words[0] = memory[1];
+    words[1] = frame + ARCH_FRAME_BYTES;
+    words[2] = memory[0];
+}
+
+static inline bool arch_is_system_call(const uint8_t code[])
+{
+    return code[0] == 0x0f && code[1] == 0x05;
 }
 
 static inline __attribute__((always_inline)) void arch_capture(uintptr_t *words)

@@ -155,6 +155,12 @@ uintptr_t arch_context_reg(const void *ucontext, int number)
     return (uintptr_t)uc->uc_mcontext.gregs[place[number]];
 }
 
+long arch_context_result(const void *ucontext)
+{
+    const ucontext_t *uc = ucontext;
+    return (long)uc->uc_mcontext.gregs[REG_RAX];
+}
+
 /* rcx and r11 are not among them: the syscall instruction overwrites them, rcx with the pc. libc's
  * vfork keeps its return address in rdi, the register of the first argument. */
 void arch_context_of_call(void *ucontext, uintptr_t pc, uintptr_t sp, const uintptr_t arg[6])

@@ -7,12 +7,19 @@
 #ifndef BASE_LIBC_FUNCTIONS_H
 #define BASE_LIBC_FUNCTIONS_H
 
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 
 /* C23, in glibc from 2.43. */
 void free_sized(void *p, size_t n);
 void free_aligned_sized(void *p, size_t align, size_t n);
+
+/* What poll() and ppoll() become with _FORTIFY_SOURCE: size is that of *fds, as far as the compiler
+ * knows. */
+int __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t size);
+int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *set,
+                size_t size);
 
 /* In glibc from 2.34. */
 pid_t _Fork(void);

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Where a thread sleeps, as the hooks of functions that may sleep note it (struct sleep_note in
+ * self.h). Procfs tells more, and of all system calls; but not where the process has left root, and
+ * is not dumpable: then /proc/self/task/TID/syscall belongs to root. The note needs no permission.
+ * It costs three stores around a system call.
+ *
+ * A note that is not 0 says that the thread has called that function and has not come back; not
+ * that it sleeps. A thread that left the function by longjmp() keeps the note until its next such
+ * call. The hooks are in preload/hooks/hook_sleep.h; allthreads_read.c reads notes of other
+ * threads.
+ */
+#ifndef COLLECTORS_SLEEP_NOTE_H
+#define COLLECTORS_SLEEP_NOTE_H
+
+#include "collectors/base/self.h"
+#include "collectors/stacks/regs.h"
+#include "collectors/threads/threads.h"
+
+/* In the function that calls call->function next. The frame is this function's own, because a
+ * function that asks for its frame's address keeps a frame pointer. */
+static inline __attribute__((always_inline)) void sleep_note_begins(const struct sleep_call *call)
+{
+    self.sleep.call = call;
+    STORE_RELEASE(&self.sleep.frame, (uintptr_t)__builtin_frame_address(0));
+}
+
+static inline __attribute__((always_inline)) void sleep_note_ends(void)
+{
+    STORE_RELEASE(&self.sleep.frame, 0);
+}
+
+/* What a note says, and the registers of the program's function that called the hook. */
+struct sleep_noted {
+    uintptr_t frame;
+    uintptr_t function; /* where libc's function begins */
+    long number;        /* of the system call, or -1 */
+    struct regs caller;
+};
+
+/* The note of a thread by its row. False: there is none, or it is not of the thread's own stack, as
+ * of a thread of raw clone that shares its creator's struct self. SIGNAL_SAFE. */
+SIGNAL_SAFE bool sleep_note_read(const struct thread *row, struct sleep_noted *noted);
+
+#endif

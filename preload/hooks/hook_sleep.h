@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the hooks share of functions that may sleep in the kernel. Each notes where its thread
+ * waits, for the profile of all threads (collectors/threads/sleep_note.h), and makes the call again
+ * if a signal of ours has cut it (cut.h). The note is three stores; there is no branch before the
+ * real call and one after it.
+ */
+#ifndef PRELOAD_HOOK_SLEEP_H
+#define PRELOAD_HOOK_SLEEP_H
+
+#include "collectors/stacks/stack.h"
+#include "collectors/threads/sleep_note.h"
+#include "preload/hooks/cut.h"
+#include "preload/hooks/real.h"
+
+#include <errno.h>
+
+/* The value of a call of a real function, noted. number: of the system call that it makes, -1 =
+ * several. on: the hook looks at cut_was() afterwards. */
+#define SLEEPS(function_, number_, on, ...)                                                        \
+    ({                                                                                             \
+        static const struct sleep_call call_ = {&(function_), number_, on};                        \
+        sleep_note_begins(&call_);                                                                 \
+        __typeof__((function_)(__VA_ARGS__)) slept_ = (function_)(__VA_ARGS__);                    \
+        sleep_note_ends();                                                                         \
+        slept_;                                                                                    \
+    })
+
+#endif

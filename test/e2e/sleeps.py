@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Threads asleep, each in another call: the dump signal that the program does not handle cuts none of them, a
+handler of the program's cuts each as it does without us, and of a process that has left root each has its stack.
+"""
+
+# timeout: 120
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+from harness import Run, bare, case, finish, folder, inject, judged, ok, program, start
+
+NOBODY = 65534
+SECONDS = 2.0
+# A wait that began anew when a signal cut it would last until 3.5 s: three dumps, at 0.5, 1 and 1.5 s.
+LATE = 1.2
+QUIET = {"PPROF_SYMBOLIZE": "0", "PPROF_KEEP": "1"}
+
+
+def rows(run: Run) -> dict[str, tuple[int, int, float, int]]:
+    """Of each call: result, errno, seconds, milliseconds left or -1."""
+    table = {}
+    for line in run.stdout.splitlines():
+        name, result, error, ms, left = line.split()
+        table[name] = (int(result), int(error), int(ms) / 1000, int(left))
+    return table
+
+
+def whole() -> None:
+    """No sleep is cut, none begins anew, none ends early; results and errno as without the library."""
+    truth = rows(bare([program("sleeps"), "ignored"]))
+    ok("bare: every call sleeps to its end", all(SECONDS - 0.01 <= r[2] for r in truth.values()), len(truth))
+    for how in ("ignored", "unhandled"):
+        got = rows(inject([program("sleeps"), how], QUIET))
+        for name, (result, error, _, left) in truth.items():
+            r = got[name]
+            same = r[:2] == (result, error) and (r[3] == left or name == "select")
+            good = same and SECONDS - 0.001 <= r[2] < SECONDS + LATE
+            ok(f"{how}: {name} goes on", good, f"{r[0]}, errno {r[1]}, {r[2]:.2f} s", (result, error, left))
+
+
+def cut() -> None:
+    """After the dumps a handler of the program's ends each, and what is left is right to the seconds."""
+    truth = rows(bare([program("sleeps"), "handled"]))
+    got = rows(inject([program("sleeps"), "handled"], QUIET))
+    for name, (result, error, seconds, left) in truth.items():
+        r = got[name]
+        good = r[:2] == (result, error) and r[2] < SECONDS - 0.01 and (r[3] < 0) == (left < 0)
+        if left > 0:
+            good = good and abs(r[2] + r[3] / 1000 - SECONDS) < 0.05
+        ok(f"handled: {name} ends with its handler", good, f"{r[0]}, errno {r[1]}, {r[2]:.2f} s, {r[3]} left", truth[name])
+
+
+with case("the dump signal"):
+    whole()
+with case("a handler"):
+    cut()
+finish()
