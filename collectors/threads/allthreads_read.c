@@ -97,13 +97,15 @@ static size_t copy_stack(struct allthreads_reader *r, uintptr_t from, uintptr_t 
     return got > 0 ? (size_t)got : 0;
 }
 
+/* bp: the frame pointer, 0 = not known. */
 static const struct stack *walk_copy(struct allthreads_reader *r, const struct procfs_call *call,
-                                     uintptr_t from, size_t bytes)
+                                     uintptr_t bp, uintptr_t from, size_t bytes)
 {
     arch_context_of_call(&r->context, call->pc, call->sp, call->arg);
     struct regs regs = {.pc = call->pc + 1,
                         .sp = call->sp,
-                        .lost = LOST_BP | LOST_ALL_BUT_BP,
+                        .bp = bp,
+                        .lost = LOST_ALL_BUT_BP | (bp ? 0 : LOST_BP),
                         .context = &r->context};
     struct stack_bounds bounds = {
         .foreign = true, .copy = r->copy, .copy_lo = from, .copy_hi = from + bytes};
@@ -152,12 +154,13 @@ enum allthreads_sleeper allthreads_read_sleeper(struct allthreads_reader *r,
         uintptr_t from = (call.sp - ARCH_RED_ZONE) & ~(sizeof(uintptr_t) - 1);
         bool own = row && call.sp >= row->stack_lo && call.sp < row->stack_hi;
         size_t bytes = copy_stack(r, from, own ? row->stack_hi : from + READ_COPY_BYTES);
+        uintptr_t hook = own ? sleep_note_above(row, call.sp) : 0;
         if (r->pid ? procfs_call(r->pid, t->tid, &again) != 1 || !same_call(&call, &again)
                    : read_clock(r, t->tid) != clock) {
             continue; /* it has run meanwhile */
         }
         t->state = word_for_call(call.number);
-        t->stack = walk_copy(r, &call, from, bytes);
+        t->stack = walk_copy(r, &call, hook, from, bytes);
         return t->stack ? SLEEPER_READ : SLEEPER_UNKNOWN;
     }
     return SLEEPER_RUNS;

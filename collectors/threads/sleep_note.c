@@ -29,3 +29,12 @@ bool sleep_note_read(const struct thread *row, struct sleep_noted *noted)
     arch_caller_of_frame(note.frame, memory, &noted->caller.pc);
     return true;
 }
+
+uintptr_t sleep_note_above(const struct thread *row, uintptr_t sp)
+{
+    struct sleep_note note;
+    uintptr_t at = (uintptr_t)LOAD(&row->sleep);
+    return at && sys_read_memory(&note, at, sizeof note) == 0 && note.frame - sp < SLEEP_NOTE_REACH
+               ? note.frame
+               : 0;
+}

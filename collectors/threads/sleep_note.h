@@ -42,4 +42,13 @@ struct sleep_noted {
  * of a thread of raw clone that shares its creator's struct self. SIGNAL_SAFE. */
 SIGNAL_SAFE bool sleep_note_read(const struct thread *row, struct sleep_noted *noted);
 
+/* The frame of a hook that has called the function in which the stack pointer is sp, or 0. The
+ * frame pointer holds it until such a function saves it, and then the function's frame information
+ * says where; so it is what a walk from there needs to know of the frame pointer. */
+SIGNAL_SAFE uintptr_t sleep_note_above(const struct thread *row, uintptr_t sp);
+
+/* Below a hook's frame libc has at most this much of the stack when it makes the system call, in
+ * bytes; the kernel's frame of a signal handler takes more. */
+enum { SLEEP_NOTE_REACH = 1 << 10 };
+
 #endif

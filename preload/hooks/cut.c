@@ -6,6 +6,7 @@
 #include "preload/hooks/cut.h"
 
 #include "collectors/base/sys.h"
+#include "collectors/threads/sleep_note.h"
 #include "preload/hooks/real.h"
 
 #include <errno.h>
@@ -23,11 +24,6 @@ static bool returns_eintr(const void *context, uintptr_t pc)
            arch_is_system_call((const uint8_t *)pc - ARCH_SYSCALL_BYTES); // NOLINT: an address
 }
 
-/* Below a hook's frame libc has at most this much of the stack when it makes the system call; and
- * the kernel's frame of a handler takes more. So the system call is the hook's own, and not one of
- * a handler that has interrupted the hook's. */
-enum { REACH = 1 << 10 };
-
 void cut_mark(void *context)
 {
     if (arch_thread_pointer() == 0) {
@@ -36,7 +32,8 @@ void cut_mark(void *context)
     struct sleep_note *note = &self.sleep;
     uintptr_t words[ARCH_WORDS]; /* pc, stack pointer, … */
     arch_context_words(context, words);
-    if (note->frame - words[1] >= REACH || !note->call->goes_on ||
+    /* The system call is the hook's own, not one of a handler that has interrupted the hook's. */
+    if (note->frame - words[1] >= SLEEP_NOTE_REACH || !note->call->goes_on ||
         !returns_eintr(context, words[0])) {
         return;
     }
