@@ -79,10 +79,10 @@ bool cpu_signal(const void *siginfo, const void *ucontext)
 
 /* ---- the other threads are interrupted ---- */
 
-static void interrupt_running(struct thread *t, void *cookie)
+static void interrupt(struct thread *t, void *cookie)
 {
     int tid = LOAD_ACQUIRE(&t->tid);
-    if (tid != 0 && tid != sys_gettid() && !LOAD(&t->aside) && threads_is_running(tid)) {
+    if (tid != 0 && tid != sys_gettid() && !LOAD(&t->aside)) {
         thread_tick_arm(tid, signal_used, cookie);
     }
 }
@@ -90,7 +90,7 @@ static void interrupt_running(struct thread *t, void *cookie)
 void cpu_interrupt_others(const void *cookie)
 {
     if (!cpu_timer_is_off()) {
-        threads_each(interrupt_running, (void *)(uintptr_t)cookie);
+        threads_each(interrupt, (void *)(uintptr_t)cookie);
     }
 }
 

@@ -25,9 +25,8 @@ extern const struct collector cpu_collector;
  * timers. SIGNAL_SAFE; also in threads that have no thread block. */
 SIGNAL_SAFE bool cpu_signal(const void *siginfo, const void *ucontext);
 
-/* Has the timers' signal come, with this cookie, to every other thread that runs at the moment: at
- * the next of the kernel's ticks that finds it running, and not if it has fallen asleep by then.
- * SIGNAL_SAFE. */
+/* Has the timers' signal come, with this cookie, to every other thread: at the next of the kernel's
+ * ticks that finds it running, and not as long as it sleeps. SIGNAL_SAFE. */
 SIGNAL_SAFE void cpu_interrupt_others(const void *cookie);
 /* Is this the siginfo_t of such a signal? To be asked by its handler, once. SIGNAL_SAFE. */
 SIGNAL_SAFE bool cpu_is_interrupted(const void *siginfo, const void *cookie);

@@ -7,6 +7,7 @@
  *
  * Any thread at any time, also before our constructor.
  */
+#include "collectors/base/hold.h"
 #include "collectors/base/libc/libc.h"
 #include "collectors/base/self.h"
 #include "collectors/stacks/stack.h"
@@ -91,6 +92,7 @@ EXPORT int cnd_wait(cnd_t *c, mtx_t *m)
     hook_condition_begins(&w, libc_cond_of(c), libc_mutex_of(m));
     int result = real_waits.cnd_wait(c, m);
     contention_condition_ends(&w, has_waited(result), result == thrd_timedout);
+    hold_here();
     return result;
 }
 
@@ -104,6 +106,7 @@ EXPORT int cnd_timedwait(cnd_t *restrict c, mtx_t *restrict m,
     hook_condition_begins(&w, libc_cond_of(c), libc_mutex_of(m));
     int result = real_waits.cnd_timedwait(c, m, until);
     contention_condition_ends(&w, has_waited(result), result == thrd_timedout);
+    hold_here();
     return result;
 }
 

@@ -11,6 +11,7 @@
  * Any thread, also one of raw clone without a thread block.
  */
 #include "collectors/base/arch/stubs.h"
+#include "collectors/base/hold.h"
 #include "collectors/base/sys.h"
 #include "collectors/waits/contention.h"
 #include "preload/hooks/hooks.h"
@@ -42,5 +43,6 @@ long hook_futex_wait(long nr, long a, long b, long c, long d, long e, long f)
     long result = next(nr, a, b, c, d, e, f);
     /* EAGAIN, for one, came at once: the word had another value. */
     contention_wait_ends(&w, result >= 0 || errno == ETIMEDOUT || errno == EINTR);
+    hold_here();
     return result;
 }

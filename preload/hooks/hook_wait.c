@@ -15,6 +15,7 @@
  */
 #include "preload/hooks/hook_wait.h"
 
+#include "collectors/base/hold.h"
 #include "collectors/base/self.h"
 #include "collectors/stacks/stack.h"
 #include "collectors/waits/contention.h"
@@ -86,6 +87,7 @@ static COLD int sem_wait_slow(sem_t *s)
     contention_wait_begins(&w, NULL);
     int result = real_waits.sem_wait(s);
     contention_wait_ends(&w, sem_has_waited(result));
+    hold_here();
     return result;
 }
 
@@ -113,6 +115,7 @@ EXPORT int sem_timedwait(sem_t *s, const struct timespec *until)
     contention_wait_begins(&w, NULL);
     int result = real_waits.sem_timedwait(s, until);
     contention_wait_ends(&w, sem_has_waited(result));
+    hold_here();
     return result;
 }
 
@@ -129,6 +132,7 @@ EXPORT int sem_clockwait(sem_t *s, clockid_t clock, const struct timespec *until
     contention_wait_begins(&w, NULL);
     int result = real_waits.sem_clockwait(s, clock, until);
     contention_wait_ends(&w, sem_has_waited(result));
+    hold_here();
     return result;
 }
 
@@ -166,6 +170,7 @@ EXPORT WAIT_PATH int pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *m)
     condition_begins(&w, c, m);
     int err = real_waits.cond_wait(c, m);
     contention_condition_ends(&w, LIKELY(err == 0) || err == EOWNERDEAD, false);
+    hold_here();
     return err;
 }
 
@@ -179,6 +184,7 @@ EXPORT WAIT_PATH int pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *
     hook_condition_begins(&w, c, m);
     int err = real_waits.cond_timedwait(c, m, until);
     contention_condition_ends(&w, hook_wait_was(err), err == ETIMEDOUT);
+    hold_here();
     return err;
 }
 
@@ -192,6 +198,7 @@ EXPORT int pthread_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clockid
     hook_condition_begins(&w, c, m);
     int err = real_waits.cond_clockwait(c, m, clock, until);
     contention_condition_ends(&w, hook_wait_was(err), err == ETIMEDOUT);
+    hold_here();
     return err;
 }
 

@@ -14,6 +14,7 @@
 #include "preload/hooks/timer_signal.h"
 
 #include "collectors/base/arch/stubs.h"
+#include "collectors/base/hold.h"
 #include "collectors/base/libc/libc.h"
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
@@ -85,7 +86,7 @@ void *timer_signal_came(int sig, const siginfo_t *info, void *context)
     }
     cut_mark(context);
     if (c.whose == OURS_TO_PARK) {
-        control_park();
+        hold_stay();
     }
     return NULL;
 }

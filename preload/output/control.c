@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * See control.h. `pid`, `ending` and `parking` are the whole state: whether there is anything to
- * dump, which thread makes the last dump, and for which thread the others stand still.
+ * See control.h. `pid` and `ending` are the whole state: whether there is anything to dump, and
+ * which thread makes the last dump.
  */
 #include "preload/output/control.h"
 
+#include "collectors/base/hold.h"
 #include "collectors/base/libc/libc.h"
 #include "collectors/base/log.h"
 #include "collectors/base/newborn.h"
@@ -28,7 +29,6 @@ static bool stood_down; /* by control_stand_down() */
 static bool forked;     /* this process is a forked child */
 static uint32_t ending; /* tid of the thread that ends the process or execs, then ENDED; 0 before */
 #define ENDED UINT32_MAX
-static uint32_t parking; /* tid of the thread that the others stand still for; 0 = none */
 
 /* A child of an injected process dumps at its end only if it has recorded something; else each
  * short command of a shell script would leave a set of files. */
@@ -126,34 +126,9 @@ int control_dump_wait(void)
     return scribe_wait_written(dump_now(NULL, true), INT64_MAX) ? dump_error() : -EIO;
 }
 
-/* ---- the others stand still ---- */
-
-static void park_others(void)
-{
-    STORE_RELEASE(&parking, (uint32_t)sys_gettid());
-    cpu_interrupt_others(&parking);
-}
-
-static void unpark_others(void)
-{
-    STORE_RELEASE(&parking, 0);
-    sys_futex_wake(&parking);
-}
-
 bool control_is_park_signal(const siginfo_t *info)
 {
-    return cpu_is_interrupted(info, &parking);
-}
-
-void control_park(void)
-{
-    uint32_t by;
-    for (int i = 0; (by = LOAD_ACQUIRE(&parking)) != 0; i++) {
-        if (by == (uint32_t)sys_gettid() || i > 10 * (config.exit_wait + 10)) {
-            return; /* it is itself the ending thread; or that one left its end by a longjmp */
-        }
-        sys_futex_wait(&parking, by, NSEC_PER_SEC / 10);
-    }
+    return cpu_is_interrupted(info, &hold_by);
 }
 
 /* ---- the end ---- */
@@ -194,7 +169,7 @@ static void last_dump(void)
     if (config.at_exit && (recorded || !only_if_recorded())) {
         recorded_settle();
         look_at_threads(NULL, true);
-        park_others();
+        cpu_interrupt_others(&hold_by);
         cpu_before_dump(true);
         scribe_wait_written(scribe_request(), INT64_MAX);
     } else if (predecessor_waits()) {
@@ -243,6 +218,7 @@ static void end(bool wait_for_its_names)
     if (waits) {
         symbolizer_is_awaited();
     }
+    hold_begin();
     scribe_dismiss(!waits);
     last_dump();
     if (waits) {
@@ -261,7 +237,7 @@ void control_before_exec(void)
 void control_exec_failed(void)
 {
     if (pid != 0 && LOAD(&ending) == (uint32_t)sys_gettid()) {
-        unpark_others();
+        hold_end();
         scribe_reside(only_if_recorded());
         end_is(0);
     }
@@ -284,7 +260,7 @@ void control_end(void)
 {
     if (is_here() && begin_end()) {
         end(true);
-        unpark_others();
+        hold_end();
         end_is(ENDED);
     }
 }
@@ -303,7 +279,7 @@ void control_stand_down(void)
 {
     if (is_here() && LOAD(&ending) == 0) {
         end(false);
-        unpark_others();
+        hold_end();
     }
     pid = 0;
     stood_down = true;
@@ -358,7 +334,7 @@ void control_fork_child(void)
     log_process(pid);
     forked = true;
     ending = 0;
-    parking = 0;
+    hold_fork_child();
     scribe_fork_child();
     if (config.interval) {
         scribe_reside(true);

@@ -75,13 +75,8 @@ void control_exec_failed(void);
  * is written, at most 0.1 s, so that it shows this moment. Called inside malloc. */
 SIGNAL_SAFE void control_heap_grown(void);
 
-/* While the process waits for its last dump, its other threads must not go on: without the library
- * the process would have ended by now. Threads that run are sent the timers' signal, which
- * control_is_park_signal() recognises; a thread that wakes up later calls control_park() at the
- * next tick of its timer. Both stay in control_park(), inside the handler, until the wait is over.
- */
+/* Is this the signal that makes a running thread stand still (collectors/base/hold.h)? */
 SIGNAL_SAFE bool control_is_park_signal(const siginfo_t *info);
-SIGNAL_SAFE void control_park(void);
 
 /* At each tick of a thread's timer, in the handler: collects a scribe that has ended, so that no
  * zombie stays; with PPROF_INTERVAL, asks for the dump that is due where no scribe could be made to
