@@ -87,6 +87,7 @@ struct self {
     struct wait_memo last_mutex;
     void *calls;        /* the innermost of the calls under way that restore its labels */
     uint64_t fork_mask; /* the signal mask from before the fork that is under way */
+    bool in_daemon;     /* that fork is daemon()'s */
     void *once;         /* the innermost one-time initialisation that it is in, or NULL */
 
     uint64_t alloc_began;  /* ticks, of the sampled malloc or free that it is in; 0 = not timed */

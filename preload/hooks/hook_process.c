@@ -128,9 +128,16 @@ static void fork_done(void)
     hook_fork_ends(self.fork_mask);
 }
 
+static void fork_parent(void)
+{
+    fork_done();
+    hook_daemon_parent();
+}
+
 static void fork_child(void)
 {
     newborn_born();
+    hook_daemon_child();
     fork_done();
 }
 
@@ -138,7 +145,7 @@ void hook_process_start(void (*in_child)(void))
 {
     api_fork_child = in_child;
     newborn_start(meet_child);
-    pthread_atfork(fork_prepare, fork_done, fork_child);
+    pthread_atfork(fork_prepare, fork_parent, fork_child);
     (void)at_quick_exit(hook_process_end); /* registered first, runs last */
 }
 

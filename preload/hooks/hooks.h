@@ -45,6 +45,10 @@ int hook_birth_begin(void *birth);
 uint64_t hook_fork_begins(void);
 void hook_fork_ends(uint64_t mask);
 
+/* hook_daemon.c: in the fork handlers. */
+void hook_daemon_parent(void);
+void hook_daemon_child(void);
+
 /* For syscall(), see ARCH_SYSCALL in stubs.h: would this call make a child with a copy of the
  * memory that goes on on the same stack? Then the call is made by hook_fork_call(). */
 bool hook_fork_is_plain(long nr, long a, long b);

@@ -54,6 +54,7 @@
     HOOK(tss_create, tss_create, "")                                                               \
     HOOK(clone, clone, "")                                                                         \
     HOOK(fork_alone, _Fork, "")                                                                    \
+    HOOK(daemon, daemon, "")                                                                       \
     HOOK(sigaction, sigaction, "")                                                                 \
     HOOK(signal, signal, "")                                                                       \
     HOOK(sysv_signal, __sysv_signal, "")                                                           \

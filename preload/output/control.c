@@ -234,6 +234,13 @@ void control_before_exec(void)
     }
 }
 
+void control_before_daemon(void)
+{
+    if (is_here() && begin_end()) {
+        end(true);
+    }
+}
+
 void control_exec_failed(void)
 {
     if (pid != 0 && LOAD(&ending) == (uint32_t)sys_gettid()) {

@@ -68,6 +68,10 @@ SIGNAL_SAFE void control_after_change(void);
 /* In a child that may not make our system calls: it is not profiled, and writes nothing. */
 SIGNAL_SAFE void control_keep_out(void);
 
+/* The process is about to end inside daemon(), whose child goes on: as control_end(), but if there
+ * turns out to be no child, control_exec_failed() must follow. */
+void control_before_daemon(void);
+
 /* The exec that control_before_exec() was called for has failed. */
 void control_exec_failed(void);
 
