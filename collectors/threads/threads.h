@@ -22,6 +22,7 @@ struct thread {
     int32_t timer;      /* the kernel's id of its timer */
     bool foreign;       /* not made by pthread_create or thrd_create: may have no struct self */
     bool aside;         /* no signal may be sent to it (cpu_thread_aside()) */
+    uint8_t more_pages; /* by which its stack is larger than the program asked for */
     uint8_t rounds;     /* rounds of thread-specific destructors that its end has seen */
     uint32_t scans;     /* threads_scan_begins() calls when the row was taken */
     uint32_t period;    /* of its timer, ns */

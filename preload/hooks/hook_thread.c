@@ -22,6 +22,7 @@
 #include "preload/hooks/dispatch.h"
 #include "preload/hooks/hooks.h"
 #include "preload/hooks/real.h"
+#include "preload/hooks/small_stack.h"
 #include "preload/hooks/timer_signal.h"
 
 #include <sched.h>
@@ -157,15 +158,25 @@ EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(
 {
     uint8_t selector = dispatch_open();
     newborn_look();
+    struct small_stack small;
     const struct stack *created = creator();
-    struct thread *t = thread_announce(attr, created);
+    const pthread_attr_t *with = small_stack_begin(&small, attr, LOAD(&active));
+    struct thread *t = thread_announce(with, created);
     dispatch_close(selector);
     if (t) {
         t->start = start;
         t->start_arg = arg;
+        t->more_pages = (uint8_t)(small.more / PAGE_BYTES);
     }
-    int err = t ? real_other.pthread_create(thread, attr, thread_main, t)
-                : real_other.pthread_create(thread, attr, start, arg);
+    int err = t ? real_other.pthread_create(thread, with, thread_main, t)
+                : real_other.pthread_create(thread, with, start, arg);
+    if (with != attr) {
+        small_stack_end(&small);
+    }
+    if (err == 0 && t && UNLIKELY(small.more != 0)) {
+        uintptr_t none = 0; /* the thread itself may not have begun */
+        CAS(&t->stack_hi, &none, libc_thread_stack_top_of(*thread));
+    }
     selector = dispatch_open();
     if (err == 0 && LOAD(&active)) {
         threadcreate_made(created);

@@ -49,6 +49,7 @@
 #define INTERPOSED_OTHER(HOOK, CALL, OWN)                                                          \
     HOOK(pthread_create, pthread_create, "")                                                       \
     HOOK(thrd_create, thrd_create, "")                                                             \
+    HOOK(pthread_getattr_np, pthread_getattr_np, "")                                               \
     HOOK(pthread_cancel, pthread_cancel, "")                                                       \
     HOOK(pthread_key_create, pthread_key_create, "")                                               \
     HOOK(tss_create, tss_create, "")                                                               \

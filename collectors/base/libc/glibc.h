@@ -135,4 +135,9 @@ static inline uintptr_t libc_thread_stack_top(void)
     return arch_own_thread_pointer();
 }
 
+static inline uintptr_t libc_thread_stack_top_of(pthread_t thread)
+{
+    return thread; /* the address of its struct pthread */
+}
+
 #endif

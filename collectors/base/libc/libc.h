@@ -133,6 +133,9 @@ static inline bool libc_is_single_threaded(void);
  * its stack: an address in libc's own part above it. */
 static inline uintptr_t libc_thread_stack_top(void);
 
+/* The same of another thread. */
+static inline uintptr_t libc_thread_stack_top_of(pthread_t thread);
+
 /* Constants:
  *
  * LIBC_SIGNAL_CANCEL          The signal that libc keeps to itself for cancelling threads. Its
