@@ -22,13 +22,18 @@ EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *old
 {
     struct disposition *d = disposition_find(sig);
     if (!d) {
-        return real_other.sigaction(sig, act, old);
+        int err = real_other.sigaction(sig, act, old);
+        if (err == 0 && act) {
+            own_signals_see_action(sig, act);
+        }
+        return err;
     }
     struct sigaction before = disposition_read(d);
     if (act) {
         struct sigaction after = *act;
         disposition_write(d, &after);
         own_signals_changed(d);
+        own_signals_see_action(sig, &after);
     }
     if (old) {
         *old = before;

@@ -31,8 +31,22 @@ void kernel_action_start(void)
     }
 }
 
+static int everywhere; /* SA_ONSTACK, or 0 */
+
+void kernel_action_use_alternate_stacks(void)
+{
+    STORE(&everywhere, SA_ONSTACK);
+}
+
+bool kernel_action_uses_alternate_stacks(void)
+{
+    return LOAD(&everywhere) != 0;
+}
+
 int kernel_action_set(int sig, void (*handler)(int), int flags, uint64_t mask)
 {
+    bool runs = handler != SIG_DFL && handler != SIG_IGN;
+    flags |= runs ? LOAD(&everywhere) : 0;
     struct arch_sigaction act = {handler, (uint32_t)flags | (uint64_t)ARCH_SA_RESTORER,
                                  like.restorer, mask};
     return (int)sys_call4(SYS_rt_sigaction, sig, &act, NULL, sizeof act.mask);

@@ -21,6 +21,10 @@ void kernel_action_start(void);
 /* Sets a signal's action, with libc's restorer and the flags of struct sigaction. 0 or -errno. */
 SIGNAL_SAFE int kernel_action_set(int sig, void (*handler)(int), int flags, uint64_t mask);
 
+/* From now on handlers run on the alternate stack of a thread that has one. */
+void kernel_action_use_alternate_stacks(void);
+SIGNAL_SAFE bool kernel_action_uses_alternate_stacks(void);
+
 /* The mask with which our handlers run. */
 SIGNAL_SAFE uint64_t kernel_action_handler_mask(void);
 

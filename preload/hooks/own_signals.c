@@ -191,6 +191,31 @@ void own_signals_exec_failed(void)
     }
 }
 
+/* Handlers of faults are put on alternate stacks in other programs, too. */
+static bool is_fault(int sig)
+{
+    return sig == SIGSEGV || sig == SIGBUS || sig == SIGILL || sig == SIGFPE || sig == SIGTRAP ||
+           sig == SIGABRT || sig == SIGSYS;
+}
+
+void own_signals_see_action(int sig, const struct sigaction *act)
+{
+    struct libc_object definer;
+    if (LIKELY(!real_before.sigaction) || kernel_action_uses_alternate_stacks() ||
+        !(act->sa_flags & SA_ONSTACK) || !disposition_is_function(act) || is_fault(sig) ||
+        !control_is_here() || !libc_object_find(&definer, (uintptr_t)real_before.sigaction) ||
+        !libc_object_is_program(&definer)) {
+        return;
+    }
+    kernel_action_use_alternate_stacks();
+    timer_signal_renew();
+    for (int i = 0; i < OURS_COUNT; i++) {
+        if (dispositions[i].signal) {
+            own_signals_install(&dispositions[i]);
+        }
+    }
+}
+
 void own_signals_leave_fatal(void)
 {
     fatal_wanted = false;

@@ -17,6 +17,11 @@ void own_signals_start(int dump_signal, bool dump_at_end);
  * dump signal stay, because such a signal may be on its way. Any thread. */
 void own_signals_stop(void);
 
+/* Looks at an action that the program has set. A program that defines sigaction() itself and puts
+ * SA_ONSTACK on its handlers has threads whose stack pointer is not that of a stack (Erlang's VM):
+ * from then on our handlers run on alternate stacks, too. Any thread. */
+void own_signals_see_action(int sig, const struct sigaction *act);
+
 /* Gives SIGTERM, SIGINT and SIGHUP back for good. */
 void own_signals_leave_fatal(void);
 

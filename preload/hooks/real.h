@@ -53,7 +53,8 @@ extern HIDDEN void (*real_syscall)(void);
     FIELD(free)                                                                                    \
     FIELD(realloc)                                                                                 \
     FIELD(memalign)                                                                                \
-    FIELD(malloc_usable_size)
+    FIELD(malloc_usable_size)                                                                      \
+    FIELD(sigaction)
 #define BEFORE_FIELD(symbol) __typeof__(symbol) *symbol;
 struct real_before {
     INTERPOSED_BEFORE(BEFORE_FIELD)

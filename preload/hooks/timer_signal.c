@@ -122,6 +122,15 @@ void timer_signal_look(void)
                       kernel_action_handler_mask());
 }
 
+void timer_signal_renew(void)
+{
+    timer_signal_look();
+    if (LOAD(&active)) {
+        kernel_action_set(LIBC_SIGNAL_CANCEL, on_signal, SA_SIGINFO | SA_RESTART,
+                          kernel_action_handler_mask());
+    }
+}
+
 void timer_signal_start(void)
 {
     STORE(&active, true);

@@ -22,6 +22,9 @@ void timer_signal_fork_child(void);
  * in front again. One system call. Any thread. SIGNAL_SAFE. */
 SIGNAL_SAFE void timer_signal_look(void);
 
+/* Installs the handler again, with the flags that are in force now. */
+void timer_signal_renew(void);
+
 /* If the signal was ignored when the process began, a program that it starts inherits that. After
  * an exec that has failed: timer_signal_look(). */
 void timer_signal_before_exec(void);

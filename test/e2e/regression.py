@@ -272,6 +272,14 @@ def dispatch(name: str, path: str) -> None:
             ok(f"{name}, {way}: sampled afterwards", after > 0.3 * SHARE, f"{after:.2f} s of 0.3 s")
 
 
+def build_exporting(name: str) -> str:
+    return compile_one(name, f"{name}.c", name, "-rdynamic")
+
+
+def small_stacks(name: str, path: str) -> None:
+    as_bare(name, path, extra={"PPROF_CPU_RATE": "1000", "PPROF_INTERVAL": "1"})
+
+
 CASES: dict[str, tuple[Callable[[str], str], Callable[[str, str], None]]] = {
     "cpu_survey": (build_survey, survey),
     "fork_handler_allocates": (build_handlers, fork_handlers),
@@ -304,6 +312,7 @@ CASES: dict[str, tuple[Callable[[str], str], Callable[[str, str], None]]] = {
     "api_behind_filter": (build_plain, as_bare),
     "few_descriptors": (build_plain, as_bare),
     "unmapped_place": (build_plain, places),
+    "small_native_stacks": (build_exporting, small_stacks),
     "user_dispatch": (build_plain, dispatch),
     "limited_memory": (build_plain, limits),
 }
