@@ -112,7 +112,7 @@ test-programs: $(TRUTH_BIN)
 
 $(BUILD)/test/unwind/truth.so: test/unwind/truth.c test/unwind/truth_books.c test/unwind/truth_books.h $(WALK_HEADERS) $(TRUTH_OBJ)
 	$(call say,LINK,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(filter-out -MMD -MP,$(LIB_CFLAGS)) $(WARN) -shared -Wl,-z,now,-z,defs,-z,noseparate-code -Wl,--as-needed -o $@ $(filter %.c %.o,$^)
+	$(Q)mkdir -p $(@D) && $(CC) $(filter-out -MMD -MP,$(LIB_CFLAGS)) $(WARN) -shared -Wl,-Bsymbolic -Wl,-z,now,-z,defs,-z,noseparate-code -Wl,--as-needed -o $@ $(filter %.c %.o,$^)
 
 $(BUILD)/test/unwind/truth_cxx: test/unwind/truth_cxx.cc
 	$(call say,CXX,$<)

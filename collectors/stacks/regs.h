@@ -51,6 +51,8 @@ SIGNAL_SAFE static inline void regs_from_context(struct regs *r, const void *uco
     r->context = ucontext;
 }
 
+struct search_room;
+
 /* What the walker may assume of the memory it reads. */
 struct stack_bounds {
     uintptr_t lo, hi; /* the thread's own stack [lo, hi); 0,0 = unknown: every page is probed */
@@ -61,6 +63,10 @@ struct stack_bounds {
      * are 0; all other memory is read by the kernel, for it may go at any moment. NULL = none. */
     const char *copy;
     uintptr_t copy_lo, copy_hi;
+    /* Room to find out a frame pointer that is not known (unwind_search.h), and the thread's start
+     * routine, 0 = not known; for copies alone. NULL: do not try. */
+    struct search_room *room;
+    uintptr_t start;
 };
 
 /* How a step of a walk reads memory: load(arg, address, &word), false = it cannot be read. */

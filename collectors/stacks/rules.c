@@ -346,6 +346,27 @@ int rules_step(const struct regs *in, struct regs *out, const struct stack_memor
     return s.ret;
 }
 
+struct function {
+    uintptr_t pc, lo, hi;
+    bool found;
+};
+
+static void function_on_stack(void *arg)
+{
+    struct function *f = arg;
+    struct module module;
+    f->found = module_find(&module, f->pc) && query_function(&module, f->pc, &f->lo, &f->hi);
+}
+
+bool rules_function(uintptr_t pc, bool foreign, uintptr_t *lo, uintptr_t *hi)
+{
+    struct function f = {.pc = pc};
+    enter(function_on_stack, &f, foreign);
+    *lo = f.lo;
+    *hi = f.hi;
+    return f.found;
+}
+
 int rules_start(bool at_once)
 {
     if (ready) {

@@ -57,6 +57,10 @@ SIGNAL_SAFE struct rule rules_find(uintptr_t pc, bool foreign);
 SIGNAL_SAFE int rules_step(const struct regs *in, struct regs *out, const struct stack_memory *mem,
                            bool foreign, bool *signal_frame);
 
+/* The function that an exact pc lies in, by its frame information. False: there is none. Lock,
+ * stack and foreign as in rules_find(). SIGNAL_SAFE. */
+SIGNAL_SAFE bool rules_function(uintptr_t pc, bool foreign, uintptr_t *lo, uintptr_t *hi);
+
 /* In a forked child. If another thread was inside libunwind when the address space was copied, the
  * child maps libunwind anew. (The forking thread does not take the rules lock instead: fork waits
  * for locks, malloc's for example, and a sample in the thread that holds one would then wait for

@@ -332,16 +332,27 @@ static bool check_cie(const struct check *c, uintptr_t at, struct cie *cie)
     return good;
 }
 
+/* Reads an FDE as far as to the code that it covers, and its CIE. */
+static bool take_fde(const struct check *c, uintptr_t fde, struct bytes *b, struct cie *cie,
+                     uintptr_t *start, uintptr_t *range)
+{
+    int32_t back = entry_bytes(c, fde, b) ? (int32_t)take_le(b, 4) : 0;
+    if (back == 0 || !check_cie(c, fde + 4 - (uintptr_t)(intptr_t)back, cie)) {
+        return false;
+    }
+    *start = take_pointer(b, cie->fde_encoding);
+    *range = take_pointer(b, cie->fde_encoding & PTR_FORM);
+    return true;
+}
+
 bool check_fde(const struct check *c, uintptr_t fde, uintptr_t pc)
 {
     struct bytes b;
     struct cie cie;
-    int32_t back = entry_bytes(c, fde, &b) ? (int32_t)take_le(&b, 4) : 0;
-    if (back == 0 || !check_cie(c, fde + 4 - (uintptr_t)(intptr_t)back, &cie)) {
+    uintptr_t start, range;
+    if (!take_fde(c, fde, &b, &cie, &start, &range)) {
         return false;
     }
-    uintptr_t start = take_pointer(&b, cie.fde_encoding);
-    uintptr_t range = take_pointer(&b, cie.fde_encoding & PTR_FORM);
     if (cie.sized) {
         skip(&b, take_leb(&b));
     }
@@ -412,4 +423,19 @@ uintptr_t check_find(const struct check *c, uintptr_t pc)
     bool good = lo && word32(c, entry + 4, &fde) &&
                 check_fde(c, c->module->frame_info + (uintptr_t)(intptr_t)fde, pc);
     return good ? entry : 0;
+}
+
+bool check_function(const struct check *c, uintptr_t pc, uintptr_t *lo, uintptr_t *hi)
+{
+    struct bytes b;
+    struct cie cie;
+    uintptr_t range;
+    int32_t fde;
+    uintptr_t entry = check_find(c, pc);
+    if (!entry || !word32(c, entry + 4, &fde) ||
+        !take_fde(c, c->module->frame_info + (uintptr_t)(intptr_t)fde, &b, &cie, lo, &range)) {
+        return false;
+    }
+    *hi = *lo + range;
+    return true;
 }

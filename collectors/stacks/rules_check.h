@@ -33,4 +33,7 @@ SIGNAL_SAFE uintptr_t check_find(const struct check *c, uintptr_t pc);
  * covers pc. pc 0: up to their ends. */
 SIGNAL_SAFE bool check_fde(const struct check *c, uintptr_t fde, uintptr_t pc);
 
+/* The function that pc lies in, by its FDE, which passes the check up to there. False: none. */
+SIGNAL_SAFE bool check_function(const struct check *c, uintptr_t pc, uintptr_t *lo, uintptr_t *hi);
+
 #endif

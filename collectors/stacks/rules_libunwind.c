@@ -352,6 +352,12 @@ int query_step(struct query *q)
     return 1;
 }
 
+bool query_function(const struct module *m, uintptr_t pc, uintptr_t *lo, uintptr_t *hi)
+{
+    const struct check check = {m, page_readable, NULL};
+    return check_function(&check, pc, lo, hi);
+}
+
 int libunwind_find(void)
 {
     static const char *const paths[] = {ARCH_LIBUNWIND_PATHS};

@@ -58,4 +58,7 @@ void libunwind_forget(void);
  * the private stack. */
 int query_step(struct query *q);
 
+/* The function of a module that pc lies in, by its frame information. On the private stack. */
+bool query_function(const struct module *m, uintptr_t pc, uintptr_t *lo, uintptr_t *hi);
+
 #endif

@@ -8,20 +8,12 @@
 #include "collectors/base/arena.h"
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
+#include "collectors/stacks/own_code.h"
 #include "collectors/stacks/unloaded.h"
 #include "collectors/stacks/unwind.h"
 #include "collectors/stacks/unwind_trail.h"
 
 #include <string.h>
-
-/* This library's code is in [own_begin, own_end), by symbols that the linker defines; below_* are
- * the bounds of BELOW_PROGRAM's section, which a unit test may not have. */
-extern const char own_begin[] LINKED_AS("__ehdr_start") HIDDEN;
-extern const char own_end[] LINKED_AS("etext") HIDDEN;
-extern const char below_begin[] LINKED_AS("__start_pprof_below")
-    __attribute__((weak, visibility("hidden")));
-extern const char below_end[] LINKED_AS("__stop_pprof_below")
-    __attribute__((weak, visibility("hidden")));
 
 enum {
     HIDDEN_RANGES = 32,
@@ -37,16 +29,6 @@ static uint32_t hidden_count;
 void stack_start(int depth)
 {
     depth_kept = depth > STACK_DEPTH_MAX ? STACK_DEPTH_MAX : depth;
-}
-
-static bool is_below(uintptr_t pc)
-{
-    return pc - (uintptr_t)below_begin < (uintptr_t)below_end - (uintptr_t)below_begin;
-}
-
-static bool is_own(uintptr_t pc)
-{
-    return pc - (uintptr_t)own_begin < (uintptr_t)own_end - (uintptr_t)own_begin;
 }
 
 static bool is_hidden(uintptr_t pc)
@@ -83,7 +65,7 @@ struct stack_bounds stack_own_bounds(void)
 static int drop_own(uintptr_t *pcs, int at, int from, int n)
 {
     for (int i = from; i < n; i++) {
-        if (!is_own(pcs[i])) {
+        if (!code_is_own(pcs[i])) {
             pcs[at++] = pcs[i];
         }
     }
@@ -145,7 +127,7 @@ void stack_fork_child(void)
 static int own_frames(const uintptr_t *pcs, int n)
 {
     int first = 0;
-    while (first < n && (is_own(pcs[first]) || is_hidden(pcs[first] - 1))) {
+    while (first < n && (code_is_own(pcs[first]) || is_hidden(pcs[first] - 1))) {
         first++;
     }
     return first;
@@ -161,7 +143,7 @@ static const struct stack *keep_caller(uintptr_t *pcs, int n)
 static const struct stack *keep_context(uintptr_t *pcs, int n)
 {
     int at = 0;
-    if (n > 0 && is_own(pcs[0]) && !is_below(pcs[0])) {
+    if (n > 0 && code_is_own(pcs[0]) && !code_is_below(pcs[0])) {
         pcs[at++] = PSEUDO_SELF;
     }
     return keep_at_most(pcs, drop_own(pcs, at, at, n));

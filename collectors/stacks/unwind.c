@@ -30,6 +30,7 @@
 #include "collectors/stacks/rules.h"
 #include "collectors/stacks/rules_table.h"
 #include "collectors/stacks/unwind_bare.h"
+#include "collectors/stacks/unwind_search.h"
 #include "collectors/stacks/unwind_trail.h"
 
 #include <errno.h>
@@ -408,6 +409,22 @@ static COLD enum verdict step_bare(struct walk *w, enum verdict why)
     return WALK_ON;
 }
 
+/* ---- Frames whose frame pointer is not known ---- */
+
+/* The last frame of the list could not be left because nothing is known of bp, as of a sleeping
+ * thread. If it can be proven what bp must be, the frame is walked again. */
+static COLD enum verdict find_bp(struct walk *w)
+{
+    const struct stack_memory mem = {load_for_step, w};
+    bool executing = w->n == 1 || w->exact == w->n - 1;
+    struct search_frame f = {w->pc, w->sp, executing};
+    if (!search_bp(w->stack, &mem, &f, &w->bp)) {
+        return WALK_LOST;
+    }
+    w->n--;
+    return WALK_ON;
+}
+
 int unwind(const struct regs *from, const struct stack_bounds *stack, uintptr_t *pcs, int max)
 {
     if (max <= 0) {
@@ -460,6 +477,9 @@ int unwind(const struct regs *from, const struct stack_bounds *stack, uintptr_t 
             }
         } else if (v == WALK_BARE || v == WALK_NOWHERE) {
             v = step_bare(&w, v);
+        }
+        if (UNLIKELY(v == WALK_LOST && w.bp == BP_UNKNOWN && stack->room)) {
+            v = find_bp(&w);
         }
     } while (v == WALK_ON);
     if (w.trail.trail) {

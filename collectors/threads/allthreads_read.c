@@ -3,8 +3,8 @@
  * See allthreads_read.h. Of a sleeping thread procfs tells the system call with its arguments, sp
  * and pc. The kernel copies the thread's stack, so that it cannot change or be unmapped while it is
  * walked. If the thread's CPU clock has not moved when that is done, the thread has slept all the
- * time, and the copy is of one moment. The values of bp and of other registers are not known, so
- * that a walk that needs one ends early.
+ * time, and the copy is of one moment. The values of bp and of other registers are not known: that
+ * of bp is found out where it can be (unwind_search.h), and a walk that needs more ends early.
  */
 #include "collectors/threads/allthreads_read.h"
 
@@ -97,9 +97,30 @@ static size_t copy_stack(struct allthreads_reader *r, uintptr_t from, uintptr_t 
     return got > 0 ? (size_t)got : 0;
 }
 
+/* The program's first function in a thread; 0 = not known. */
+static uintptr_t start_of(const struct allthreads_reader *r, int tid, const struct thread *row)
+{
+    if (tid == (r->pid ? r->pid : sys_getpid())) {
+        return facts_main();
+    }
+    return row ? (uintptr_t)(row->start ? (void *)row->start : (void *)row->start_c11) : 0;
+}
+
+/* The memory that a walk reads: the copy of a thread's stack from an address on. */
+static struct stack_bounds bounds_of(struct allthreads_reader *r, uintptr_t from, size_t bytes,
+                                     int tid, const struct thread *row)
+{
+    return (struct stack_bounds){.foreign = true,
+                                 .copy = r->copy,
+                                 .copy_lo = from,
+                                 .copy_hi = from + bytes,
+                                 .room = &r->room,
+                                 .start = start_of(r, tid, row)};
+}
+
 /* bp: the frame pointer, 0 = not known. */
 static const struct stack *walk_copy(struct allthreads_reader *r, const struct procfs_call *call,
-                                     uintptr_t bp, uintptr_t from, size_t bytes)
+                                     uintptr_t bp, const struct stack_bounds *bounds)
 {
     arch_context_of_call(&r->context, call->pc, call->sp, call->arg);
     struct regs regs = {.pc = call->pc + 1,
@@ -107,9 +128,7 @@ static const struct stack *walk_copy(struct allthreads_reader *r, const struct p
                         .bp = bp,
                         .lost = LOST_ALL_BUT_BP | (bp ? 0 : LOST_BP),
                         .context = &r->context};
-    struct stack_bounds bounds = {
-        .foreign = true, .copy = r->copy, .copy_lo = from, .copy_hi = from + bytes};
-    return stack_of_thread(&regs, &bounds);
+    return stack_of_thread(&regs, bounds);
 }
 
 /* By the thread's own note, where procfs keeps the system call to itself. Another process's thread
@@ -129,8 +148,7 @@ static enum allthreads_sleeper read_noted(struct allthreads_reader *r, struct sn
             memcmp(&noted, &again, sizeof noted) != 0) {
             continue; /* it has run meanwhile */
         }
-        struct stack_bounds bounds = {
-            .foreign = true, .copy = r->copy, .copy_lo = from, .copy_hi = from + bytes};
+        struct stack_bounds bounds = bounds_of(r, from, bytes, t->tid, row);
         t->state = word_for_call(noted.number);
         t->stack = stack_of_thread_in(noted.function, &noted.caller, &bounds);
         return t->stack ? SLEEPER_READ : SLEEPER_UNKNOWN;
@@ -160,7 +178,8 @@ enum allthreads_sleeper allthreads_read_sleeper(struct allthreads_reader *r,
             continue; /* it has run meanwhile */
         }
         t->state = word_for_call(call.number);
-        t->stack = walk_copy(r, &call, hook, from, bytes);
+        struct stack_bounds bounds = bounds_of(r, from, bytes, t->tid, row);
+        t->stack = walk_copy(r, &call, hook, &bounds);
         return t->stack ? SLEEPER_READ : SLEEPER_UNKNOWN;
     }
     return SLEEPER_RUNS;

@@ -8,6 +8,7 @@
 #define COLLECTORS_ALLTHREADS_READ_H
 
 #include "collectors/snapshot.h"
+#include "collectors/stacks/unwind_search.h"
 #include "collectors/threads/threads.h"
 
 #include <ucontext.h>
@@ -18,6 +19,7 @@ enum { READ_COPY_BYTES = 256 << 10 };
 struct allthreads_reader {
     int pid;            /* the process they belong to; 0 = the caller's own */
     ucontext_t context; /* the registers that are known */
+    struct search_room room;
     char copy[READ_COPY_BYTES] __attribute__((aligned(16))); /* the stack, from its leaf up */
 };
 

@@ -49,6 +49,9 @@ enum {
     ARCH_PUSH_BYTES = 4,
     ARCH_SYSCALL_BYTES = 4,
     ARCH_FRAME_BYTES = 16,
+    ARCH_STUB_BYTES = 24,
+    ARCH_START_BYTES = 64,
+    ARCH_LEADS_BEFORE = 1,
 };
 #define ARCH_GLIBC_FIRST "2.17"
 #define ARCH_GLIBC_FIRST_MINOR 17
@@ -180,6 +183,13 @@ static inline __attribute__((always_inline)) void arch_capture(uintptr_t *words)
                      :
                      : "r"(words)
                      : "x16", "x17", "memory");
+}
+
+/* Not told: an address is made by two instructions, adrp and add. */
+static inline bool arch_leads_to(const uint8_t *code, uintptr_t at, uintptr_t address)
+{
+    (void)code, (void)at, (void)address;
+    return true;
 }
 
 #endif

@@ -52,6 +52,9 @@
  *   ARCH_PUSH_BYTES        Bytes of the instruction that saves the frame pointer.
  *   ARCH_SYSCALL_BYTES     Bytes of the instruction that makes a system call.
  *   ARCH_FRAME_BYTES       From a frame pointer on: the caller's, and the return address.
+ *   ARCH_STUB_BYTES        Bytes of code that arch_jumps_on() looks at.
+ *   ARCH_LEADS_BEFORE      Bytes of code that arch_leads_to() looks at before an operand.
+ *   ARCH_START_BYTES       Bytes of code that arch_main_of_entry() looks at.
  *   ARCH_GLIBC_FIRST       The first glibc for it, as "2.2.5", which is the version of all symbols
  *                          that were there by then; ARCH_GLIBC_FIRST_MINOR is its second number.
  *   ARCH_ELF_MACHINE       e_machine of its ELF files.
@@ -186,6 +189,48 @@ enum arch_entry {
 enum arch_entry arch_entry_at(const uint8_t code[]);
 /* Whether the ARCH_PUSH_BYTES bytes are the instruction that saves the caller's frame pointer. */
 bool arch_saves_bp(const uint8_t code[]);
+
+/* ---- what machine code says of a frame ---- */
+
+/* The call instruction that ends at a return address. */
+struct arch_call {
+    bool direct;      /* it may be one that names its target: the target is known */
+    bool slot;        /* ... one whose target is in the word at the address `target` */
+    bool indirect;    /* it may be one whose target is in a register, or in some word */
+    uintptr_t target; /* of a direct one, or the slot's address */
+};
+/* code: the ARCH_CALL_BYTES bytes that end at the return address. All false: no call. */
+struct arch_call arch_call_before(const uint8_t *code, uintptr_t ret);
+
+/* Whether the ARCH_STUB_BYTES bytes of code at an address do nothing but jump on: to the address
+ * *target, or (*slot) to the address that is in the word there. */
+bool arch_jumps_on(const uint8_t *code, uintptr_t at, uintptr_t *target, bool *slot);
+
+/* The address of main, from the first ARCH_START_BYTES bytes of the program's entry, which pass it
+ * to the C library; 0 = not found. */
+uintptr_t arch_main_of_entry(const uint8_t *code, uintptr_t at);
+
+/* How far the frame pointer lies above the stack pointer, at an instruction of a function that
+ * keeps one: from `least` to least + slack bytes. slack ARCH_SLACK_ANY: no upper bound, because the
+ * function moves its stack pointer by amounts that its code does not tell. */
+struct arch_depth {
+    int32_t least, slack;
+};
+#define ARCH_SLACK_ANY INT32_MAX
+
+/* Follows a function's code on all ways from its first instruction. code: all of it, `bytes` long;
+ * at: the instruction; states: bytes + 1 elements, all zero, to work in. False: it has no frame
+ * pointer there, or the ways to it cannot be followed. */
+bool arch_frame_depth(const uint8_t *code, size_t bytes, size_t at, struct arch_depth *states,
+                      struct arch_depth *depth);
+
+/* Does an instruction lead to this address otherwise than by a call that names it: a jump, or one
+ * that makes the address relative to itself? `code`, at the address `at`, is where its operand's
+ * bytes would be; ARCH_LEADS_BEFORE bytes before and four behind can be read. */
+static inline bool arch_leads_to(const uint8_t *code, uintptr_t at, uintptr_t address);
+
+/* May the function with this code end by a jump to another function, rather than by a return? */
+bool arch_may_jump_out(const uint8_t *code, size_t bytes);
 
 /* ---- relocations of a shared object, by ELF64_R_TYPE ---- */
 

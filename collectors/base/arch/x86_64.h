@@ -44,6 +44,9 @@ enum {
     ARCH_PUSH_BYTES = 1,
     ARCH_SYSCALL_BYTES = 2,
     ARCH_FRAME_BYTES = 16,
+    ARCH_STUB_BYTES = 24,
+    ARCH_START_BYTES = 64,
+    ARCH_LEADS_BEFORE = 1,
 };
 #define ARCH_GLIBC_FIRST "2.2.5"
 #define ARCH_GLIBC_FIRST_MINOR 2
@@ -161,6 +164,19 @@ static inline __attribute__((always_inline)) void arch_capture(uintptr_t *words)
                      :
                      : "r"(words)
                      : "rax", "memory");
+}
+
+/* An operand relative to the instruction pointer, or the distance of a jump, of four bytes or of
+ * one, by the byte before it: ModRM or the opcode. call rel32 has another one, E8. */
+static inline bool arch_leads_to(const uint8_t *code, uintptr_t at, uintptr_t address)
+{
+    int32_t distance;
+    __builtin_memcpy(&distance, code, sizeof distance);
+    uint8_t before = code[-1];
+    bool far = (before & 0xc7) == 0x05 || before == 0xe9 || (before & 0xf0) == 0x80;
+    bool near = before == 0xeb || (before & 0xf0) == 0x70;
+    return (far && at + 4 + (uintptr_t)(intptr_t)distance == address) ||
+           (near && at + 1 + (uintptr_t)(intptr_t)(int8_t)code[0] == address);
 }
 
 #endif

@@ -178,29 +178,6 @@ void arch_context_of_call(void *ucontext, uintptr_t pc, uintptr_t sp, const uint
 
 /* ---- machine code ---- */
 
-/* E8 rel32, or FF /2 with every form of operand. */
-bool arch_ends_with_call(const uint8_t *code)
-{
-    if (code[ARCH_CALL_BYTES - 5] == 0xe8) {
-        return true;
-    }
-    for (int len = 2; len <= ARCH_CALL_BYTES; len++) {
-        const uint8_t *call = code + (ARCH_CALL_BYTES - len);
-        uint8_t modrm = call[1];
-        if (call[0] != 0xff || (modrm >> 3 & 7) != 2) {
-            continue;
-        }
-        unsigned mod = modrm >> 6;
-        bool sib = mod != 3 && (modrm & 7) == 4;
-        bool rip_relative = mod == 0 && (modrm & 7) == 5;
-        int displacement = mod == 1 ? 1 : mod == 2 || rip_relative ? 4 : 0;
-        if (2 + sib + displacement == len) {
-            return true;
-        }
-    }
-    return false;
-}
-
 enum { PUSH_RBP = 0x55, RET = 0xc3, RET_N = 0xc2 };
 
 enum arch_entry arch_entry_at(const uint8_t code[])
