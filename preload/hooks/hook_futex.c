@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
  * Waits on a futex that the program makes by libc's syscall(), as Rust's standard library,
- * std::atomic::wait and abseil do. Calls of prctl and seccomp go to hook_seccomp.c, forks to
- * hook_process.c. Every other system call passes through a few instructions of assembly, which
- * leave its registers and its stack as they were: a vfork must not return through a frame of ours.
+ * std::atomic::wait and abseil do. Calls that change what the program may do go to
+ * hook_privileges.c (hook_privileges_numbers has their numbers), forks to hook_process.c. Every
+ * other system call passes through a few instructions of assembly, which leave its registers and
+ * its stack as they were: a vfork must not return through a frame of ours.
  *
  * Calls that wake are not looked at. Whether a futex belongs to a lock or to a condition cannot be
  * known, so these waits are counted in the block profile and not in the mutex profile.
@@ -29,8 +30,8 @@ long hook_futex_wait(long nr, long a, long b, long c, long d, long e, long f);
      1 << 13 /* FUTEX_LOCK_PI2 */)
 _Static_assert(WAITS < 1 << 14, "what ARCH_SYSCALL looks at");
 
-EXPORT ARCH_SYSCALL(syscall, real_syscall, WAITS, hook_futex_wait, hook_seccomp_call,
-                    hook_fork_is_plain, hook_fork_call)
+EXPORT ARCH_SYSCALL(syscall, real_syscall, WAITS, hook_futex_wait, hook_privileges_numbers,
+                    hook_privileges_call, hook_fork_is_plain, hook_fork_call)
 
 long hook_futex_wait(long nr, long a, long b, long c, long d, long e, long f)
 {

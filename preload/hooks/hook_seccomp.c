@@ -4,27 +4,20 @@
  * the program for a system call of the library, or keep the library from writing profiles, the
  * library makes its last dump and stops: no timer, no sample, no system call. Otherwise profiling
  * goes on. The program may also forbid itself to read the time stamp counter (PR_SET_TSC): then the
- * library reads the clock instead (ticks.h). Or it may have system calls handed to itself
- * (PR_SET_SYSCALL_USER_DISPATCH): then the thread is left alone (dispatch.h).
+ * library reads the clock instead (ticks.h). Called by hook_privileges.c.
  *
  * Any thread, and forked and vfork children.
  */
 #include "collectors/base/ticks.h"
 #include "preload/config.h"
-#include "preload/hooks/dispatch.h"
 #include "preload/hooks/hooks.h"
-#include "preload/hooks/real.h"
 #include "preload/init.h"
 #include "preload/marker.h"
 #include "preload/output/control.h"
 #include "preload/output/seccomp.h"
 
 #include <linux/seccomp.h>
-#include <stdarg.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
-
-enum { PR_SET_SYSCALL_USER_DISPATCH_ = 59 }; /* Linux 5.11 */
 
 static void hook_seccomp_ahead(unsigned long mode, const void *filter)
 {
@@ -39,8 +32,7 @@ static void hook_seccomp_ahead(unsigned long mode, const void *filter)
     }
 }
 
-/* Before a call of prctl() with these first three arguments. */
-static void hook_prctl_ahead(int option, unsigned long a, unsigned long b)
+void hook_seccomp_prctl(int option, unsigned long a, unsigned long b)
 {
     if (option == PR_SET_SECCOMP) {
         hook_seccomp_ahead(a, (const void *)b); /* NOLINT: the kernel's integers */
@@ -51,44 +43,11 @@ static void hook_prctl_ahead(int option, unsigned long a, unsigned long b)
     }
 }
 
-/* Instead of libc's syscall() for the numbers of prctl and seccomp: libseccomp calls it. */
-long hook_seccomp_call(long nr, long a, long b, long c, long d, long e, long f);
-long hook_seccomp_call(long nr, long a, long b, long c, long d, long e, long f)
+void hook_seccomp_call(unsigned long operation, unsigned long flags, const void *filter)
 {
-    long (*next)(long, ...) = (long (*)(long, ...))real_syscall;
-    bool strict = nr == SYS_seccomp && a == SECCOMP_SET_MODE_STRICT && b == 0 && c == 0;
-    if (nr == SYS_prctl) {
-        hook_prctl_ahead((int)a, (unsigned long)b, (unsigned long)c);
-    } else if (strict || (nr == SYS_seccomp && a == SECCOMP_SET_MODE_FILTER)) {
-        hook_seccomp_ahead(strict ? SECCOMP_MODE_STRICT : SECCOMP_MODE_FILTER,
-                           (const void *)c); /* NOLINT: the same */
+    if (operation == SECCOMP_SET_MODE_STRICT && flags == 0 && !filter) {
+        hook_seccomp_ahead(SECCOMP_MODE_STRICT, NULL);
+    } else if (operation == SECCOMP_SET_MODE_FILTER) {
+        hook_seccomp_ahead(SECCOMP_MODE_FILTER, filter);
     }
-    if (nr == SYS_prctl && a == PR_SET_SYSCALL_USER_DISPATCH_) {
-        struct dispatch_change change = dispatch_begins((unsigned long)b, (unsigned long)e);
-        long result = next(nr, a, b, c, d, change.selector, f);
-        dispatch_changed((unsigned long)b, change, result);
-        return result;
-    }
-    return next(nr, a, b, c, d, e, f);
-}
-
-EXPORT int prctl(int option, ...)
-{
-    va_list list;
-    unsigned long more[4];
-    va_start(list, option);
-    /* Which arguments there are depends on the option. As in libc's own prctl(), four are passed
-     * on, and those that the caller did not give are whatever lies in their places. */
-    for (int i = 0; i < 4; i++) {
-        more[i] = va_arg(list, unsigned long);
-    }
-    va_end(list);
-    hook_prctl_ahead(option, more[0], more[1]);
-    if (option == PR_SET_SYSCALL_USER_DISPATCH_) {
-        struct dispatch_change change = dispatch_begins(more[0], more[3]);
-        int result = real_other.prctl(option, more[0], more[1], more[2], change.selector);
-        dispatch_changed(more[0], change, result);
-        return result;
-    }
-    return real_other.prctl(option, more[0], more[1], more[2], more[3]);
 }

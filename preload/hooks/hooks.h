@@ -26,6 +26,15 @@ void hook_key_start(void (*at_end)(void *value));
  * no key, because the program needed them all. Any thread. */
 bool hook_key_set(void *value);
 
+/* hook_privileges.c: instead of libc's syscall() for the numbers that have a 1 in the table. */
+enum { HOOK_NUMBERS = 449 };
+extern HIDDEN const uint8_t hook_privileges_numbers[HOOK_NUMBERS];
+long hook_privileges_call(long nr, long a, long b, long c, long d, long e, long f);
+
+/* hook_seccomp.c: before a call of prctl() with these first three arguments; of seccomp(). */
+void hook_seccomp_prctl(int option, unsigned long a, unsigned long b);
+void hook_seccomp_call(unsigned long operation, unsigned long flags, const void *filter);
+
 /* hook_process.c: children. in_child() is called in a forked child that is profiled: what the
  * API has to forget there, for hooks do not know the API. */
 void hook_process_start(void (*in_child)(void));

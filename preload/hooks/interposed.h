@@ -17,6 +17,7 @@
 #include "collectors/base/libc/functions.h"
 #include "collectors/base/libc/libc.h"
 
+#include <grp.h>
 #include <link.h>
 #include <malloc.h>
 #include <poll.h>
@@ -26,6 +27,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/fsuid.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -150,6 +152,26 @@
     HOOK(usleep, usleep, "")                                                                       \
     HOOK(thrd_sleep, thrd_sleep, "")                                                               \
     HOOK(pause, pause, "")
+/* What changes the user, the groups, the capabilities, the root or the namespaces: struct
+ * real_rights, looked up at the first use of any of them, because most programs use none. */
+#define INTERPOSED_RIGHTS(HOOK)                                                                    \
+    HOOK(setuid, setuid, "")                                                                       \
+    HOOK(setgid, setgid, "")                                                                       \
+    HOOK(seteuid, seteuid, "")                                                                     \
+    HOOK(setegid, setegid, "")                                                                     \
+    HOOK(setreuid, setreuid, "")                                                                   \
+    HOOK(setregid, setregid, "")                                                                   \
+    HOOK(setresuid, setresuid, "")                                                                 \
+    HOOK(setresgid, setresgid, "")                                                                 \
+    HOOK(setfsuid, setfsuid, "")                                                                   \
+    HOOK(setfsgid, setfsgid, "")                                                                   \
+    HOOK(setgroups, setgroups, "")                                                                 \
+    HOOK(initgroups, initgroups, "")                                                               \
+    HOOK(capset, capset, "")                                                                       \
+    HOOK(chroot, chroot, "")                                                                       \
+    HOOK(pivot_root, pivot_root, "")                                                               \
+    HOOK(unshare, unshare, "")                                                                     \
+    HOOK(setns, setns, "")
 
 /* The C++ operators, by the number of their arguments after the first, all of them integers in
  * registers: NEW0(symbol) takes a size alone; an alignment, a nothrow_t and, for delete, a size may

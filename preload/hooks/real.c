@@ -45,6 +45,12 @@ struct real_before real_before;
 INTERPOSED_SLEEPS(STUB_SLEEP)
 struct real_sleeps real_sleeps __attribute__((aligned(CACHE_LINE))) = {INTERPOSED_SLEEPS(STUBBED)};
 
+#define STUB_RIGHTS(field, symbol, version)                                                        \
+    ARCH_STUB(boot_##field, real_rights.field, real_rights_start)
+
+INTERPOSED_RIGHTS(STUB_RIGHTS)
+struct real_rights real_rights = {INTERPOSED_RIGHTS(STUBBED)};
+
 ARCH_STUB(boot_syscall, real_syscall, real_waits_start)
 void (*real_syscall)(void) = boot_syscall;
 
@@ -81,6 +87,7 @@ INTERPOSED_SLEEPS(LOOK_UP_SLEEP)
     set(&real_alloc.field, libc_next_of_either(#symbol, version));
 #define LOOK_UP_BEFORE(symbol) set(&real_before.symbol, libc_before_us(#symbol, (void *)symbol));
 #define LOOK_UP_OTHER(field, symbol, version) set(&real_other.field, libc_next(#symbol));
+#define LOOK_UP_RIGHTS(field, symbol, version) set(&real_rights.field, find_wait(#symbol, version));
 #define LOOK_UP_WAITS(field, symbol, version) set(&real_waits.field, find_wait(#symbol, version));
 
 /* By dlsym(), which allocates nothing when it succeeds; should it allocate all the same, it comes
@@ -111,6 +118,11 @@ void real_waits_start(void)
     INTERPOSED_SLEEPS(LOOK_UP_SLEEP_NOW)
     set(&real_syscall, find_wait("syscall", ""));
     STORE_RELEASE(&done, true);
+}
+
+void real_rights_start(void)
+{
+    INTERPOSED_RIGHTS(LOOK_UP_RIGHTS)
 }
 
 bool real_allocator_extent(uintptr_t *lo, uintptr_t *hi)

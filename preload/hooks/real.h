@@ -40,6 +40,11 @@ struct real_sleeps {
 };
 extern HIDDEN struct real_sleeps real_sleeps;
 
+struct real_rights {
+    INTERPOSED_RIGHTS(REAL_FIELD)
+};
+extern HIDDEN struct real_rights real_rights;
+
 /* libc's syscall(), which is called from the assembly of hook_futex.c and with its arguments as
  * they came; looked up with real_waits. */
 extern HIDDEN void (*real_syscall)(void);
@@ -70,6 +75,9 @@ void real_start(void);
  * dynamic linker's lock, and the thread that holds it may be waiting for a lock that this thread
  * holds. */
 void real_waits_start(void);
+
+/* Looks real_rights up, without the dynamic linker's lock if that is possible. */
+void real_rights_start(void);
 
 /* ---- real_alloc.c: allocations that the look-up itself makes ---- */
 

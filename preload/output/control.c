@@ -292,8 +292,11 @@ void control_stand_down(void)
     stood_down = true;
 }
 
-bool control_before_change(void)
+bool control_before_change(const struct change *c)
 {
+    if (c->kind == CHANGE_NONE) {
+        return false;
+    }
     look_for_birth();
     if ((pid == 0 && !stood_down) || sys_getpid() != config.pid) {
         return false; /* not profiled, or a child that shares the memory */

@@ -62,7 +62,12 @@ void control_stand_down(void);
 /* The program is about to change what it may do: its user, groups, capabilities, filters, root or
  * namespaces. What runs beside it leaves, and is collected. False: this is a vfork child, or the
  * process is not profiled; else control_after_change() must follow, which makes it anew. */
-MUST_CHECK SIGNAL_SAFE bool control_before_change(void);
+struct change {
+    enum { CHANGE_NONE, CHANGE_RIGHTS, CHANGE_USER, CHANGE_ROOT } kind;
+    uint32_t user;    /* CHANGE_USER: the effective one that it is to have */
+    const char *root; /* CHANGE_ROOT: the folder that is to be it; NULL: not known */
+};
+MUST_CHECK SIGNAL_SAFE bool control_before_change(const struct change *c);
 SIGNAL_SAFE void control_after_change(void);
 
 /* In a child that may not make our system calls: it is not profiled, and writes nothing. */

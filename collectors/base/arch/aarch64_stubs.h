@@ -52,26 +52,25 @@
 /* x0 = the number, then the arguments; x2 = a futex's operation, with flags from 128 on. The number
  * 449 is futex_waitv, which older headers lack. */
 _Static_assert(SYS_futex == 98, "a number below");
-_Static_assert(SYS_seccomp == 277, "a number below");
-_Static_assert(SYS_prctl == 167, "a number below");
 _Static_assert(SYS_clone == 220, "a number below");
 _Static_assert(SYS_clone3 == 435, "a number below");
-#define ARCH_SYSCALL(name, slot, futex_waits, on_futex_wait, on_restriction, is_fork, on_fork)     \
-    ARCH_SYSCALL_(name, slot, futex_waits, on_futex_wait, on_restriction, is_fork, on_fork)
-#define ARCH_SYSCALL_(name, slot, futex_waits, on_futex_wait, on_restriction, is_fork, on_fork)    \
+#define ARCH_SYSCALL(name, slot, futex_waits, on_futex_wait, hooked, on_hooked, is_fork, on_fork)  \
+    ARCH_SYSCALL_(name, slot, futex_waits, on_futex_wait, hooked, on_hooked, is_fork, on_fork)
+#define ARCH_SYSCALL_(name, slot, futex_waits, on_futex_wait, hooked, on_hooked, is_fork, on_fork) \
     long name(long nr, ...);                                                                       \
     __asm__(ARCH_FUNCTION_(name, ".text") "cmp x0, 98\n"                                           \
                                           "b.eq 1f\n"                                              \
                                           "cmp x0, 449\n"                                          \
-                                          "b.eq " #on_futex_wait "\n"                              \
-                                          "cmp x0, 277\n"                                          \
-                                          "b.eq " #on_restriction "\n"                             \
-                                          "cmp x0, 167\n"                                          \
-                                          "b.eq " #on_restriction "\n"                             \
+                                          "b.eq 3f\n"                                              \
+                                          "b.hi 2f\n"                                              \
                                           "cmp x0, 220\n"                                          \
                                           "b.eq 4f\n"                                              \
                                           "cmp x0, 435\n"                                          \
                                           "b.eq 4f\n"                                              \
+                                          "adrp x16, " #hooked "\n"                                \
+                                          "add x16, x16, :lo12:" #hooked "\n"                      \
+                                          "ldrb w16, [x16, x0]\n"                                  \
+                                          "cbnz w16, 5f\n"                                         \
                                           "b 2f\n"                                                 \
                                           "1:\n"                                                   \
                                           "and w16, w2, 127\n"                                     \
@@ -107,7 +106,9 @@ _Static_assert(SYS_clone3 == 435, "a number below");
                                           ".cfi_restore 30\n"                                      \
                                           ".cfi_def_cfa_offset 0\n"                                \
                                           "cbz w16, 2b\n"                                          \
-                                          "b " #on_fork "\n" ARCH_FUNCTION_END_(name));
+                                          "b " #on_fork "\n"                                       \
+                                          "5:\n"                                                   \
+                                          "b " #on_hooked "\n" ARCH_FUNCTION_END_(name));
 
 /* sig in x0, info in x1, context in x2; x30 = the kernel's code that ends the handler. */
 #define ARCH_SIGNAL_STUB(name, chooser)                                                            \

@@ -12,13 +12,14 @@
  *     pointers, those on the stack, and a variable number of them; but no floating point values.
  *     resolver: the name of a function of this library without arguments, not static.
  *
- * ARCH_SYSCALL(name, slot, futex_waits, on_futex_wait, on_restriction, is_fork, on_fork)
+ * ARCH_SYSCALL(name, slot, futex_waits, on_futex_wait, hooked, on_hooked, is_fork, on_fork)
  *     long name(long nr, ...), with libc's arguments of syscall(), which jumps, stack and arguments
  *     as they were,
  *      - to on_futex_wait for futex_waitv, and for futex with an operation whose bit is set in
  *        futex_waits, a constant in which bit 13 is the highest;
- *      - to on_restriction for seccomp and prctl;
  *      - to on_fork for fork, clone and clone3, if is_fork(nr, first, second), a bool, says so;
+ *      - to on_hooked for each other number n, below 449, where hooked[n] is not 0; hooked is an
+ *        array of 449 bytes, visible as above;
  *      - to what slot holds, a variable with a pointer to function, visible as above, for all
  *        others.
  *     The names are of functions of this library, not static.

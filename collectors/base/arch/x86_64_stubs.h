@@ -34,33 +34,33 @@
 
 /* rdi = the number, then the arguments; rdx = a futex's operation, with flags from 128 on. The
  * number 449 is futex_waitv, which older headers lack. */
-#define ARCH_SYSCALL(name, slot, futex_waits, on_futex_wait, on_restriction, is_fork, on_fork)     \
+#define ARCH_SYSCALL(name, slot, futex_waits, on_futex_wait, hooked, on_hooked, is_fork, on_fork)  \
     __attribute__((naked)) long name(__attribute__((unused)) long nr, ...)                         \
     {                                                                                              \
-        __asm__("cmp %1, %%rdi\n"                                                                  \
+        __asm__("cmp %2, %%rdi\n"                                                                  \
                 "je 1f\n"                                                                          \
                 "cmp $449, %%rdi\n"                                                                \
                 "je " #on_futex_wait "\n"                                                          \
-                "cmp %2, %%rdi\n"                                                                  \
-                "je " #on_restriction "\n"                                                         \
-                "cmp %3, %%rdi\n"                                                                  \
-                "je " #on_restriction "\n"                                                         \
+                "ja 2f\n"                                                                          \
+                "cmp %4, %%rdi\n"                                                                  \
+                "je 3f\n"                                                                          \
                 "cmp %5, %%rdi\n"                                                                  \
                 "je 3f\n"                                                                          \
                 "cmp %6, %%rdi\n"                                                                  \
                 "je 3f\n"                                                                          \
-                "cmp %7, %%rdi\n"                                                                  \
-                "je 3f\n"                                                                          \
+                "lea %1, %%r10\n"                                                                  \
+                "cmpb $0, (%%r10,%%rdi)\n"                                                         \
+                "jne " #on_hooked "\n"                                                             \
+                "2:\n"                                                                             \
                 "jmp *%0\n"                                                                        \
                 "1:\n"                                                                             \
                 "mov %%edx, %%eax\n"                                                               \
                 "and $127, %%eax\n"                                                                \
                 "cmp $13, %%eax\n"                                                                 \
-                "ja 2f\n"                                                                          \
-                "mov %4, %%r10d\n"                                                                 \
+                "ja 2b\n"                                                                          \
+                "mov %3, %%r10d\n"                                                                 \
                 "bt %%eax, %%r10d\n"                                                               \
                 "jc " #on_futex_wait "\n"                                                          \
-                "2:\n"                                                                             \
                 "jmp *%0\n"                                                                        \
                 "3:\n"                                                                             \
                 "push %%rdi\n.cfi_adjust_cfa_offset 8\n"                                           \
@@ -82,8 +82,8 @@
                 "jnz " #on_fork "\n"                                                               \
                 "jmp *%0\n"                                                                        \
                 :                                                                                  \
-                : "m"(slot), "i"(SYS_futex), "i"(SYS_seccomp), "i"(SYS_prctl), "i"(futex_waits),   \
-                  "i"(SYS_clone), "i"(SYS_clone3), "i"(SYS_fork));                                 \
+                : "m"(slot), "m"(hooked), "i"(SYS_futex), "i"(futex_waits), "i"(SYS_clone),        \
+                  "i"(SYS_clone3), "i"(SYS_fork));                                                 \
     }
 
 /* sig in rdi, info in rsi, context in rdx. Three words and the return address keep the stack

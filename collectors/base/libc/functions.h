@@ -28,6 +28,10 @@ pid_t _Fork(void);
 int __sigaction(int sig, const struct sigaction *act, struct sigaction *old);
 sighandler_t bsd_signal(int sig, sighandler_t handler);
 
+/* System calls by their names. What capset() takes is in linux/capability.h. */
+int capset(void *header, const void *data);
+int pivot_root(const char *root, const char *old);
+
 /* The type of the parameter of setrlimit() and its kin that POSIX says is int. */
 #define LIBC_WHICH_LIMIT __rlimit_resource_t
 
