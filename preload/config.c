@@ -267,6 +267,7 @@ void config_read(char *const *env, bool secure)
     config.is_child = marker != NULL;
     struct marker told = marker_read(marker);
     config.filters = told.filters;
+    config.user = told.user;
     config.left_raw = told.raw == config.pid;
 }
 

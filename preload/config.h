@@ -40,6 +40,7 @@ struct config {
                                   * cannot run a process that shares its memory */
     bool is_child;               /* a process that an injected one started */
     bool left_raw;               /* before its last exec, this process left files without names */
+    uint32_t user;               /* as which the first injected process started (effective) */
     int64_t filters;             /* on system calls in force at start that an injected parent has
                                   * found harmless (preload/output/seccomp.h) */
 };

@@ -10,6 +10,7 @@
 #include "collectors/base/log.h"
 #include "collectors/base/newborn.h"
 #include "collectors/base/reserve.h"
+#include "collectors/base/root.h"
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
 #include "collectors/kinds.h"
@@ -108,6 +109,7 @@ __attribute__((constructor)) static void library_start(int argc, char **argv, ch
     /* The stderr of a program that an injected one has started may be a pipe that the other reads,
      * and what there is to say was said by the first: later processes write to PPROF_LOG alone. */
     bool first = !config_has_parent(env);
+    root_remember();
     if (first) {
         log_open();
     }

@@ -31,6 +31,7 @@ struct marker marker_read(const char *value)
     state.filters = read_field(&value);
     state.subreaper = read_field(&value) != 0;
     state.raw = (int)read_field(&value);
+    state.user = *value ? (uint32_t)read_field(&value) : (uint32_t)sys_call0(SYS_geteuid);
     return state;
 }
 
@@ -51,6 +52,8 @@ void marker_write(char line[MARKER_BYTES], int raw)
     text_add_int(&t, state.filters, 3);
     text_add(&t, LOAD(&state.subreaper) ? ",1," : ",0,");
     text_add_int(&t, raw, 7);
+    text_add(&t, ",");
+    text_add_int(&t, state.user, 10);
 }
 
 /* Is this, of which MARKER_BYTES can be read, a marker? */

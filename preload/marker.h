@@ -2,9 +2,10 @@
  *
  * The marker: PPROF_PARENT in the environment, by which an injected process tells the programs that
  * it starts, and the one that it becomes by an exec, what they cannot find out. Its value is
- * "FILTERS,SUBREAPER,RAW": how many filters on system calls need not be tried again; whether an
- * ancestor has made itself a subreaper; the id of the process, if it left files without names
- * before an exec. The first field alone is a valid value, too.
+ * "FILTERS,SUBREAPER,RAW,USER": how many filters on system calls need not be tried again; whether
+ * an ancestor has made itself a subreaper; the id of the process, if it left files without names
+ * before an exec; as which user the first injected process started. The first field alone is a
+ * valid value, too.
  *
  * The constructor reads and makes it (preload/config.c). Later it changes by marker_is_subreaper(),
  * and the hooks of exec and posix_spawn put it right in the environment that the program hands
@@ -16,13 +17,14 @@
 #include "collectors/base/abi.h"
 
 #define MARKER_NAME "PPROF_PARENT"
-enum { MARKER_BYTES = sizeof MARKER_NAME "=000,0,0000000" };
+enum { MARKER_BYTES = sizeof MARKER_NAME "=000,0,0000000,0000000000" };
 
 /* What a value says, or what the fields that it lacks mean. */
 struct marker {
     int64_t filters;
     bool subreaper;
-    int raw; /* 0 = none has */
+    int raw;       /* 0 = none has */
+    uint32_t user; /* the effective one */
 };
 
 /* Reads the value that the constructor has found, NULL = there is none. */

@@ -27,4 +27,9 @@ MUST_CHECK int log_to(const char *path);
  * about it too. */
 void log_process(int pid);
 
+/* Lets a user write to the file, too: the process is about to become that user, and owns the file.
+ * The user may write and nothing else, by an access control list; where there are none, the file
+ * becomes the user's. */
+SIGNAL_SAFE void log_give(uint32_t user);
+
 #endif

@@ -17,6 +17,7 @@
 #include "collectors/threads/threads.h"
 #include "preload/config.h"
 #include "preload/output/dump.h"
+#include "preload/output/place.h"
 #include "preload/output/predecessor.h"
 #include "preload/output/scribe.h"
 #include "preload/output/symbolizer.h"
@@ -300,6 +301,13 @@ bool control_before_change(const struct change *c)
     look_for_birth();
     if ((pid == 0 && !stood_down) || sys_getpid() != config.pid) {
         return false; /* not profiled, or a child that shares the memory */
+    }
+    bool lasts = c->kind == CHANGE_USER   ? place_before_user(c->user)
+                 : c->kind == CHANGE_ROOT ? place_before_root(c->root)
+                                          : true;
+    if (!lasts && is_here() && LOAD(&ending) == 0 && config.at_exit &&
+        (recorded_anything() || !only_if_recorded())) {
+        scribe_wait_written(dump_now(NULL, true), INT64_MAX);
     }
     scribe_withdraw();
     return true;

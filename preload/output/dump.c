@@ -15,7 +15,7 @@ static int last_error; /* of the last dump, for dump_error() */
 
 void dump_start(void)
 {
-    folder.path = config.out;
+    place_start(config.out, config.user);
     folder.keep = config.keep;
     folder_init(&folder);
     request.forms = 1U << FORM_PROTOBUF;

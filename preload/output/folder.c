@@ -11,10 +11,10 @@
 #include "collectors/base/text.h"
 #include "collectors/cpu/cpu.h"
 #include "encoder/maps.h"
+#include "preload/output/place.h"
 #include "preload/output/symbolizer.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -86,28 +86,6 @@ static bool number_is_free(const struct folder *f, int number)
 
 /* ---- the folder ---- */
 
-/* Opens it, making what is missing of its path. Descriptor or -errno. */
-static int open_path(const char *folder)
-{
-    char path[PATH_MAX];
-    int dir = sys_open(folder, O_RDONLY | O_DIRECTORY, 0);
-    if (dir != -ENOENT || strlen(folder) >= sizeof path) {
-        return dir;
-    }
-    strcpy(path, folder);
-    for (char *p = path + 1; *p; p++) {
-        if (*p == '/') {
-            *p = '\0';
-            sys_call3(SYS_mkdirat, AT_FDCWD, path,
-                      0700); /* fails where it exists, which is as good */
-            *p = '/';
-        }
-    }
-    int made = (int)sys_call3(SYS_mkdirat, AT_FDCWD, path, 0700);
-    dir = sys_open(path, O_RDONLY | O_DIRECTORY, 0);
-    return dir == -ENOENT && made != 0 ? made : dir;
-}
-
 /* A process that was killed in the middle of a file has left it under its temporary name. */
 static void remove_unfinished(struct folder *f)
 {
@@ -154,7 +132,7 @@ static int folder_open(struct sink *s, const struct request *r, const struct ren
     f->maps = m->maps;
     f->used = 0;
     f->files = 0;
-    f->dir = open_path(f->path);
+    f->dir = place_open(f->path);
     if (f->dir < 0) {
         log_error("no dump: cannot open the folder", f->path, f->dir);
         return f->dir;

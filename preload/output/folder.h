@@ -9,12 +9,12 @@
 #define PRELOAD_FOLDER_H
 
 #include "encoder/atomic_file.h"
+#include "preload/output/place.h"
 #include "preload/output/request.h"
 
 struct folder {
     struct sink sink;
     /* For its owner to set, before a request. */
-    const char *path; /* absolute; what is missing of it is made. Never freed */
     int pid;          /* what the names say */
     int64_t keep;     /* sets that are kept, the newest; 0 = all. Never changed */
     const bool *stop; /* true: no further file is begun; NULL = never */
@@ -24,6 +24,7 @@ struct folder {
     int64_t kept_count;
     struct atomic_file file; /* the one that is being written */
     /* Of the request that is open. */
+    char path[PLACE_BYTES]; /* of the folder, absolute */
     const struct request *request;
     const struct maps *maps;
     int dir;

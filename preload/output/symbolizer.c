@@ -59,18 +59,19 @@ static struct job *job_new(const char *program, const char *dir, const char *nam
 {
     enum { FIXED_ARGUMENTS = 5 };
     size_t arguments = ((size_t)files + FIXED_ARGUMENTS) * sizeof(char *);
-    size_t all = sizeof(struct job) + arguments + bytes;
+    size_t all = sizeof(struct job) + arguments + bytes + strlen(dir) + 1;
     struct job *job = sys_map(all);
     if (!job) {
         return NULL;
     }
     job->bytes = all;
-    job->dir = dir;
     job->in = job->out = -1;
     memcpy(job->program, program, strlen(program) + 1);
     job->argv = (const char **)(void *)(job + 1);
     char *text = (char *)(job + 1) + arguments;
     memcpy(text, names, bytes);
+    memcpy(text + bytes, dir, strlen(dir) + 1);
+    job->dir = text + bytes;
     job->names = text;
     job->names_bytes = bytes;
     job->files = files;
@@ -218,11 +219,17 @@ void symbolizer_put_back(void)
 
 /* ---- when the scribe leaves for good before all files have their names ---- */
 
-/* One job for the files of all that wait, which are in one folder. NULL: there is no memory. */
+/* One job for the files of all that wait in the folder of the last one: a process that has changed
+ * its user can do nothing more for those before. NULL: there is no memory. */
 static struct job *merged(void)
 {
     size_t bytes = 0;
     int files = 0;
+    const struct job *last = jobs[(tail - 1) % WAITING];
+    while (strcmp(jobs[head % WAITING]->dir, last->dir) != 0) {
+        sys_unmap(jobs[head % WAITING], jobs[head % WAITING]->bytes);
+        head++;
+    }
     for (uint32_t i = head; i != tail; i++) {
         bytes += jobs[i % WAITING]->names_bytes;
         files += jobs[i % WAITING]->files;

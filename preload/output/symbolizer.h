@@ -10,7 +10,7 @@
 
 #include "collectors/base/abi.h"
 
-/* The files of a dump are complete. dir: their folder, absolute, never freed; names: theirs, each
+/* The files of a dump are complete. dir: their folder, absolute; names: theirs, each
  * terminated by a zero byte, one after the other; bytes: of all names; files: how many. They wait
  * for symbolizer_tend(). If 64 dumps wait already, the oldest is dropped and its files keep
  * addresses. pprof-symbolize is looked for beside this library, whose path maps tells, and nowhere

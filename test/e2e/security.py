@@ -31,8 +31,8 @@ def modes() -> None:
         found = {stat.S_IMODE(f.path.stat().st_mode) for f in files_in(out)} if out.exists() else set()
         where = [stat.S_IMODE(p.stat().st_mode) for p in (out, out.parent) if p.exists()]
         ok(f"umask {mask:03o}: files 0600", found == {0o600}, [oct(x) for x in found], result.stderr)
-        # A umask takes bits away from 0700 and never adds any; root can use the folders all the same.
-        ok(f"umask {mask:03o}: folders 0700 at most", all(m & 0o077 == 0 for m in where), [oct(m) for m in where])
+        # The folders that root makes can be passed through, whatever the umask: other users' are in them.
+        ok(f"umask {mask:03o}: root's folders 0711", set(where) == {0o711}, [oct(m) for m in where])
 
 
 def names() -> None:
@@ -97,25 +97,50 @@ def symbolisers() -> None:
 
 
 def dropped() -> None:
-    """After setuid a dump is made with the new credentials, or a line in the log says why not."""
+    """After setuid a dump is made with the new credentials, in a folder of the new user's. Where that user cannot
+    reach it, a line in the log says so, and what was recorded before is written."""
     place = folder()
     os.chmod(place, 0o755)
     code = "import os, signal, sys, time; os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
     code += "os.kill(os.getpid(), signal.SIGUSR2); time.sleep(0.3); print('well')"
-    for owned in (True, False):
-        out = place / f"out{owned}"
-        out.mkdir(mode=0o700)
-        log = place / f"log{owned}"
-        log.touch()
-        os.chmod(log, 0o666)
-        if owned:
-            os.chown(out, NOBODY, NOBODY)
+    for who, mode, owner in (("root", 0o711, 0), ("nobody", 0o700, NOBODY), ("all", 0o1777, 0), ("root alone", 0o700, 0)):
+        out, log = place / f"out of {who}", place / f"log of {who}"
+        out.mkdir()
+        os.chmod(out, mode)
+        os.chown(out, owner, owner)
         result = inject([sys.executable, "-c", code], {"PPROF_LOG": str(log)}, out=out, expect=None)
-        ok(f"setuid, folder {'owned' if owned else 'not'}: as bare", (result.status, result.stdout, result.stderr) == (0, "well\n", ""), result.stderr)
-        owners = {f.path.stat().st_uid for f in files_in(out)}
-        ok(f"setuid, folder {'owned' if owned else 'not'}: files", owners == ({NOBODY} if owned else set()), owners)
+        label = f"setuid, folder of {who}"
+        ok(f"{label}: as bare", (result.status, result.stdout, result.stderr) == (0, "well\n", ""), result.stderr)
+        own = out / f"uid-{NOBODY}"
+        found = {(f.path.parent == own, f.path.stat().st_uid, f.number) for f in files_in(out)}
         said = log.read_text()
-        ok(f"setuid, folder {'owned' if owned else 'not'}: log", ("EACCES" in said) != owned, said)
+        if who == "root alone":
+            ok(f"{label}: what came before", found == {(False, 0, 1)}, found)
+            ok(f"{label}: the log says so", "cannot reach" in said and "EACCES" in said, said)
+        else:
+            ok(f"{label}: files", found == {(True, NOBODY, 1), (True, NOBODY, 2)}, found)
+            st = own.stat()
+            ok(f"{label}: their folder", (st.st_uid, stat.S_IMODE(st.st_mode)) == (NOBODY, 0o700), st)
+            ok(f"{label}: nothing in the log", said == "", said)
+
+
+def planted() -> None:
+    """What another user has put where the folder of a user would be is not followed, given away or written to."""
+    place = folder()
+    os.chmod(place, 0o755)
+    victim = place / "victim"
+    victim.mkdir(mode=0o755)
+    code = "import os, signal, time; os.setuid(65534); os.kill(os.getpid(), signal.SIGUSR2); time.sleep(0.3)"
+    for what in ("link", "folder"):
+        out, log = place / f"out {what}", place / f"log {what}"
+        out.mkdir()
+        os.chmod(out, 0o777)
+        own = out / f"uid-{NOBODY}"
+        own.symlink_to(victim) if what == "link" else own.mkdir(mode=0o777)
+        result = inject([sys.executable, "-c", code], {"PPROF_LOG": str(log)}, out=out, expect=None)
+        ok(f"planted {what}: as bare", result.status == 0, result)
+        ok(f"planted {what}: nothing is written to it", not list(own.iterdir()) and victim.stat().st_uid == own.stat().st_uid == 0)
+        ok(f"planted {what}: the log says so", "no dump" in log.read_text(), log.read_text())
 
 
 def secure() -> None:
@@ -140,7 +165,7 @@ def secure() -> None:
     ok("secure: nothing is written", sorted(os.listdir(place)) == ["process_ends"], sorted(os.listdir(place)))
 
 
-for part in (modes, names, links, symbolisers, dropped, secure):
+for part in (modes, names, links, symbolisers, dropped, planted, secure):
     with case(part.__name__):
         part()
 finish()

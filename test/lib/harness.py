@@ -62,6 +62,8 @@ resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_
 
 FILE_NAME = re.compile(r"(?P<exe>.+)\.(?P<pid>\d+)\.(?P<number>\d{3,})\.(?P<kind>[^/]+?)\.pb\.gz")
 
+USER_FOLDER = re.compile(r"uid-\d+")
+
 # ------------------------------------------------------------------------------------------- checks
 
 failures = 0
@@ -158,10 +160,13 @@ class File:
 
 
 def files_in(out: Path) -> list[File]:
-    """The files that the library has written. A file of any other name in the folder is a Failure."""
+    """The files that the library has written, also as other users (uid-<uid>/). A file of any other name in the folder is a Failure."""
     found = []
     for path in sorted(out.iterdir()) if out.exists() else []:
         match = FILE_NAME.fullmatch(path.name)
+        if USER_FOLDER.fullmatch(path.name) and path.is_dir():
+            found += files_in(path)
+            continue
         if not match:
             raise Failure(f"stray file {path.name}")
         pid, number = int(match["pid"]), int(match["number"])
