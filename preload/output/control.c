@@ -305,8 +305,10 @@ bool control_before_change(const struct change *c)
     bool lasts = c->kind == CHANGE_USER   ? place_before_user(c->user)
                  : c->kind == CHANGE_ROOT ? place_before_root(c->root)
                                           : true;
-    if (!lasts && is_here() && LOAD(&ending) == 0 && config.at_exit &&
-        (recorded_anything() || !only_if_recorded())) {
+    /* A process that changes its root is a server and no command of a script: its file is there
+     * even if it has recorded nothing yet, as haproxy's worker has not. */
+    if (!lasts && config.at_exit && may_dump() &&
+        (c->kind == CHANGE_ROOT || recorded_anything() || !only_if_recorded())) {
         scribe_wait_written(dump_now(NULL, true), INT64_MAX);
     }
     scribe_withdraw();
