@@ -12,12 +12,14 @@
 union newborn_page newborn_page __attribute__((aligned(ARCH_PAGE_MOST)));
 
 static bool (*meet_child)(bool at_birth);
+static bool (*is_forbidden)(void);
 static bool wipes; /* this kernel does it: Linux 4.14 */
 static bool quiet;
 
-void newborn_start(bool (*meet)(bool at_birth))
+void newborn_start(bool (*meet)(bool at_birth), bool (*forbids)(void))
 {
     meet_child = meet;
+    is_forbidden = forbids;
     wipes = sys_call3(SYS_madvise, &newborn_page, sizeof newborn_page, MADV_WIPEONFORK) == 0;
     STORE_RELEASE(&newborn_page.met, 1);
 }
@@ -64,9 +66,12 @@ static void meet_blocked(bool at_birth)
 
 void newborn_meet(void)
 {
-    if (LOAD(&quiet)) {
+    if (!meet_child) {
+        return;
+    }
+    if (LOAD(&quiet) || is_forbidden()) {
         meet_once(false, -1);
-    } else if (meet_child && arch_thread_pointer() != 0) {
+    } else if (arch_thread_pointer() != 0) {
         meet_blocked(false);
     }
 }

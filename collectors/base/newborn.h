@@ -9,6 +9,9 @@
  * newborn_look() costs a load. It stands at the beginning of slow paths, and before what would act
  * on something inherited that the child does not have: a timer's id, a lock that another thread
  * holds. SIGNAL_SAFE; in a thread without a thread block it leaves the process unmet.
+ *
+ * By then the child may have forbidden itself system calls. So forbids() is asked before any other
+ * is made; it says how it finds out.
  */
 #ifndef BASE_NEWBORN_H
 #define BASE_NEWBORN_H
@@ -24,9 +27,10 @@ extern HIDDEN union newborn_page {
 } newborn_page;
 
 /* From now on the children of forks are met. meet() makes the process a child of ours: at its
- * birth, alone (at_birth = true), or later, when other system calls than libc's may be forbidden.
- * False: it is none, for it shares the memory of a process that is not met. Constructor only. */
-void newborn_start(bool (*meet)(bool at_birth));
+ * birth, alone (at_birth = true), or later. False: it is none, for it shares the memory of a
+ * process that is not met. forbids(): true if this child is to make no system call of the library's
+ * for good; then it has called newborn_quietly(). Constructor only. */
+void newborn_start(bool (*meet)(bool at_birth), bool (*forbids)(void));
 
 /* From now on the library makes no system calls, and none to meet a child either: meet() is called
  * with the signals as they are. Any thread. */

@@ -47,14 +47,17 @@ static bool shares_memory_with_parent(void)
     return sys_call5(SYS_kcmp, sys_getpid(), sys_call0(SYS_getppid), KCMP_VM_, 0, 0) == 0;
 }
 
-/* The child has forbidden itself system calls before it was met. Nothing that it has inherited is
- * given back to the kernel, for the kernel gave it to the parent alone. */
-static void keep_out(void)
+/* Has the child forbidden itself system calls before it was met? Then nothing that it has inherited
+ * is given back to the kernel, for the kernel gave it to the parent alone. */
+static bool keeps_out(void)
 {
-    live_fork_child();
+    if (!seccomp_has_new_filters()) {
+        return false;
+    }
     threads_fork_child(NULL);
     self.thread = NULL;
     init_keep_out();
+    return true;
 }
 
 static bool meet_child(bool at_birth)
@@ -66,10 +69,6 @@ static bool meet_child(bool at_birth)
         return true;
     }
     if (!at_birth) {
-        if (seccomp_has_new_filters()) {
-            keep_out();
-            return true;
-        }
         if (shares_memory_with_parent()) {
             return false;
         }
@@ -144,7 +143,7 @@ static void fork_child(void)
 void hook_process_start(void (*in_child)(void))
 {
     api_fork_child = in_child;
-    newborn_start(meet_child);
+    newborn_start(meet_child, keeps_out);
     pthread_atfork(fork_prepare, fork_parent, fork_child);
     (void)at_quick_exit(hook_process_end); /* registered first, runs last */
 }

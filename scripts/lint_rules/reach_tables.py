@@ -62,6 +62,7 @@ POINTERS: dict[str, tuple[tuple[str, ...], str]] = {
     "pb_default_field_callback": ((), NANOPB),
     "query_step": (("find_on_stack", "import_*", "access_*", "find_proc_info"), LIBUNWIND),
     "create_space": (("import_*", "put_unwind_info", "get_dyn_info_list_addr"), LIBUNWIND),
+    "newborn_meet": (("keeps_out",), "what hook_process.c gave newborn_start()"),
     "meet_once": (("meet_child",), "what hook_process.c gave newborn_start()"),
     "meet_child": (("api_cpu_fork_child",), "what init.c gave hook_process_start()"),
     "kinds_fork_child": (("fork_child",), "the column of kinds[]"),

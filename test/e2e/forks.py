@@ -16,11 +16,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import elf
-from harness import Failure, Run, case, files_in, finish, inject, judged, ok, program, start
+from harness import Failure, Run, bare, case, files_in, finish, inject, judged, ok, program, start
 
 WAYS = ("fork", "_Fork", "sys_fork", "sys_clone", "sys_clone3", "clone", "inline", "sys_clone_files")
 ENDS = ("exit", "_exit", "TERM", "exec")
 BEFORE, IN_CHILD = 32, 64  # blocks in births.c
+BEHIND = 64  # and in zygotes.c, by each of two threads
 # The program burns 60 ms in either process, at 1000 Hz. On a busy machine the kernel looks at timers late.
 SAMPLES = 5
 PATIENCE = 30.0  # seconds for what takes some milliseconds on an idle machine
@@ -101,6 +102,16 @@ def waits(way: str) -> None:
     ok(f"{way}: its waits", block.get("wait_in_child") == 1, block.get("wait_in_child"))
 
 
+def zygote(way: str, how: str, action: str) -> None:
+    """A child that forbids itself our system calls, before or after the library has met it, ends as bare."""
+    argv = [program("zygotes"), way, how, action]
+    plain, mine = bare(argv), inject(argv, {"PPROF_MEM_RATE": "1", "PPROF_CPU_RATE": "1000"})
+    ok(f"{' '.join(argv[1:])}: the child ends as bare", mine.stdout == plain.stdout == f"{3 << 8}\n", mine.stdout.strip())
+    seen = [judged(f.path) for f in files_in(mine.out) if f.kind == "heap" and f.pid != mine.pid]
+    blocks = sum(p.cumulative("alloc_objects", elf.name).get("site_behind", 0) for p in seen)
+    ok(f"{' '.join(argv[1:])}: and is profiled where it may be", blocks == (2 * BEHIND if action == "none" else 0), blocks)
+
+
 CASES: list[tuple[Callable[..., None], tuple[str, ...], dict[str, str]]] = [
     *((birth, (way, end), {}) for way in WAYS for end in ENDS),
     *((birth, (way, "exit", "threads"), {}) for way in WAYS),
@@ -108,6 +119,9 @@ CASES: list[tuple[Callable[..., None], tuple[str, ...], dict[str, str]]] = [
     *((birth, (way, "exit", "handler"), {}) for way in WAYS),
     *((idle, (way,), {}) for way in WAYS),
     *((waits, (way,), {}) for way in WAYS),
+    *((birth, (way, "_exit", "spawns"), {}) for way in WAYS),
+    *((zygote, (way, "prctl", action), {}) for way in ("fork", "clone", "inline") for action in ("none", "timers", "few")),
+    *((zygote, ("inline", "inline", action), {}) for action in ("timers", "few")),
 ]
 
 

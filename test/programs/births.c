@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT
  * Makes a child in one of the ways in which Linux can, and lets it end in one of its ways:
  *
- *     births WAY END [threads|handler|grandchild|closed|shared]...
+ *     births WAY END [threads|handler|grandchild|closed|shared|spawns]...
  *
  * The parent allocates in site_before and burns CPU in burn_before; the child does so in
  * site_in_child and burn_in_child, unless END is "idle". threads: other threads allocate and free
  * meanwhile, so that some hold locks of the library at the birth; each has a heap arena of its own,
  * for the child must find its own heap unlocked. handler: in a signal handler. grandchild: the
  * child makes the one that works, in the same way. closed: the child closes all its descriptors.
- * shared: the child waits for a lock that lies in shared memory. Prints the id of the child that
+ * shared: the child waits for a lock that lies in shared memory. spawns: the child first starts a
+ * program by vfork, which shares its memory. Prints the id of the child that
  * works, and how it ended. Run by e2e/forks.py.
  */
 #include "truth.h"
@@ -34,7 +35,7 @@ struct shared {
 };
 static struct shared *shared;
 static const char *way, *end;
-static bool grandchild, closed, waits;
+static bool grandchild, closed, waits, spawns;
 
 SITE void burn_before(void)
 {
@@ -88,6 +89,14 @@ static void child(void)
         _exit(3);
     if (waits)
         wait_in_child();
+    if (spawns) {
+        pid_t other = vfork();
+        if (other == 0) {
+            execl("/bin/true", "true", (char *)NULL);
+            _exit(9);
+        }
+        waitpid(other, NULL, 0);
+    }
     site_in_child();
     burn_in_child();
     shared->ready = 1;
@@ -211,6 +220,7 @@ int main(int argc, char **argv)
         grandchild |= strcmp(argv[i], "grandchild") == 0;
         closed |= strcmp(argv[i], "closed") == 0;
         waits |= strcmp(argv[i], "shared") == 0;
+        spawns |= strcmp(argv[i], "spawns") == 0;
         for (int t = 0; strcmp(argv[i], "threads") == 0 && t < THREADS; t++) {
             pthread_t thread;
             pthread_create(&thread, NULL, hammer, NULL);
