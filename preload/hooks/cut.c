@@ -5,6 +5,7 @@
  */
 #include "preload/hooks/cut.h"
 
+#include "collectors/base/hold.h"
 #include "collectors/base/sys.h"
 #include "collectors/threads/sleep_note.h"
 #include "preload/hooks/real.h"
@@ -85,6 +86,7 @@ bool cut_again(const struct cut *c, int result)
 void cut_ends(const struct cut *c)
 {
     sys_restore_signals(c->mask);
+    hold_here();
 }
 
 bool cut_retry(const struct cut *c)

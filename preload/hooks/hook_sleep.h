@@ -2,12 +2,14 @@
  *
  * What the hooks share of functions that may sleep in the kernel. Each notes where its thread
  * waits, for the profile of all threads (collectors/threads/sleep_note.h), and makes the call again
- * if a signal of ours has cut it (cut.h). The note is three stores; there is no branch before the
- * real call and one after it.
+ * if a signal of ours has cut it (cut.h); and it stands still while the process ends
+ * (collectors/base/hold.h). The note is three stores; there is no branch before the real call, and
+ * two after it.
  */
 #ifndef PRELOAD_HOOK_SLEEP_H
 #define PRELOAD_HOOK_SLEEP_H
 
+#include "collectors/base/hold.h"
 #include "collectors/stacks/stack.h"
 #include "collectors/threads/sleep_note.h"
 #include "preload/hooks/cut.h"
@@ -23,6 +25,7 @@
         sleep_note_begins(&call_);                                                                 \
         __typeof__((function_)(__VA_ARGS__)) slept_ = (function_)(__VA_ARGS__);                    \
         sleep_note_ends();                                                                         \
+        hold_here();                                                                               \
         slept_;                                                                                    \
     })
 

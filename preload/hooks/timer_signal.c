@@ -86,7 +86,7 @@ void *timer_signal_came(int sig, const siginfo_t *info, void *context)
     }
     cut_mark(context);
     if (c.whose == OURS_TO_PARK) {
-        hold_stay();
+        hold_stay_running();
     }
     return NULL;
 }

@@ -43,6 +43,7 @@ void control_start(void)
     pid = sys_getpid();
     log_process(pid);
     dump_start();
+    scribe_start();
     scribe_reside(only_if_recorded());
 }
 
@@ -215,11 +216,11 @@ static void wait_for_names(void)
  * thread can run on meanwhile. */
 static void end(bool wait_for_its_names)
 {
+    hold_begin(); /* before all else: a thread that wakes up now uses what has been destroyed */
     bool waits = wait_for_its_names && config.exit_wait > 0 && threads_alive() == 1;
     if (waits) {
         symbolizer_is_awaited();
     }
-    hold_begin();
     scribe_dismiss(!waits);
     last_dump();
     if (waits) {
@@ -245,7 +246,7 @@ void control_before_daemon(void)
 void control_exec_failed(void)
 {
     if (pid != 0 && LOAD(&ending) == (uint32_t)sys_gettid()) {
-        hold_end();
+        hold_end(false);
         scribe_reside(only_if_recorded());
         end_is(0);
     }
@@ -268,7 +269,7 @@ void control_end(void)
 {
     if (is_here() && begin_end()) {
         end(true);
-        hold_end();
+        hold_end(true);
         end_is(ENDED);
     }
 }
@@ -287,7 +288,7 @@ void control_stand_down(void)
 {
     if (is_here() && LOAD(&ending) == 0) {
         end(false);
-        hold_end();
+        hold_end(false);
     }
     pid = 0;
     stood_down = true;

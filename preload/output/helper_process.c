@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 enum {
@@ -155,6 +156,21 @@ static void keeper_main(void *arg)
 
 /* ---- in the program ---- */
 
+/* Has the program called unshare(CLONE_NEWPID)? Then its next child is the first process of the new
+ * pid namespace, which ends with that process, so a helper must not be it. The link
+ * pid_for_children leads nowhere until there is a first process. */
+static bool children_are_elsewhere(void)
+{
+    static const char next[] = "/proc/thread-self/ns/pid_for_children";
+    struct stat of_own, of_next;
+    if (sys_call4(SYS_newfstatat, AT_FDCWD, "/proc/thread-self/ns/pid", &of_own, 0) != 0) {
+        return false;
+    }
+    long err = sys_call4(SYS_newfstatat, AT_FDCWD, next, &of_next, 0);
+    return err == 0 ? of_own.st_ino != of_next.st_ino
+                    : sys_call4(SYS_newfstatat, AT_FDCWD, next, &of_next, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 static int32_t *free_row(void)
 {
     for (int i = 0; i < CHILDREN; i++) {
@@ -168,7 +184,7 @@ static int32_t *free_row(void)
 
 bool helper_process_claim(struct helper *h)
 {
-    if (helper_process_lives(h)) {
+    if (helper_process_lives(h) || children_are_elsewhere()) {
         return false;
     }
     if (!h->memory && !(h->memory = sys_map(memory_bytes()))) {

@@ -45,7 +45,8 @@ struct helper {
 };
 
 /* Makes ready for a new helper: memory, and a tid from which on helper_process_lives() is true.
- * False: the last one has not ended yet, or there is no memory. One thread at a time; it should
+ * False: the last one has not ended yet, there is no memory, or the program's children are of
+ * another pid namespace. One thread at a time; it should
  * have collected the last one. */
 MUST_CHECK SIGNAL_SAFE bool helper_process_claim(struct helper *h);
 /* Then makes the processes, with all signals blocked by the caller, for they are born with its

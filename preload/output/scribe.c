@@ -21,19 +21,19 @@
  */
 #include "preload/output/scribe.h"
 
+#include "collectors/base/hold.h"
 #include "collectors/base/sys.h"
 #include "collectors/tables/recorded.h"
-#include "collectors/threads/procfs.h"
 #include "preload/config.h"
 #include "preload/output/credentials.h"
 #include "preload/output/dump.h"
 #include "preload/output/helper_process.h"
 #include "preload/output/predecessor.h"
+#include "preload/output/shared_memory.h"
 #include "preload/output/symbolizer.h"
 
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 
 enum {
     IDLE = 0,
@@ -73,34 +73,10 @@ static bool is_changing(void)
  * tells of its end is lost if it comes just before the sleep begins. */
 #define LOOK_AFTER NSEC_PER_SEC
 
-/* Does that thread run in this memory? True also where the kernel does not say. */
-static bool shares_memory(int tid)
-{
-    enum { KCMP_VM_ = 1 };
-    return sys_call5(SYS_kcmp, sys_getpid(), tid, KCMP_VM_, 0, 0) <= 0;
-}
-
-static void look_at_thread(int tid, void *there)
-{
-    *(bool *)there |= shares_memory(tid);
-}
-
-/* Does the program still run in this memory? It may have become another program by an exec that
- * went past our hooks, which has a memory of its own. A first thread that has ended by
- * pthread_exit() has none any more: then the others are looked at. */
-static bool program_shares_memory(void)
-{
-    bool there = shares_memory(config.pid);
-    if (!there) {
-        procfs_threads(config.pid, look_at_thread, &there);
-    }
-    return there;
-}
-
 /* Has the program that made this scribe neither ended nor become another one? */
 static bool program_is_there(const struct helper *h)
 {
-    return !LOAD(&h->program_gone) && program_shares_memory();
+    return !LOAD(&h->program_gone) && shared_memory_with(config.pid);
 }
 
 static void interval_begins(void)
@@ -121,7 +97,7 @@ static bool must_leave(void)
         return false;
     }
     STORE(&looked, now);
-    return !credentials_are_of(config.pid) && program_shares_memory();
+    return !credentials_are_of(config.pid) && shared_memory_with(config.pid);
 }
 
 /* Sleeps until a request comes or a dump is due, which it then requests itself. False: the scribe
@@ -273,21 +249,6 @@ static void serve_without_process(void)
     }
 }
 
-/* Has the program called unshare(CLONE_NEWPID)? Then its next child is the first process of the new
- * pid namespace, which ends with that process, so a scribe must not be it. The link
- * pid_for_children leads nowhere until there is a first process. */
-static bool children_are_elsewhere(void)
-{
-    static const char next[] = "/proc/thread-self/ns/pid_for_children";
-    struct stat of_own, of_next;
-    if (sys_call4(SYS_newfstatat, AT_FDCWD, "/proc/thread-self/ns/pid", &of_own, 0) != 0) {
-        return false;
-    }
-    long err = sys_call4(SYS_newfstatat, AT_FDCWD, next, &of_next, 0);
-    return err == 0 ? of_own.st_ino != of_next.st_ino
-                    : sys_call4(SYS_newfstatat, AT_FDCWD, next, &of_next, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
 /* Adds to the number of requests, and makes a scribe if none is at work. The new number. */
 static uint32_t ask(uint32_t requests)
 {
@@ -309,7 +270,7 @@ static uint32_t ask(uint32_t requests)
         ADD(&state, (uint32_t)(IDLE - STARTING));
         sys_futex_wake(&state);
         again = !is_changing();
-    } else if (config.in_place || children_are_elsewhere() || !start_scribe()) {
+    } else if (config.in_place || !start_scribe()) {
         serve_without_process();
     }
     sys_restore_signals(mask);
@@ -321,7 +282,11 @@ static uint32_t ask(uint32_t requests)
 
 uint32_t scribe_request(void)
 {
-    return ask(1);
+    uint32_t request = ask(1);
+    if (!config.interval) {
+        hold_errand();
+    }
+    return request;
 }
 
 void scribe_reside(bool only_if_recorded)
@@ -485,6 +450,26 @@ void scribe_reap(void)
 {
     helper_process_collect(&helpers[0]);
     helper_process_collect(&helpers[1]);
+}
+
+/* At the end of some wait of the program's. One that stays is no errand: it would be looked for at
+ * each wait. */
+static void reap_ended(void)
+{
+    bool lives = helper_process_lives(&helpers[0]) || helper_process_lives(&helpers[1]);
+    bool all = false;
+    if (!lives && sys_getpid() == config.pid) {
+        all = helper_process_collect(&helpers[0]);
+        all = helper_process_collect(&helpers[1]) && all;
+    }
+    if (!all) {
+        hold_errand();
+    }
+}
+
+void scribe_start(void)
+{
+    hold_start(reap_ended);
 }
 
 void scribe_fork_child(void)

@@ -13,6 +13,9 @@
 
 #include "collectors/base/abi.h"
 
+/* Constructor only. */
+void scribe_start(void);
+
 /* Asks for a dump, and makes a scribe unless one is at work. Where no process can be made, the
  * calling thread writes the dump before this returns. The number of the request, for
  * scribe_wait_written(). Any thread. */

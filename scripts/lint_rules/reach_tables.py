@@ -49,6 +49,7 @@ POINTERS: dict[str, tuple[tuple[str, ...], str]] = {
     "arch_clone": ((), CALLBACK),
     "do_work": (("work_in_helper",), "the work that a process of ours is made for"),
     "helper_process_copy": ((), CALLBACK),
+    "hold_stay": (("reap_ended",), "what scribe_start() gave hold_start()"),
     "check_find": (("load*", "page_readable"), READER),
     "readable": (("load*", "page_readable"), READER),
     "bytes_at": (("load*",), READER),
