@@ -65,6 +65,12 @@ def next_program() -> None:
         same("SIGCHLD is ignored", [argv, "ignores"], extra)
 
 
+def between_dumps() -> None:
+    """Without a tick of the CPU timers, the end of a sleep collects what a dump has left."""
+    for extra in ({}, {"PPROF_SYMBOLIZE": "1"}):
+        same("a dump leaves no child", [program("strangers"), "collects"], {"PPROF_CPU_RATE": "0"} | extra)
+
+
 def process_1() -> None:
     """The first process of a pid namespace, and its children: nothing but their profiles is left."""
     if os.geteuid() != 0 or subprocess.run(["unshare", "-pf", "--mount-proc", "true"]).returncode:
@@ -148,7 +154,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-for part in (subreaper, next_program, process_1, own_signals, runs_on, killed):
+for part in (subreaper, next_program, between_dumps, process_1, own_signals, runs_on, killed):
     with case(part.__name__):
         part()
 finish()

@@ -46,10 +46,9 @@ def log_of(place: Path, wanted: str, patience: float = PATIENCE) -> list[str]:
 
 def slow(code: str, extra: dict[str, str], seconds: int = 4) -> tuple[harness.Run, float, Path]:
     place = with_slow_symboliser(seconds)
-    out = place / "out"
-    env = injected(out, extra, symbolize=True) | {"LD_PRELOAD": str(place / LIBRARY.name)}
+    env = injected(place / "out", extra, symbolize=True) | {"LD_PRELOAD": str(place / LIBRARY.name)}
     began = time.monotonic()
-    result = run([sys.executable, "-c", code], env, out)
+    result = run([sys.executable, "-c", code], env)
     return result, time.monotonic() - began, place
 
 

@@ -159,6 +159,22 @@ class File:
     kind: str
 
 
+def settle(out: Path, timeout: float = 120) -> None:
+    """Waits until all files have the names that follow after an end: until no pprof-symbolize works in the folder."""
+    until = time.monotonic() + timeout
+    while any(leads_to(link, out) for link in Path("/proc").glob("[0-9]*/cwd")):
+        if time.monotonic() > until:
+            raise Failure(f"names do not follow within {timeout} s")
+        time.sleep(0.02)
+
+
+def leads_to(link: Path, place: Path) -> bool:
+    try:
+        return os.readlink(link) == str(place)
+    except OSError:
+        return False
+
+
 def files_in(out: Path) -> list[File]:
     """The files that the library has written, also as other users (uid-<uid>/). A file of any other name in the folder is a Failure."""
     found = []
@@ -235,6 +251,8 @@ def run(
         os.killpg(child.pid, signal.SIGKILL)
         child.communicate()
         raise Failure(f"{argv[0]} did not end within {timeout} s") from None
+    if out and env.get("PPROF_SYMBOLIZE") == "1":
+        settle(out)
     texts = (stdout.decode(errors="replace"), stderr.decode(errors="replace"))
     return Run(child.pid, child.returncode, *texts, out or Path("/nonexistent"))
 
@@ -272,6 +290,7 @@ class Live:
 
     def __init__(self, argv: Sequence[str], env: Mapping[str, str], out: Path) -> None:
         self.out = out
+        self.names_follow = env.get("PPROF_SYMBOLIZE") == "1"
         self.errors = tempfile.TemporaryFile()
         self.child = subprocess.Popen(
             list(argv),
@@ -351,6 +370,8 @@ class Live:
         except subprocess.TimeoutExpired:
             self.kill()
             raise Failure(f"the program did not end within {timeout} s") from None
+        if self.names_follow:
+            settle(self.out)
         rest = self.pending + self.child.stdout.read()
         self.errors.seek(0)
         texts = (rest.decode(errors="replace"), self.errors.read().decode(errors="replace"))

@@ -10,11 +10,13 @@
  * again N:     execs itself N times, after a dump by signal each; then the same.
  * fails:       an exec that fails, and then what is left of children.
  * thread:      execs in a thread while the first thread asks for dumps.
+ * collects:    after a dump by signal, sleeps for short times until no child of any kind is left.
  * counts:      ends children, and counts SIGCHLD and what waitid(WNOWAIT) gives.
  * ignores:     the same with SIGCHLD ignored: wait() gives ECHILD once all have ended.
  */
 #include "test/programs/truth.h"
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -156,6 +158,17 @@ static int thread(char *self)
     return 9;
 }
 
+static int collects(void)
+{
+    allocate();
+    signal(SIGUSR2, SIG_IGN);
+    raise(SIGUSR2);
+    for (int i = 0; i < 1000 && has_child(); i++)
+        poll(NULL, 0, 10);
+    printf("child %d\n", has_child());
+    return 0;
+}
+
 static volatile sig_atomic_t heard;
 
 static void on_child(int sig)
@@ -216,6 +229,8 @@ int main(int argc, char **argv)
         return fails();
     if (strcmp(how, "thread") == 0)
         return thread(argv[0]);
+    if (strcmp(how, "collects") == 0)
+        return collects();
     if (strcmp(how, "counts") == 0)
         return counts();
     if (strcmp(how, "ignores") == 0)
