@@ -10,6 +10,7 @@
 #include "collectors/base/text.h"
 #include "encoder/maps.h"
 #include "preload/config.h"
+#include "preload/output/place.h"
 #include "preload/output/symbolizer.h"
 
 #include <string.h>
@@ -85,12 +86,13 @@ void predecessor_queue(void)
     struct list l = {.names = sys_map(NAMES_BYTES)};
     char *entries = sys_map(ENTRIES_BYTES);
     struct maps *maps = maps_read(0);
-    int dir = sys_open(config.out, O_RDONLY | O_DIRECTORY, 0);
+    char path[PLACE_BYTES];
+    int dir = place_open(path);
     if (l.names && entries && maps && dir >= 0) {
         read_folder(dir, entries, &l);
     }
     if (l.files) {
-        symbolizer_queue(maps, config.out, l.names, l.used, l.files);
+        symbolizer_queue(maps, path, l.names, l.used, l.files);
     }
     if (dir >= 0) {
         sys_close(dir);
