@@ -53,6 +53,9 @@ $(BUILD)/lib/%.o: %.c | $(PROTO).h
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(LIB_CFLAGS) $(WARN) -c -o $@ $<
 
+# These define memcpy() and the like: nothing in them may become a call of it.
+$(BUILD)/lib/preload/strings.o: LIB_CFLAGS += -fno-builtin -fno-tree-loop-distribute-patterns
+
 $(BUILD)/sym/%.o: %.c | $(PROTO).h
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(BASE_CFLAGS) $(CFLAGS) $(WARN) -c -o $@ $<

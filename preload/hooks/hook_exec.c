@@ -32,11 +32,22 @@ static bool is_executable(const char *path)
     return err == 0;
 }
 
+/* libc's execvp() asks its own getenv(), which a program may have replaced for itself. */
+static const char *path_of_environment(void)
+{
+    for (char **at = environ; at && *at; at++) {
+        if (strncmp(*at, "PATH=", 5) == 0) {
+            return *at + 5;
+        }
+    }
+    return NULL;
+}
+
 /* Would execvp() find the file? A program that tries one name after the other must not write a dump
  * for each that is not there. Paths that are too long for the buffer count as found. */
 static bool found_in_path(const char *file)
 {
-    const char *dirs = getenv("PATH");
+    const char *dirs = path_of_environment();
     size_t length = strlen(file);
     char path[4096];
     if (strchr(file, '/')) {

@@ -65,7 +65,7 @@ static COLD bool give_back(void)
         if (i == PATIENCE) {
             return false; /* a thread was interrupted in hook_key_set(): the key stays unused */
         }
-        sched_yield();
+        sys_call0(SYS_sched_yield);
     }
     return pthread_key_delete(end_key) == 0;
 }

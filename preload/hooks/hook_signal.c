@@ -125,21 +125,19 @@ EXPORT sighandler_t sigset(int sig, sighandler_t handler)
 {
     struct sigaction act;
     struct sigaction old;
-    sigset_t one;
-    sigset_t before;
+    uint64_t one = 1ULL << (sig - 1);
+    uint64_t before = 0;
     if (!disposition_find(sig) || handler == SIG_ERR) {
         return real_other.sigset(sig, handler);
     }
-    sigemptyset(&one);
-    sigaddset(&one, sig);
     if (handler == SIG_HOLD) {
-        sigprocmask(SIG_BLOCK, &one, &before);
+        sys_call4(SYS_rt_sigprocmask, SIG_BLOCK, &one, &before, sizeof one);
         sigaction(sig, NULL, &old);
     } else {
         memset(&act, 0, sizeof act);
         act.sa_handler = handler;
         sigaction(sig, &act, &old);
-        sigprocmask(SIG_UNBLOCK, &one, &before);
+        sys_call4(SYS_rt_sigprocmask, SIG_UNBLOCK, &one, &before, sizeof one);
     }
-    return sigismember(&before, sig) == 1 ? SIG_HOLD : old.sa_handler;
+    return before & one ? SIG_HOLD : old.sa_handler;
 }

@@ -4,22 +4,8 @@ its reason. One that excuses nothing any more is reported."""
 
 from __future__ import annotations
 
-WORDS_OF_MEMORY = "reads and writes what it is given, no lock, no errno"
-WORDS_OF_TEXT = "reads what it is given, no lock, no locale"
-
 # Functions of other libraries.
 ALLOWED = {
-    "memcmp": WORDS_OF_MEMORY,
-    "memcpy": WORDS_OF_MEMORY,
-    "memmove": WORDS_OF_MEMORY,
-    "memset": WORDS_OF_MEMORY,
-    "strcmp": WORDS_OF_TEXT,
-    "strcspn": WORDS_OF_TEXT,
-    "strlen": WORDS_OF_TEXT,
-    "strnlen": WORDS_OF_TEXT,
-    "strrchr": WORDS_OF_TEXT,
-    "strspn": WORDS_OF_TEXT,
-    "strstr": WORDS_OF_TEXT,
     "__errno_location": "the address of a thread-local variable; called only in threads with a thread block",
     "strerrorname_np": "indexes a table of constants",
     "getauxval": "reads a vector that the kernel wrote before the start; sets errno for a type that "

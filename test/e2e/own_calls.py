@@ -58,6 +58,9 @@ for env_name, env in (("", {}), (", every event", FAST)):
     alike(f"preloads around ours{env_name}", plain, before=passes[:1], after=passes[1:], env=env)
     alike(f"a preload of few before ours{env_name}", plain, before=[some], env=env)
     alike(f"a preload of few behind ours{env_name}", plain, after=[some], env=env)
+finds = build("finds.so", "finds.c", "-shared", "-fPIC")
+alike("a library with its own dlsym() before ours", plain, before=[finds])
+alike("a library with its own dlsym() behind ours", plain, after=[finds])
 for name, path in ALLOCATORS.items():
     if path:
         alike(f"{name} before ours", plain, [path], [], FAST, "part")

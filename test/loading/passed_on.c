@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,6 +63,23 @@ static void allocate(void)
     if (posix_memalign(&p, 64, 100) == 0) {
         free(keep(p));
     }
+}
+
+static void words(void)
+{
+    char a[40];
+    char b[40];
+    memset(a, 'x', sizeof a);
+    a[39] = 0;
+    memcpy(b, a, sizeof a);
+    memmove(b + 1, b, 30);
+    got += memcmp(a, b, sizeof a) != 0;
+    got += strcmp(a, b) != 0;
+    got += strlen(a) != 39;
+    got += strchr(a, 'y') != NULL;
+    got += strstr(a, "xy") != NULL;
+    got += getenv("NO_SUCH_NAME") != NULL;
+    sched_yield();
 }
 
 static void signals(void)
@@ -153,6 +171,7 @@ int main(int argc, char **argv)
         allocate();
     }
     signals();
+    words();
     pthread_once(&once, nothing);
     pthread_key_create(&key, free);
     for (int i = 0; i < 10; i++) {
