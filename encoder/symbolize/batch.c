@@ -230,10 +230,12 @@ static int batch_modules(struct batch *batch)
 static int batch_perfmap(struct batch *batch)
 {
     struct batch_sink sink = {{batch_put, batch_flush}, &batch->names, NULL};
-    int error = batch->options->pid ? batch_collect(batch, WANTED_OF_NONE) : 0;
+    const struct batch_options *o = batch->options;
+    pid_t map = o->map_pid ? o->map_pid : o->pid;
+    int error = map ? batch_collect(batch, WANTED_OF_NONE) : 0;
     sink.queries = batch->queries;
-    if (error == 0 && batch->options->pid) {
-        error = perfmap_resolve(batch->options->pid, batch->queries, batch->nqueries, &sink.sink);
+    if (error == 0 && map) {
+        error = perfmap_resolve(o->pid, map, batch->queries, batch->nqueries, &sink.sink);
     }
     return error;
 }

@@ -14,6 +14,7 @@
 
 struct batch_options {
     pid_t pid;          /* of the process that was profiled; 0 = not known */
+    pid_t map_pid;      /* the number in the name of its /tmp/perf-PID.map; 0 = that of pid */
     const char *output; /* where to write; NULL = the file is replaced */
     bool verbose;       /* say on stderr for each module whether it could be read */
 };

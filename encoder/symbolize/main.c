@@ -22,8 +22,8 @@
 #endif
 
 static const char usage[] =
-    "usage: pprof-symbolize [-v] [-p PID] FILE...\n"
-    "       pprof-symbolize [-v] [-p PID] --output FILE FILE\n"
+    "usage: pprof-symbolize [-v] [-p PID] [-m PID] FILE...\n"
+    "       pprof-symbolize [-v] [-p PID] [-m PID] --output FILE FILE\n"
     "\n"
     "Gives the addresses in pprof profiles their functions, files, lines and inlined calls,\n"
     "from the binaries and debug files on this machine. Each FILE is replaced in one step;\n"
@@ -32,6 +32,8 @@ static const char usage[] =
     "\n"
     "  -p, --pid PID      the profiles are of this process; binaries that it still runs\n"
     "                     but that are gone from the disk are read through it\n"
+    "  -m, --map PID      code that was made at run time is listed in /tmp/perf-PID.map;\n"
+    "                     without it, the PID of --pid\n"
     "  -o, --output FILE  write there instead (one input file)\n"
     "  -v, --verbose      say for each binary whether it could be read\n"
     "  -h, --help         this text\n"
@@ -56,18 +58,23 @@ static int main_pid(const char *text, pid_t *pid)
  * plus one. */
 static int main_options(int argc, char **argv, struct batch_options *options)
 {
-    static const struct option longs[] = {
-        {"pid", required_argument, NULL, 'p'}, {"output", required_argument, NULL, 'o'},
-        {"verbose", no_argument, NULL, 'v'},   {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'V'},   {NULL, 0, NULL, 0}};
+    static const struct option longs[] = {{"pid", required_argument, NULL, 'p'},
+                                          {"map", required_argument, NULL, 'm'},
+                                          {"output", required_argument, NULL, 'o'},
+                                          {"verbose", no_argument, NULL, 'v'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {"version", no_argument, NULL, 'V'},
+                                          {NULL, 0, NULL, 0}};
     int option;
-    while ((option = getopt_long(argc, argv, "p:o:vh", longs, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "p:m:o:vh", longs, NULL)) != -1) {
         switch (option) {
         case 'p':
-            if (main_pid(optarg, &options->pid) == 0) {
+        case 'm':
+            if (main_pid(optarg, option == 'p' ? &options->pid : &options->map_pid) == 0) {
                 break;
             }
-            fprintf(stderr, "pprof-symbolize: --pid %s: not a process id\n", optarg);
+            fprintf(stderr, "pprof-symbolize: --%s %s: not a process id\n",
+                    option == 'p' ? "pid" : "map", optarg);
             return 2 + 1;
         case 'o':
             options->output = optarg;

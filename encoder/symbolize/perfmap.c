@@ -26,7 +26,7 @@ static int query_by_address(const void *a, const void *b)
     return (x->address > y->address) - (x->address < y->address);
 }
 
-static FILE *perfmap_open(pid_t pid)
+static FILE *perfmap_open(pid_t pid, pid_t map)
 {
     struct stat process, st;
     char name[96];
@@ -34,9 +34,9 @@ static FILE *perfmap_open(pid_t pid)
     uid_t owner = stat(name, &process) == 0 ? process.st_uid : geteuid();
     for (int i = 0; i < 2; i++) {
         if (i == 0) {
-            snprintf(name, sizeof name, "/proc/%d/root/tmp/perf-%d.map", (int)pid, (int)pid);
+            snprintf(name, sizeof name, "/proc/%d/root/tmp/perf-%d.map", (int)pid, (int)map);
         } else {
-            snprintf(name, sizeof name, "/tmp/perf-%d.map", (int)pid);
+            snprintf(name, sizeof name, "/tmp/perf-%d.map", (int)map);
         }
         int fd = locate_regular(name);
         if (fd < 0) {
@@ -88,12 +88,12 @@ static int perfmap_line(char *line, const struct query *queries, size_t n, struc
     return 0;
 }
 
-int perfmap_resolve(pid_t pid, struct query *queries, size_t n, struct answer_sink *sink)
+int perfmap_resolve(pid_t pid, pid_t map, struct query *queries, size_t n, struct answer_sink *sink)
 {
     char line[PERFMAP_LINE];
     FILE *in;
     int error = 0;
-    if (pid <= 0 || n == 0 || !(in = perfmap_open(pid))) {
+    if (map <= 0 || n == 0 || !(in = perfmap_open(pid, map))) {
         return 0;
     }
     qsort(queries, n, sizeof *queries, query_by_address);

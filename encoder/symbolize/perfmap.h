@@ -9,8 +9,11 @@
 
 #include "encoder/symbolize/module.h"
 
-/* Sorts the queries by address, and puts an answer for each one that the map of process `pid`
- * covers. 0, also if there is no map, or -errno. */
-int perfmap_resolve(pid_t pid, struct query *queries, size_t n, struct answer_sink *sink);
+/* Sorts the queries by address, and puts an answer for each one that the file perf-<map>.map
+ * covers, in the /tmp that process `pid` sees (0 = not known) or in this process's. `map` is the
+ * number that the profiled process has for itself; `pid` may be another process beside it. 0, also
+ * if there is no such file, or -errno. */
+int perfmap_resolve(pid_t pid, pid_t map, struct query *queries, size_t n,
+                    struct answer_sink *sink);
 
 #endif

@@ -26,6 +26,7 @@ struct job {
     size_t bytes;
     char program[CONFIG_PATH_MAX];
     char pid[16];      /* for -p, as text */
+    char map[16];      /* for -m, as text */
     const char *dir;   /* where it runs */
     int in, out;       /* become descriptors 0 and 1; -1 = /dev/null */
     const char *names; /* of the files, as in argv */
@@ -57,7 +58,7 @@ static bool find_program(const struct maps *maps, char program[CONFIG_PATH_MAX])
 static struct job *job_new(const char *program, const char *dir, const char *names, size_t bytes,
                            int files)
 {
-    enum { FIXED_ARGUMENTS = 5 };
+    enum { FIXED_ARGUMENTS = 7 };
     size_t arguments = ((size_t)files + FIXED_ARGUMENTS) * sizeof(char *);
     size_t all = sizeof(struct job) + arguments + bytes + strlen(dir) + 1;
     struct job *job = sys_map(all);
@@ -79,6 +80,11 @@ static struct job *job_new(const char *program, const char *dir, const char *nam
     job->argv[argc++] = job->program;
     job->argv[argc++] = "-p";
     job->argv[argc++] = job->pid;
+    /* -m PID, for /tmp/perf-PID.map, which a program names by its own number. */
+    struct text map = text_in(job->map, sizeof job->map);
+    text_add_int(&map, config.pid, 0);
+    job->argv[argc++] = "-m";
+    job->argv[argc++] = job->map;
     job->argv[argc++] = "--";
     for (int i = 0; i < files; i++) {
         job->argv[argc++] = text;

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
-from harness import ROOT, Failure, case, finish, folder, inject, judged, ok, program, start
+from harness import ROOT, Failure, case, files_in, finish, folder, inject, judged, ok, program, start
 from profile import Profile
 
 SITES = ("site_malloc", "site_calloc", "site_realloc", "site_memalign", "site_strdup")
@@ -152,7 +152,21 @@ def ada() -> None:
     ok("ada: as its source names it", sums.get("burner.work.spin", 0) > 0, [n for n in sums if "spin" in n])
 
 
-for part in (ada, debug_info, demangled, exports_alone, nothing, while_running, raw, cpu):
+def run_time_code() -> None:
+    """A JIT's map is named by the number that the program has for itself, in a pid namespace, too."""
+    enter = ["unshare", "--pid", "--fork", "--mount-proc"]
+    apart = subprocess.run([*enter, "true"], capture_output=True).returncode == 0
+    for way in ([], enter) if apart else ([],):
+        out = folder() / "out"
+        argv = [*way, program("run_time_code"), "made at run time"]
+        result = inject(argv, {"PPROF_CPU_RATE": "1000"}, symbolize=True, out=out, expect=None)
+        Path(result.stdout.strip()).unlink()
+        found = [f.path for f in files_in(out) if f.exe == "run_time_code" and f.kind == "cpu"]
+        spent = judged(found[-1]).cumulative("cpu").get("made at run time", 0) if found else 0
+        ok(f"{' '.join(way) or 'plain'}: code made at run time has its name", spent > 0.15e9, spent)
+
+
+for part in (ada, run_time_code, debug_info, demangled, exports_alone, nothing, while_running, raw, cpu):
     with case(part.__name__):
         part()
 finish()
