@@ -220,6 +220,12 @@ static void test_calls(void **state)
     assert_true(arch_ends_with_call((const uint8_t *)returns_to - ARCH_CALL_BYTES));
     uint8_t none[ARCH_CALL_BYTES] = {0};
     assert_false(arch_ends_with_call(none));
+    const uint8_t *call = (const uint8_t *)returns_to - ARCH_CALL_BYTES;
+    struct arch_call named = arch_call_before(call, (uintptr_t)returns_to);
+    assert_true(named.direct && named.target == (uintptr_t)called);
+    assert_false(named.slot);
+    struct arch_call no_call = arch_call_before(none, (uintptr_t)returns_to);
+    assert_false(no_call.direct || no_call.indirect || no_call.slot);
     assert_int_equal(arch_reloc_of(0x7fffffff), ARCH_RELOC_UNKNOWN);
 }
 
