@@ -287,6 +287,8 @@ CASES: dict[str, tuple[Callable[[str], str], Callable[[str, str], None]]] = {
     "exit_twice": (build_plain, whole_files),
     "ended_clones": (build_plain, ended_clones),
     "found_dead": (build_plain, as_bare),
+    "asked_then_asleep": (build_plain, as_bare),
+    "asked_then_exec": (build_plain, as_bare),
     "heap_untouched": (build_plain, as_bare),
     "malloc_debug": (build_plain, below_debug),
     "first_new": (build_cxx, first_new),
