@@ -31,9 +31,8 @@ enum {
     COMING = INT32_MAX,       /* in `children`: its maker is in clone() */
 };
 enum {
-    NAP = 20000,                    /* ns between two looks at a process that is to end */
-    LAST_DUMP = 2 * NSEC_PER_SEC,   /* ns for a worker whose program is gone to leave by itself */
-    OTHERS_END = NSEC_PER_SEC / 10, /* ns for a helper of another thread when the process ends */
+    NAP = 20000,                  /* ns between two looks at a process that is to end */
+    LAST_DUMP = 2 * NSEC_PER_SEC, /* ns for a worker whose program is gone to leave by itself */
 };
 
 /* 0 = free; COMING; the id of a keeper; the negative of it: a thread waits for it now. */
@@ -274,14 +273,14 @@ static bool end_one(int32_t *row, int32_t child, bool kill)
     return collect(row, child);
 }
 
-void helper_process_end_all(void)
+void helper_process_end_all(int64_t patience)
 {
     int64_t began = sys_clock_ns(CLOCK_MONOTONIC);
     for (int i = 0; i < CHILDREN; i++) {
         int64_t waited = 0;
         int32_t child;
-        while ((child = LOAD_ACQUIRE(&children[i])) != 0 && waited < 10 * OTHERS_END &&
-               !end_one(&children[i], child, waited > OTHERS_END)) {
+        while ((child = LOAD_ACQUIRE(&children[i])) != 0 && waited < patience + NSEC_PER_SEC &&
+               !end_one(&children[i], child, waited > patience)) {
             nap();
             waited = sys_clock_ns(CLOCK_MONOTONIC) - began;
         }

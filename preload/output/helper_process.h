@@ -63,11 +63,10 @@ SIGNAL_SAFE static inline bool helper_process_lives(const struct helper *h)
 SIGNAL_SAFE bool helper_process_collect(struct helper *h);
 /* Waits for its end, and collects it. */
 SIGNAL_SAFE void helper_process_wait(struct helper *h);
-/* The process is about to end or to exec, and may leave no child of ours to what comes after: waits
- * for all helpers, whichever thread has made them. Those that have not ended after 0.1 s are
- * killed.
- */
-SIGNAL_SAFE void helper_process_end_all(void);
+/* The process is about to end or to exec, and may leave no child of ours to what comes after; or it
+ * is about to change what it may do. Waits for all helpers, whichever thread has made them. Those
+ * that have not ended after so many ns are killed. */
+SIGNAL_SAFE void helper_process_end_all(int64_t patience);
 /* Gives the memory back, after the end. */
 void helper_process_free(struct helper *h);
 /* In a forked child: this helper, as all others, is the parent's. */

@@ -58,13 +58,16 @@ static uint32_t serving_here;  /* threads of the program that do the scribe's wo
 static uint32_t changing;      /* threads between scribe_withdraw() and scribe_return() */
 static int64_t changing_since; /* CLOCK_MONOTONIC of the last scribe_withdraw() */
 
+/* ns that a process of ours has for the files at hand before such a change; then it is killed. */
+#define PATIENCE (5 * NSEC_PER_SEC)
+
 /* Does a change of what the program may do go on? A thread that has left it by a longjmp, out of a
  * signal handler, does not come to its end: hence the bound. */
 static bool is_changing(void)
 {
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     return UNLIKELY(LOAD(&changing) != 0) &&
-           sys_clock_ns(CLOCK_MONOTONIC) - LOAD(&changing_since) < NSEC_PER_SEC;
+           sys_clock_ns(CLOCK_MONOTONIC) - LOAD(&changing_since) < 4 * PATIENCE;
 }
 
 /* ---- a scribe that stays ---- */
@@ -324,7 +327,7 @@ void scribe_leave(void)
     }
     helper_process_wait(&helpers[0]);
     helper_process_wait(&helpers[1]);
-    helper_process_end_all();
+    helper_process_end_all(NSEC_PER_SEC / 10);
 }
 
 bool scribe_is_due(void)
@@ -395,23 +398,20 @@ bool scribe_is_beside(void)
 
 void scribe_withdraw(void)
 {
-    const int64_t patience = 5 * NSEC_PER_SEC;
-    int64_t began = sys_clock_ns(CLOCK_MONOTONIC);
-    int64_t now = began;
-    STORE(&changing_since, now);
+    STORE(&changing_since, sys_clock_ns(CLOCK_MONOTONIC));
     __atomic_fetch_add(&changing, 1, __ATOMIC_SEQ_CST);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    while (scribe_is_beside() && now - began < patience + patience / 10) {
+    for (int64_t waited = 0; scribe_is_beside() && waited < 2 * PATIENCE;) {
         sys_futex_wake(&state);
         for (int i = 0; i < 2; i++) {
             if (is_beside(&helpers[i])) {
-                await_end(&helpers[i], now - began > patience);
+                await_end(&helpers[i], waited > PATIENCE);
             }
         }
         scribe_reap();
-        now = sys_clock_ns(CLOCK_MONOTONIC);
-        STORE(&changing_since, now);
+        waited = sys_clock_ns(CLOCK_MONOTONIC) - LOAD(&changing_since);
     }
+    helper_process_end_all(PATIENCE); /* those of calls that write, which make no more meanwhile */
 }
 
 void scribe_return(void)

@@ -10,6 +10,7 @@
 #include "preload/config.h"
 #include "preload/output/descriptor.h"
 #include "preload/output/helper_process.h"
+#include "preload/output/scribe.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -41,23 +42,46 @@ static void work_in_helper(void *under_way, bool kept)
     work(under_way, kept);
 }
 
-/* False: no process can be made. */
+enum start { STARTED, REFUSED, PUT_OFF };
+
+/* scribe_withdraw(), in another thread, waits for what was claimed before it began. */
+static enum start start_helper(struct helper *h)
+{
+    if (!helper_process_claim(h)) {
+        return REFUSED;
+    }
+    enum start result = scribe_is_changing()      ? PUT_OFF
+                        : helper_process_start(h) ? STARTED
+                                                  : REFUSED;
+    if (result != STARTED) {
+        helper_process_drop(h);
+    }
+    return result;
+}
+
+/* False: no process can be made. Waits while the program changes what it may do; not with signals
+ * blocked, for libc sends one to each thread then. */
 static bool by_helper(struct under_way *u)
 {
+    const struct timespec nap = {0, 1000000};
     struct helper *h = &u->helper;
     *h = (struct helper){
         .work = work_in_helper, .arg = u, .has_fd = true, .fd = u->call.fd, .dir = "/"};
-    bool made = helper_process_claim(h);
-    if (made) {
+    enum start result;
+    for (;;) {
         uint64_t mask = sys_block_signals();
-        made = helper_process_start(h);
+        result = start_helper(h);
         sys_restore_signals(mask);
+        if (result != PUT_OFF) {
+            break;
+        }
+        sys_call2(SYS_nanosleep, &nap, NULL);
     }
-    if (made) {
+    if (result == STARTED) {
         helper_process_wait(h);
     }
     helper_process_free(h);
-    return made;
+    return result == STARTED;
 }
 
 static void work_here(void *under_way)
