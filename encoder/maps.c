@@ -16,11 +16,17 @@
 #include <string.h>
 
 struct reader {
-    int fd;
-    int next; /* the character at hand; -1 at the end */
+    int fd;           /* negative: nothing is read but what is there */
+    int next;         /* the character at hand; -1 at the end */
+    const char *from; /* what is there */
     size_t at, len;
     char buf[4096];
 };
+
+/* What maps_keep() has read. */
+static char *kept;
+static size_t kept_bytes;
+enum { KEPT_MOST = 4 << 20 };
 
 struct line {
     struct mapping m;
@@ -31,12 +37,13 @@ struct line {
 
 static void reader_step(struct reader *r)
 {
-    if (r->at == r->len) {
+    if (r->at == r->len && r->fd >= 0) {
         long got = sys_read(r->fd, r->buf, sizeof r->buf);
+        r->from = r->buf;
         r->at = 0;
         r->len = got > 0 ? (size_t)got : 0;
     }
-    r->next = r->at < r->len ? (unsigned char)r->buf[r->at++] : -1;
+    r->next = r->at < r->len ? (unsigned char)r->from[r->at++] : -1;
 }
 
 static void skip_blanks(struct reader *r)
@@ -239,16 +246,37 @@ static void put_main_first(struct maps *maps, const struct mapping *main_program
     }
 }
 
+static const char own_maps[] = "/proc/thread-self/maps";
+
+bool maps_keep(void)
+{
+    size_t n = 0;
+    long got = -1;
+    int fd = sys_open(own_maps, O_RDONLY, 0);
+    char *text = fd >= 0 ? (kept ? kept : sys_map(KEPT_MOST)) : NULL;
+    while (text && n < KEPT_MOST && (got = sys_read(fd, text + n, KEPT_MOST - n)) > 0) {
+        n += (size_t)got;
+    }
+    if (fd >= 0) {
+        sys_close(fd);
+    }
+    kept = text ? text : kept;
+    kept_bytes = got == 0 ? n : 0;
+    return kept_bytes != 0;
+}
+
 struct maps *maps_read(uintptr_t main_phdr)
 {
     struct maps *maps = sys_map(sizeof *maps);
     if (!maps) {
         return NULL;
     }
-    struct reader r = {.fd = sys_open("/proc/thread-self/maps", O_RDONLY, 0)};
+    struct reader r = {.fd = sys_open(own_maps, O_RDONLY, 0), .from = kept, .len = kept_bytes};
+    r.len = r.fd < 0 ? r.len : 0;
     struct mapping main_program = {0};
-    /* Without procfs there are no mappings, and still a profile. */
-    bool ok = text_put(maps, '\0') && (r.fd < 0 || read_all(maps, &r, main_phdr, &main_program));
+    /* Without procfs, and what was kept of it, there are no mappings, and still a profile. */
+    bool ok = text_put(maps, '\0') &&
+              ((r.fd < 0 && r.len == 0) || read_all(maps, &r, main_phdr, &main_program));
     if (r.fd >= 0) {
         sys_close(r.fd);
     }

@@ -33,6 +33,9 @@ struct maps {
 /* main_phdr: AT_PHDR, an address inside the main program, whose mapping becomes number 1.
  * NULL when there is no memory. */
 struct maps *maps_read(uintptr_t main_phdr);
+/* What is mapped now, for maps_read() to read where procfs is not there any more: the process is
+ * about to change its root. False: it cannot be read. One thread at a time. */
+bool maps_keep(void);
 /* Adds n code segments that were unloaded before the dump. False: no memory; then only maps_free
  * may be called. */
 MUST_CHECK bool maps_add_past(struct maps *maps, const struct past_code *code, size_t n);

@@ -10,6 +10,7 @@
 #include "collectors/base/root.h"
 #include "collectors/base/sys.h"
 #include "collectors/base/text.h"
+#include "encoder/maps.h"
 
 #include <errno.h>
 #include <string.h>
@@ -300,13 +301,6 @@ static bool path_of(int dir, char path[PLACE_BYTES])
     return path[0] == '/';
 }
 
-/* Can a dump be made under that root? It needs the process's memory map. */
-static bool has_proc(int root)
-{
-    struct stat st;
-    return sys_call4(SYS_newfstatat, root, "proc/self/maps", &st, 0) == 0;
-}
-
 /* If PPROF_OUT is below the folder that becomes the root, `inside` is its path there. */
 static void find_inside(int dir, const char *root)
 {
@@ -315,7 +309,7 @@ static void find_inside(int dir, const char *root)
     int fd = root ? sys_open(root, O_PATH | O_DIRECTORY, 0) : -ENOENT;
     inside[0] = '\0';
     if (fd >= 0) {
-        if (has_proc(fd) && path_of(dir, of_out) && path_of(fd, of_root)) {
+        if (path_of(dir, of_out) && path_of(fd, of_root)) {
             size_t n = strlen(of_root);
             if (n < strlen(of_out) && memcmp(of_out, of_root, n) == 0 && of_out[n] == '/') {
                 memcpy(inside, of_out + n, strlen(of_out + n) + 1);
@@ -339,10 +333,11 @@ bool place_before_root(const char *root)
     home = identity_of(dir);
     find_inside(dir, root);
     sys_close(dir);
+    maps_keep(); /* there may be no /proc */
     if (!inside[0]) {
         say("the program changes its root", "",
             ": what it does from here on is not written, unless "
-            "PPROF_OUT is the same folder there, and /proc is mounted");
+            "PPROF_OUT is the same folder there");
     }
     return inside[0] != '\0';
 }

@@ -2,10 +2,10 @@
  *
  * Where this process writes its dumps: into PPROF_OUT as long as it is the user that the first
  * injected process was; from a change of the user on into "uid-<uid>" in it, which is made, and
- * given to that user, while the process still may. Under another root nothing is written, unless a
- * path there leads to the same folder. No descriptor of a folder is kept: a process that has
- * changed its root could leave it by one. Raw system calls only, no lock; the state is what the
- * first of these functions were told, and is copied by a fork.
+ * given to that user, while the process still may. Under another root nothing is written, unless
+ * PPROF_OUT lies below it, or its path there leads to the same folder. No descriptor of a folder is
+ * kept: a process that has changed its root could leave it by one. Raw system calls only, no lock;
+ * the state is what the first of these functions were told, and is copied by a fork.
  */
 #ifndef PRELOAD_PLACE_H
 #define PRELOAD_PLACE_H

@@ -93,6 +93,17 @@ def jailed() -> None:
         ok(f"{label}: the jail stays empty", not list(jail.iterdir()), list(jail.iterdir()))
         ok(f"{label}: said once", log.read_text().count("changes its root") == 1, log.read_text())
     place = folder()
+    os.chmod(place, 0o755)
+    (place / "jail").mkdir()
+    out, log = place / "jail" / "out", place / "log"
+    code = f"{BURN}os.chroot({str(place / 'jail')!r}); os.chdir('/'); os.setuid({SOMEONE})\n{BURN}"
+    result = inject([sys.executable, "-c", code], {"PPROF_LOG": str(log)}, out=out)
+    own = {(f.path.parent.name, f.path.stat().st_uid) for f in result.files()}
+    ok("folder below the new root: found there", own == {(f"uid-{SOMEONE}", SOMEONE)} and log.read_text() == "", own)
+    cpu = result.dump()["cpu"]
+    samples = sum(s.values[0] for s in cpu.samples)
+    ok("folder below the new root: before and after", samples > 40 and len(cpu.mappings) > 3, f"{samples} samples of 600 ms")
+    place = folder()
     code = f"{BURN}os.chroot('/'); os.chdir('/'); print('well')"
     result = inject([sys.executable, "-c", code], out=place / "out")
     ok("chroot to the same root: one dump, at the end", result.numbers() == [1], result.numbers())
