@@ -25,6 +25,7 @@
 #include "preload/hooks/hooks.h"
 #include "preload/hooks/own_signals.h"
 #include "preload/hooks/real.h"
+#include "preload/hooks/timer_signal.h"
 #include "preload/output/control.h"
 #include "preload/output/seccomp.h"
 #include "preload/preflight.h"
@@ -77,7 +78,7 @@ static void start_profiles(void)
     threads_start();
     own_signals_start((int)config.signal, config.at_exit);
     labels_start(config.labels);
-    control_start();
+    control_start(timer_signal_look); /* another libc, of dlmopen(), sets its own handler */
     hook_process_start(api_cpu_fork_child);
     hook_thread_start();
     if (!config.is_child) { /* a child, often a command of a script, may live for less time than

@@ -4,12 +4,16 @@
  */
 #include "collectors/cpu/cpu_threads.h"
 
+#include "collectors/base/libc/libc.h"
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
 #include "collectors/cpu/cpu_credit.h"
 #include "collectors/cpu/cpu_timer.h"
 #include "collectors/cpu/cpu_unsampled.h"
 #include "collectors/threads/labels.h"
+#include "collectors/threads/procfs.h"
+
+#include <signal.h>
 
 enum { FOUND_PER_SWEEP = 64 };
 
@@ -131,9 +135,51 @@ static void retire_if_dead(struct thread *t, void *arg)
     }
 }
 
+static bool starting; /* the last scan has seen a thread that was starting */
+
+/* Is it in a wait for that signal? The kernel lets the signal through meanwhile. */
+static bool is_in_wait(int tid)
+{
+    struct procfs_call call;
+    uint64_t set;
+    return procfs_call(0, tid, &call) == 1 && call.number == SYS_rt_sigtimedwait &&
+           sys_read_memory(&set, call.arg[0], sizeof set) == 0 &&
+           (set >> (LIBC_SIGNAL_CANCEL - 1) & 1);
+}
+
+/* A thread of libc's own that waits for the very signal of our timers, as those do that serve
+ * timers of the program's (SIGEV_THREAD): it might take one of ours for its own. Any thread of
+ * libc's that is just starting blocks all signals; what it is, the next scan shows. */
+static bool waits_for_our_signal(int tid)
+{
+    enum { STARTED = 10000000 }; /* ns of CPU time: it blocks them for other reasons */
+    enum { LOOKS = 6 };          /* at one that goes in and out of such waits */
+    bool blocks = false;
+    for (int i = 0; i < LOOKS && !blocks; i++) {
+        if (is_in_wait(tid)) {
+            return true;
+        }
+        blocks = procfs_blocks(0, tid, LIBC_SIGNAL_CANCEL);
+        if (!blocks && !procfs_blocks(0, tid, SIGTERM)) { /* libc's block all others */
+            return false;
+        }
+    }
+    if (!blocks) {
+        return false;
+    }
+    if (!procfs_blocks(0, tid, LIBC_SIGNAL_SETXID)) {
+        return true;
+    }
+    bool starts = sys_clock_ns(sys_thread_cpu_clock(tid)) < STARTED;
+    if (starts) {
+        STORE(&starting, true);
+    }
+    return starts;
+}
+
 void cpu_thread_found(int tid)
 {
-    if (cpu_timer_is_off() || threads_by_tid(tid)) {
+    if (cpu_timer_is_off() || threads_by_tid(tid) || waits_for_our_signal(tid)) {
         return;
     }
     if (ADD(&found_count, 1) % FOUND_PER_SWEEP == FOUND_PER_SWEEP - 1) {
@@ -176,6 +222,7 @@ void cpu_threads_find(bool at_dump)
         return;
     }
     threads_each(retire_if_dead, NULL);
+    STORE(&starting, false);
     threads_of_process(found, NULL);
-    STORE(&unexplained, threads_alive() - threads_registered());
+    STORE(&unexplained, LOAD(&starting) ? 0 : threads_alive() - threads_registered());
 }

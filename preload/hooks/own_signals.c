@@ -49,7 +49,6 @@ static void look_at_dump_signal(void *arg)
 {
     const struct came *c = arg;
     newborn_look(); /* a child that no hook has seen begin */
-    timer_signal_look();
     struct sigaction act = disposition_read(&dispositions[OURS_DUMP]);
     if (control_is_profiled() && (!disposition_is_function(&act) || !is_from_itself(c->info))) {
         control_dump(c->context);

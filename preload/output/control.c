@@ -30,6 +30,7 @@ static bool stood_down; /* by control_stand_down() */
 static bool forked;     /* this process is a forked child */
 static uint32_t ending; /* tid of the thread that ends the process or execs, then ENDED; 0 before */
 #define ENDED UINT32_MAX
+static void (*look_first)(void); /* given by control_start() */
 
 /* A child of an injected process dumps at its end only if it has recorded something; else each
  * short command of a shell script would leave a set of files. */
@@ -38,8 +39,9 @@ static bool only_if_recorded(void)
     return config.is_child || forked;
 }
 
-void control_start(void)
+void control_start(void (*before_dump)(void))
 {
+    look_first = before_dump;
     pid = sys_getpid();
     log_process(pid);
     dump_start();
@@ -106,6 +108,7 @@ static void look_at_threads(const void *context, bool may_signal)
 
 static uint32_t dump_now(const void *context, bool may_signal)
 {
+    look_first();
     recorded_settle();
     cpu_before_dump(false);
     look_at_threads(context, may_signal);

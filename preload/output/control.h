@@ -14,8 +14,9 @@
 
 #include <signal.h>
 
-/* Constructor only. */
-void control_start(void);
+/* before_dump() is called before each dump, in the thread that asks for it; it is SIGNAL_SAFE.
+ * Constructor only. */
+void control_start(void (*before_dump)(void));
 
 /* The process that is profiled, 0 = none. In a vfork child, which shares its parent's memory, this
  * is the parent's id. */

@@ -73,6 +73,10 @@ POINTERS: dict[str, tuple[tuple[str, ...], str]] = {
     "take_over": ((), SIGACTION),
     "on_dump": ((), "the program's own handler"),
     "on_fatal": ((), "the program's own handler"),
+    "control_before_change": (("timer_signal_look",), "what control_start() was given"),
+    "control_dump": (("timer_signal_look",), "what control_start() was given"),
+    "control_tick": (("timer_signal_look",), "what control_start() was given"),
+    "control_heap_grown": (("timer_signal_look",), "what control_start() was given"),
     "on_signal": ((), "what libc or the program has set for the signal"),
     "spare_stack_call": ((), CALLBACK),
 }
