@@ -162,6 +162,11 @@ static void disarm(struct thread *t, void *arg)
     cpu_timer_drop(t);
 }
 
+void cpu_leave_timers(void)
+{
+    cpu_timer_leave();
+}
+
 static void stop(void)
 {
     cpu_timer_stop();

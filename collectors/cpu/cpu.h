@@ -21,6 +21,10 @@
 enum { CPU_PART = 1 };
 extern const struct collector cpu_collector;
 
+/* Before the collector is stopped where no system call is to be made: timers are left ticking, and
+ * their signals do nothing. */
+SIGNAL_SAFE void cpu_leave_timers(void);
+
 /* The timers' signal has come, with its siginfo_t and ucontext_t. False: it is not from one of our
  * timers. SIGNAL_SAFE; also in threads that have no thread block. */
 SIGNAL_SAFE bool cpu_signal(const void *siginfo, const void *ucontext);

@@ -14,6 +14,7 @@
 
 static int64_t period; /* ns, of new timers; 0 = off */
 static bool stopped;   /* for good */
+static bool left;      /* the kernel keeps the timers that there are */
 static int signal_used;
 static uint64_t random_state; /* shared: drawn by fetch-and-add, mixed by sampler_seed */
 static uint64_t random_seed;
@@ -38,6 +39,11 @@ int64_t cpu_timer_period(void)
 void cpu_timer_stop(void)
 {
     STORE(&stopped, true);
+}
+
+void cpu_timer_leave(void)
+{
+    STORE(&left, true);
 }
 
 bool cpu_timer_is_stopped(void)
@@ -175,6 +181,8 @@ bool cpu_timer_drop(struct thread *t)
     if (!CAS(&t->state, &seen, THREAD_TAKEN)) {
         return false;
     }
-    sys_call1(SYS_timer_delete, t->timer);
+    if (!LOAD(&left)) {
+        sys_call1(SYS_timer_delete, t->timer);
+    }
     return true;
 }

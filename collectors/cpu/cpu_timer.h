@@ -18,6 +18,8 @@ SIGNAL_SAFE int64_t cpu_timer_period(void);
 /* No timer is armed from now on, for good: the library stands down. */
 void cpu_timer_stop(void);
 SIGNAL_SAFE bool cpu_timer_is_stopped(void);
+/* Before that, where no system call is to be made: timers are not taken away, but left ticking. */
+SIGNAL_SAFE void cpu_timer_leave(void);
 /* Stopped, or no timers for now. */
 SIGNAL_SAFE bool cpu_timer_is_off(void);
 /* A number drawn uniformly from [0, period); 0 while the period is 0. */

@@ -14,6 +14,7 @@
 #include "collectors/base/newborn.h"
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
+#include "collectors/cpu/cpu.h"
 #include "collectors/heap/live.h"
 #include "collectors/kinds.h"
 #include "collectors/stacks/rules.h"
@@ -47,6 +48,24 @@ static bool shares_memory_with_parent(void)
     return sys_call5(SYS_kcmp, sys_getpid(), sys_call0(SYS_getppid), KCMP_VM_, 0, 0) == 0;
 }
 
+static bool raw_born; /* by another way than libc's fork() */
+
+bool hook_filter_unseen(void)
+{
+    if (LIKELY(!LOAD(&raw_born)) || !control_is_profiled() || !seccomp_is_unseen()) {
+        return false;
+    }
+    cpu_leave_timers();
+    init_keep_out();
+    return true;
+}
+
+static void raw_birth(void)
+{
+    STORE(&raw_born, true);
+    newborn_born();
+}
+
 /* Has the child forbidden itself system calls before it was met? Then nothing that it has inherited
  * is given back to the kernel, for the kernel gave it to the parent alone. */
 static bool keeps_out(void)
@@ -72,6 +91,7 @@ static bool meet_child(bool at_birth)
         if (shares_memory_with_parent()) {
             return false;
         }
+        STORE(&raw_born, true);
         /* Not the seeds of the child that the parent's next fork makes. */
         forks += (uint64_t)sys_getpid() << 32;
     }
@@ -153,7 +173,7 @@ EXPORT pid_t _Fork(void)
     uint64_t mask = hook_fork_begins();
     pid_t child = real_other.fork_alone();
     if (child == 0) {
-        newborn_born();
+        raw_birth();
     }
     hook_fork_ends(mask);
     return child;
@@ -162,7 +182,7 @@ EXPORT pid_t _Fork(void)
 BELOW_PROGRAM int hook_birth_begin(void *birth)
 {
     const struct hook_birth own = *(const struct hook_birth *)birth;
-    newborn_born();
+    raw_birth();
     hook_fork_ends(own.mask);
     return own.fn(own.arg);
 }
@@ -189,7 +209,7 @@ long hook_fork_call(long nr, long a, long b, long c, long d, long e, long f)
     uint64_t mask = hook_fork_begins();
     long child = next(nr, a, b, c, d, e, f);
     if (child == 0) {
-        newborn_born();
+        raw_birth();
     }
     hook_fork_ends(mask);
     return child;
@@ -200,7 +220,9 @@ long hook_fork_call(long nr, long a, long b, long c, long d, long e, long f)
 void hook_process_end(void)
 {
     uint8_t selector = dispatch_open();
-    control_end();
+    if (!hook_filter_unseen()) {
+        control_end();
+    }
     dispatch_close(selector);
 }
 

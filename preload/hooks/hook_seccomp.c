@@ -21,6 +21,7 @@
 
 static void hook_seccomp_ahead(unsigned long mode, const void *filter)
 {
+    seccomp_is_seen();
     /* Not in a vfork child, which is about to start another program: the library asks about the
      * filters in force when it starts there. */
     if (!control_is_profiled() || !control_is_here() || (mode == SECCOMP_MODE_FILTER && !filter)) {

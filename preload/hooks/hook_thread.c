@@ -158,6 +158,7 @@ EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(
 {
     uint8_t selector = dispatch_open();
     newborn_look();
+    (void)hook_filter_unseen();
     struct small_stack small;
     const struct stack *created = creator();
     const pthread_attr_t *with = small_stack_begin(&small, attr, LOAD(&active));
@@ -192,6 +193,7 @@ EXPORT int thrd_create(thrd_t *thread, thrd_start_t start, void *arg)
 {
     uint8_t selector = dispatch_open();
     newborn_look();
+    (void)hook_filter_unseen();
     const struct stack *created = creator();
     struct thread *t = thread_announce(NULL, created);
     dispatch_close(selector);

@@ -58,6 +58,12 @@ void hook_fork_ends(uint64_t mask);
 void hook_daemon_parent(void);
 void hook_daemon_child(void);
 
+/* A process that was born by another way than libc's fork(), as the zygotes of browsers make
+ * theirs: has it set a filter by an inline system call? Then the library is silent from here on,
+ * and this is true. Asked before what would make system calls unasked: a tick, a new thread's
+ * timer, the end. In other processes it costs a load. */
+SIGNAL_SAFE bool hook_filter_unseen(void);
+
 /* For syscall(), see ARCH_SYSCALL in stubs.h: would this call make a child with a copy of the
  * memory that goes on on the same stack? Then the call is made by hook_fork_call(). */
 bool hook_fork_is_plain(long nr, long a, long b);

@@ -24,6 +24,7 @@
 #include "collectors/threads/allthreads_ask.h"
 #include "preload/hooks/cut.h"
 #include "preload/hooks/disposition.h"
+#include "preload/hooks/hooks.h"
 #include "preload/hooks/kernel_action.h"
 #include "preload/hooks/real.h"
 #include "preload/output/control.h"
@@ -80,6 +81,7 @@ static COLD void *pass_on(int sig, const siginfo_t *info, const void *context)
 void *timer_signal_came(int sig, const siginfo_t *info, void *context)
 {
     struct came c = {info, context, OURS};
+    (void)hook_filter_unseen(); /* then nothing is counted */
     spare_stack_call(look_whose, &c);
     if (UNLIKELY(c.whose == NOT_OURS)) {
         return pass_on(sig, info, context);

@@ -70,6 +70,7 @@ bool seccomp_lets_us(const struct sock_fprog *filter)
 }
 
 static int64_t accepted; /* behind as many the library lives */
+static bool seen;        /* there are filters that the library knows of */
 
 static bool is_filtered(void)
 {
@@ -104,6 +105,7 @@ int64_t seccomp_filters(void)
 {
     int64_t n = is_filtered() ? count_filters() : 0;
     accepted = n < 0 ? 1 : n;
+    seen = accepted > 0;
     return accepted;
 }
 
@@ -114,4 +116,14 @@ bool seccomp_has_new_filters(void)
     }
     int64_t n = accepted > 0 ? count_filters() : -1;
     return n < 0 || n > accepted;
+}
+
+void seccomp_is_seen(void)
+{
+    STORE(&seen, true);
+}
+
+bool seccomp_is_unseen(void)
+{
+    return !LOAD(&seen) && is_filtered();
 }

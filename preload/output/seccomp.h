@@ -29,4 +29,9 @@ int64_t seccomp_filters(void);
  * thread at a time. */
 bool seccomp_has_new_filters(void);
 
+/* A hook has seen that the program sets a filter. */
+void seccomp_is_seen(void);
+/* Is a filter in force in this thread, while the library knows of none? One system call, prctl. */
+SIGNAL_SAFE bool seccomp_is_unseen(void);
+
 #endif
