@@ -13,6 +13,8 @@
 
 #include <signal.h>
 
+READ_OFTEN bool dispatch_used;
+
 /* The thread's allocations are not counted down to the next sample, its waits are not measured, and
  * nothing else is sampled while self.depth is not 0. */
 static void pause_samples(void)
@@ -34,6 +36,7 @@ static void step_aside(uint8_t *selector)
 {
     uint64_t block = own_signals_unhandled();
     uint64_t before = 0;
+    STORE(&dispatch_used, true);
     own_signals_leave_fatal();
     cpu_thread_aside();
     sys_call4(SYS_rt_sigprocmask, SIG_BLOCK, &block, &before, sizeof block);
@@ -81,7 +84,7 @@ void dispatch_changed(unsigned long mode, struct dispatch_change change, long re
 
 void dispatch_before_exec(void)
 {
-    if (UNLIKELY(self.dispatch != NULL)) {
+    if (dispatch_is_on()) {
         unmask();
     }
 }

@@ -16,11 +16,20 @@
 
 enum { DISPATCH_OPEN, DISPATCH_BLOCK }; /* values of a selector, as the kernel has them */
 
+extern HIDDEN bool dispatch_used; /* any thread of the process dispatches, or did */
+
+/* In a process that never did, a thread without a thread block comes here too: it must not be
+ * touched. */
+static inline bool dispatch_is_on(void)
+{
+    return UNLIKELY(LOAD(&dispatch_used)) && self.dispatch != NULL;
+}
+
 /* Around system calls of ours: they are made, whatever the selector says. */
 static inline uint8_t dispatch_open(void)
 {
     uint8_t before = DISPATCH_OPEN;
-    if (UNLIKELY(self.dispatch != NULL)) {
+    if (dispatch_is_on()) {
         before = LOAD(self.dispatch);
         STORE(self.dispatch, DISPATCH_OPEN);
     }
@@ -29,7 +38,7 @@ static inline uint8_t dispatch_open(void)
 
 static inline void dispatch_close(uint8_t before)
 {
-    if (UNLIKELY(self.dispatch != NULL)) {
+    if (dispatch_is_on()) {
         STORE(self.dispatch, before);
     }
 }

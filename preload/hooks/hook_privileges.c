@@ -81,11 +81,11 @@ static struct change by_seccomp(unsigned long operation)
 
 static void ends(bool begun)
 {
-    int saved = errno;
-    if (begun) {
+    if (begun) { /* else this may be a child of clone() without a thread block, and without errno */
+        int saved = errno;
         control_after_change();
+        errno = saved;
     }
-    errno = saved;
 }
 
 /* The value of the call, with the change around it. */

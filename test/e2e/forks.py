@@ -112,6 +112,13 @@ def zygote(way: str, how: str, action: str) -> None:
     ok(f"{' '.join(argv[1:])}: and is profiled where it may be", blocks == (2 * BEHIND if action == "none" else 0) or how == "inline", blocks)
 
 
+def without_thread_block() -> None:
+    """Such a child as a browser's sandbox makes: on its parent's memory, and without errno."""
+    argv = [program("no_thread_block")]
+    plain, mine = bare(argv), inject(argv)
+    ok("a child without a thread block ends as bare", mine.stdout == plain.stdout != "", mine.stdout, plain.stdout)
+
+
 CASES: list[tuple[Callable[..., None], tuple[str, ...], dict[str, str]]] = [
     *((birth, (way, end), {}) for way in WAYS for end in ENDS),
     *((birth, (way, "exit", "threads"), {}) for way in WAYS),
@@ -133,6 +140,8 @@ def attempt(one: tuple[Callable[..., None], tuple[str, ...], dict[str, str]]) ->
 
 with ThreadPoolExecutor(2) as pool:
     list(pool.map(attempt, CASES))
+with case("without a thread block"):
+    without_thread_block()
 with case("first thread ends"):
     first_thread_ends()
 with case("first thread ends, by interval"):
