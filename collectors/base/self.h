@@ -34,11 +34,15 @@ struct wait_memo {
     struct bucket *bucket;
 };
 
+/* What a hook can do where a signal of ours has cut the call: nothing, because the kernel restarts
+ * the call or libc does; go on where it returns EINTR; or also where it has transferred a part. */
+enum { SLEEP_IS_RESTARTED, SLEEP_GOES_ON, SLEEP_GOES_ON_IN_PARTS };
+
 /* A function of libc that may sleep, and is called by a hook. */
 struct sleep_call {
     const void *function; /* where its address is kept: a pointer to a function */
     long number;          /* of the system call that it makes, or -1 */
-    bool goes_on;         /* the hook knows what to do where a signal of ours cuts it */
+    int goes_on;          /* what the hook can do where a signal of ours cuts it */
 };
 
 /* Where the thread waits, for other threads to read, and for our signal handlers: the hook stores

@@ -17,11 +17,12 @@
 #define BIT(sig) (1ULL << ((sig)-1))
 #define FAULTS (BIT(SIGSEGV) | BIT(SIGBUS) | BIT(SIGFPE) | BIT(SIGILL) | BIT(SIGTRAP) | BIT(SIGSYS))
 
-/* Whether code that was interrupted there is about to return EINTR from a system call. */
-static bool returns_eintr(const void *context, uintptr_t pc)
+/* Whether code that was interrupted there is about to return from a system call that was cut. */
+static bool is_cut(const void *context, uintptr_t pc, int goes_on)
 {
-    return pc % ARCH_PAGE_LEAST >= ARCH_SYSCALL_BYTES && /* the page before may not be there */
-           arch_context_result(context) == -EINTR &&
+    long result = arch_context_result(context);
+    return (result == -EINTR || (result > 0 && goes_on == SLEEP_GOES_ON_IN_PARTS)) &&
+           pc % ARCH_PAGE_LEAST >= ARCH_SYSCALL_BYTES && /* the page before may not be there */
            arch_is_system_call((const uint8_t *)pc - ARCH_SYSCALL_BYTES); // NOLINT: an address
 }
 
@@ -35,7 +36,7 @@ void cut_mark(void *context)
     arch_context_words(context, words);
     /* The system call is the hook's own, not one of a handler that has interrupted the hook's. */
     if (note->frame - words[1] >= SLEEP_NOTE_REACH || !note->call->goes_on ||
-        !returns_eintr(context, words[0])) {
+        !is_cut(context, words[0], note->call->goes_on)) {
         return;
     }
     ucontext_t *uc = context;

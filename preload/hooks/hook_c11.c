@@ -14,6 +14,7 @@
 #include "collectors/waits/contention.h"
 #include "collectors/waits/sleepers.h"
 #include "collectors/waits/waiters.h"
+#include "preload/hooks/hook_sleep.h"
 #include "preload/hooks/hook_wait.h"
 #include "preload/hooks/real.h"
 
@@ -53,7 +54,7 @@ static COLD int mtx_lock_slow(mtx_t *m)
 {
     struct contention_wait w;
     contention_wait_begins(&w, m);
-    int result = real_waits.mtx_lock(m);
+    int result = NOTED(real_waits.mtx_lock, SYS_futex, SLEEP_IS_RESTARTED, m);
     contention_wait_ends(&w, has_waited(result));
     return result;
 }
@@ -81,7 +82,7 @@ EXPORT int mtx_timedlock(mtx_t *restrict m, const struct timespec *restrict unti
     }
     struct contention_wait w;
     contention_wait_begins(&w, m);
-    result = real_waits.mtx_timedlock(m, until);
+    result = NOTED(real_waits.mtx_timedlock, SYS_futex, SLEEP_IS_RESTARTED, m, until);
     contention_wait_ends(&w, has_waited(result));
     return result;
 }
@@ -90,7 +91,7 @@ EXPORT int cnd_wait(cnd_t *c, mtx_t *m)
 {
     struct contention_wait w;
     hook_condition_begins(&w, libc_cond_of(c), libc_mutex_of(m));
-    int result = real_waits.cnd_wait(c, m);
+    int result = NOTED(real_waits.cnd_wait, SYS_futex, SLEEP_IS_RESTARTED, c, m);
     contention_condition_ends(&w, has_waited(result), result == thrd_timedout);
     hold_here();
     return result;
@@ -104,7 +105,7 @@ EXPORT int cnd_timedwait(cnd_t *restrict c, mtx_t *restrict m,
     }
     struct contention_wait w;
     hook_condition_begins(&w, libc_cond_of(c), libc_mutex_of(m));
-    int result = real_waits.cnd_timedwait(c, m, until);
+    int result = NOTED(real_waits.cnd_timedwait, SYS_futex, SLEEP_IS_RESTARTED, c, m, until);
     contention_condition_ends(&w, has_waited(result), result == thrd_timedout);
     hold_here();
     return result;
@@ -138,7 +139,7 @@ EXPORT int thrd_join(thrd_t thread, int *result)
     }
     struct contention_wait w;
     contention_wait_begins(&w, NULL);
-    int outcome = real_waits.thrd_join(thread, result);
+    int outcome = NOTED(real_waits.thrd_join, SYS_futex, SLEEP_IS_RESTARTED, thread, result);
     contention_wait_ends(&w, err == EBUSY && outcome == thrd_success);
     return outcome;
 }

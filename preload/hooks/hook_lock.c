@@ -15,6 +15,7 @@
 #include "collectors/base/libc/libc.h"
 #include "collectors/waits/contention.h"
 #include "collectors/waits/waiters.h"
+#include "preload/hooks/hook_sleep.h"
 #include "preload/hooks/hook_wait.h"
 #include "preload/hooks/real.h"
 
@@ -81,7 +82,7 @@ static WAIT_PATH __attribute__((noinline)) int mutex_lock_slow(pthread_mutex_t *
 {
     struct contention_wait w;
     contention_wait_begins(&w, m);
-    int err = real_waits.mutex_lock(m);
+    int err = NOTED(real_waits.mutex_lock, SYS_futex, SLEEP_IS_RESTARTED, m);
     contention_wait_ends(&w, hook_wait_was(err));
     return err;
 }
@@ -125,7 +126,7 @@ EXPORT int pthread_mutex_timedlock(pthread_mutex_t *m, const struct timespec *un
     }
     struct contention_wait w;
     contention_wait_begins(&w, m);
-    err = real_waits.mutex_timedlock(m, until);
+    err = NOTED(real_waits.mutex_timedlock, SYS_futex, SLEEP_IS_RESTARTED, m, until);
     contention_wait_ends(&w, hook_wait_was(err));
     return err;
 }
@@ -142,7 +143,7 @@ EXPORT int pthread_mutex_clocklock(pthread_mutex_t *m, clockid_t clock,
     }
     struct contention_wait w;
     contention_wait_begins(&w, m);
-    err = real_waits.mutex_clocklock(m, clock, until);
+    err = NOTED(real_waits.mutex_clocklock, SYS_futex, SLEEP_IS_RESTARTED, m, clock, until);
     contention_wait_ends(&w, hook_wait_was(err));
     return err;
 }
@@ -159,7 +160,7 @@ static COLD int rwlock_rdlock_slow(pthread_rwlock_t *l)
 {
     struct contention_wait w;
     contention_wait_begins(&w, l);
-    int err = real_waits.rwlock_rdlock(l);
+    int err = NOTED(real_waits.rwlock_rdlock, SYS_futex, SLEEP_IS_RESTARTED, l);
     contention_wait_ends(&w, hook_wait_was(err));
     return err;
 }
@@ -168,7 +169,7 @@ static COLD int rwlock_wrlock_slow(pthread_rwlock_t *l)
 {
     struct contention_wait w;
     contention_wait_begins(&w, l);
-    int err = real_waits.rwlock_wrlock(l);
+    int err = NOTED(real_waits.rwlock_wrlock, SYS_futex, SLEEP_IS_RESTARTED, l);
     contention_wait_ends(&w, hook_wait_was(err));
     return err;
 }
@@ -193,7 +194,7 @@ EXPORT int pthread_rwlock_timedrdlock(pthread_rwlock_t *l, const struct timespec
     }
     struct contention_wait w;
     contention_wait_begins(&w, l);
-    err = real_waits.rwlock_timedrdlock(l, until);
+    err = NOTED(real_waits.rwlock_timedrdlock, SYS_futex, SLEEP_IS_RESTARTED, l, until);
     contention_wait_ends(&w, hook_wait_was(err));
     return err;
 }
@@ -209,7 +210,7 @@ EXPORT int pthread_rwlock_timedwrlock(pthread_rwlock_t *l, const struct timespec
     }
     struct contention_wait w;
     contention_wait_begins(&w, l);
-    err = real_waits.rwlock_timedwrlock(l, until);
+    err = NOTED(real_waits.rwlock_timedwrlock, SYS_futex, SLEEP_IS_RESTARTED, l, until);
     contention_wait_ends(&w, hook_wait_was(err));
     return err;
 }
@@ -226,7 +227,7 @@ EXPORT int pthread_rwlock_clockrdlock(pthread_rwlock_t *l, clockid_t clock,
     }
     struct contention_wait w;
     contention_wait_begins(&w, l);
-    err = real_waits.rwlock_clockrdlock(l, clock, until);
+    err = NOTED(real_waits.rwlock_clockrdlock, SYS_futex, SLEEP_IS_RESTARTED, l, clock, until);
     contention_wait_ends(&w, hook_wait_was(err));
     return err;
 }
@@ -243,7 +244,7 @@ EXPORT int pthread_rwlock_clockwrlock(pthread_rwlock_t *l, clockid_t clock,
     }
     struct contention_wait w;
     contention_wait_begins(&w, l);
-    err = real_waits.rwlock_clockwrlock(l, clock, until);
+    err = NOTED(real_waits.rwlock_clockwrlock, SYS_futex, SLEEP_IS_RESTARTED, l, clock, until);
     contention_wait_ends(&w, hook_wait_was(err));
     return err;
 }

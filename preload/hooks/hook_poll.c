@@ -52,7 +52,7 @@ static BELOW_PROGRAM int poll_on(struct pollfd *fds, nfds_t n, int64_t timeout, 
 EXPORT BELOW_PROGRAM int poll(struct pollfd *fds, nfds_t n, int timeout)
 {
     int64_t since = began_ms(timeout);
-    int result = SLEEPS(real_sleeps.poll, ARCH_SYS_POLL, true, fds, n, timeout);
+    int result = SLEEPS(real_sleeps.poll, ARCH_SYS_POLL, SLEEP_GOES_ON, fds, n, timeout);
     return cut_was() ? poll_on(fds, n, ns_of_ms(timeout), since, NULL) : result;
 }
 
@@ -60,7 +60,7 @@ EXPORT BELOW_PROGRAM int poll(struct pollfd *fds, nfds_t n, int timeout)
 EXPORT BELOW_PROGRAM int __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t size)
 {
     int64_t since = began_ms(timeout);
-    int result = SLEEPS(real_sleeps.poll_chk, ARCH_SYS_POLL, true, fds, n, timeout, size);
+    int result = SLEEPS(real_sleeps.poll_chk, ARCH_SYS_POLL, SLEEP_GOES_ON, fds, n, timeout, size);
     return cut_was() ? poll_on(fds, n, ns_of_ms(timeout), since, NULL) : result;
 }
 
@@ -68,7 +68,7 @@ EXPORT BELOW_PROGRAM int ppoll(struct pollfd *fds, nfds_t n, const struct timesp
                                const sigset_t *set)
 {
     int64_t since = began(timeout);
-    int result = SLEEPS(real_sleeps.ppoll, SYS_ppoll, true, fds, n, timeout, set);
+    int result = SLEEPS(real_sleeps.ppoll, SYS_ppoll, SLEEP_GOES_ON, fds, n, timeout, set);
     return cut_was() ? poll_on(fds, n, ns_of(timeout), since, set) : result;
 }
 
@@ -76,7 +76,8 @@ EXPORT BELOW_PROGRAM int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct 
                                      const sigset_t *set, size_t size)
 {
     int64_t since = began(timeout);
-    int result = SLEEPS(real_sleeps.ppoll_chk, SYS_ppoll, true, fds, n, timeout, set, size);
+    int result =
+        SLEEPS(real_sleeps.ppoll_chk, SYS_ppoll, SLEEP_GOES_ON, fds, n, timeout, set, size);
     return cut_was() ? poll_on(fds, n, ns_of(timeout), since, set) : result;
 }
 
@@ -109,7 +110,7 @@ static BELOW_PROGRAM int select_on(int n, fd_set *r, fd_set *w, fd_set *e, struc
 
 EXPORT BELOW_PROGRAM int select(int n, fd_set *r, fd_set *w, fd_set *e, struct timeval *timeout)
 {
-    int result = SLEEPS(real_sleeps.select, ARCH_SYS_SELECT, true, n, r, w, e, timeout);
+    int result = SLEEPS(real_sleeps.select, ARCH_SYS_SELECT, SLEEP_GOES_ON, n, r, w, e, timeout);
     return cut_was() ? select_on(n, r, w, e, timeout) : result;
 }
 
@@ -135,7 +136,7 @@ EXPORT BELOW_PROGRAM int pselect(int n, fd_set *r, fd_set *w, fd_set *e,
                                  const struct timespec *timeout, const sigset_t *set)
 {
     int64_t since = began(timeout);
-    int result = SLEEPS(real_sleeps.pselect, SYS_pselect6, true, n, r, w, e, timeout, set);
+    int result = SLEEPS(real_sleeps.pselect, SYS_pselect6, SLEEP_GOES_ON, n, r, w, e, timeout, set);
     return cut_was() ? pselect_on(n, r, w, e, timeout, since, set) : result;
 }
 
@@ -168,8 +169,8 @@ static BELOW_PROGRAM int epoll_on(int fd, struct epoll_event *events, int most, 
 EXPORT BELOW_PROGRAM int epoll_wait(int fd, struct epoll_event *events, int most, int timeout)
 {
     int64_t since = began_ms(timeout);
-    int result =
-        SLEEPS(real_sleeps.epoll_wait, ARCH_SYS_EPOLL_WAIT, true, fd, events, most, timeout);
+    int result = SLEEPS(real_sleeps.epoll_wait, ARCH_SYS_EPOLL_WAIT, SLEEP_GOES_ON, fd, events,
+                        most, timeout);
     return cut_was() ? epoll_on(fd, events, most, timeout, since, NULL) : result;
 }
 
@@ -177,8 +178,8 @@ EXPORT BELOW_PROGRAM int epoll_pwait(int fd, struct epoll_event *events, int mos
                                      const sigset_t *set)
 {
     int64_t since = began_ms(timeout);
-    int result =
-        SLEEPS(real_sleeps.epoll_pwait, SYS_epoll_pwait, true, fd, events, most, timeout, set);
+    int result = SLEEPS(real_sleeps.epoll_pwait, SYS_epoll_pwait, SLEEP_GOES_ON, fd, events, most,
+                        timeout, set);
     return cut_was() ? epoll_on(fd, events, most, timeout, since, set) : result;
 }
 
@@ -204,7 +205,7 @@ EXPORT BELOW_PROGRAM int epoll_pwait2(int fd, struct epoll_event *events, int mo
                                       const struct timespec *timeout, const sigset_t *set)
 {
     int64_t since = began(timeout);
-    int result =
-        SLEEPS(real_sleeps.epoll_pwait2, SYS_epoll_pwait2, true, fd, events, most, timeout, set);
+    int result = SLEEPS(real_sleeps.epoll_pwait2, SYS_epoll_pwait2, SLEEP_GOES_ON, fd, events, most,
+                        timeout, set);
     return cut_was() ? epoll2_on(fd, events, most, timeout, since, set) : result;
 }

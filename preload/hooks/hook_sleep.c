@@ -51,7 +51,7 @@ static int tell_left(struct timespec *rest, const struct timespec *left)
 EXPORT BELOW_PROGRAM int nanosleep(const struct timespec *time, struct timespec *rest)
 {
     struct timespec left;
-    int result = SLEEPS(real_sleeps.nanosleep, SYS_clock_nanosleep, true, time, &left);
+    int result = SLEEPS(real_sleeps.nanosleep, SYS_clock_nanosleep, SLEEP_GOES_ON, time, &left);
     result = cut_was() ? rest_on(&left) : result;
     if (UNLIKELY(result != 0) && errno == EINTR && tell_left(rest, &left) != 0) {
         errno = EFAULT;
@@ -93,8 +93,8 @@ EXPORT BELOW_PROGRAM int clock_nanosleep(clockid_t clock, int flags, const struc
                                          struct timespec *rest)
 {
     struct timespec left;
-    int result =
-        SLEEPS(real_sleeps.clock_nanosleep, SYS_clock_nanosleep, true, clock, flags, time, &left);
+    int result = SLEEPS(real_sleeps.clock_nanosleep, SYS_clock_nanosleep, SLEEP_GOES_ON, clock,
+                        flags, time, &left);
     result = cut_was() ? clock_on(clock, flags, time, &left) : result;
     if (UNLIKELY(result == EINTR) && !(flags & TIMER_ABSTIME) && tell_left(rest, &left) != 0) {
         return EFAULT;
@@ -106,7 +106,7 @@ EXPORT BELOW_PROGRAM int clock_nanosleep(clockid_t clock, int flags, const struc
 EXPORT BELOW_PROGRAM int thrd_sleep(const struct timespec *time, struct timespec *rest)
 {
     struct timespec left;
-    int result = SLEEPS(real_sleeps.thrd_sleep, SYS_clock_nanosleep, true, time, &left);
+    int result = SLEEPS(real_sleeps.thrd_sleep, SYS_clock_nanosleep, SLEEP_GOES_ON, time, &left);
     if (cut_was()) {
         int program = self.sleep.cut_errno;
         result = rest_on(&left);
@@ -127,7 +127,7 @@ static BELOW_PROGRAM unsigned seconds_on(int64_t deadline)
 EXPORT BELOW_PROGRAM unsigned sleep(unsigned seconds)
 {
     int64_t deadline = cut_clock() + (int64_t)seconds * NSEC_PER_SEC;
-    unsigned result = SLEEPS(real_sleeps.sleep, SYS_clock_nanosleep, true, seconds);
+    unsigned result = SLEEPS(real_sleeps.sleep, SYS_clock_nanosleep, SLEEP_GOES_ON, seconds);
     return cut_was() ? seconds_on(deadline) : result;
 }
 
@@ -141,7 +141,7 @@ static BELOW_PROGRAM int until_on(int64_t deadline)
 EXPORT BELOW_PROGRAM int usleep(useconds_t us)
 {
     int64_t deadline = cut_clock() + (int64_t)us * 1000;
-    int result = SLEEPS(real_sleeps.usleep, SYS_clock_nanosleep, true, us);
+    int result = SLEEPS(real_sleeps.usleep, SYS_clock_nanosleep, SLEEP_GOES_ON, us);
     return cut_was() ? until_on(deadline) : result;
 }
 
@@ -162,6 +162,6 @@ static BELOW_PROGRAM int pause_on(void)
 
 EXPORT BELOW_PROGRAM int pause(void)
 {
-    int result = SLEEPS(real_sleeps.pause, ARCH_SYS_PAUSE, true);
+    int result = SLEEPS(real_sleeps.pause, ARCH_SYS_PAUSE, SLEEP_GOES_ON);
     return cut_was() ? pause_on() : result;
 }

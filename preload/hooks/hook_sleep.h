@@ -18,13 +18,25 @@
 #include <errno.h>
 
 /* The value of a call of a real function, noted. number: of the system call that it makes, -1 =
- * several. on: the hook looks at cut_was() afterwards. */
+ * several. on: SLEEP_IS_RESTARTED, or the hook looks at cut_was() afterwards. */
+#define NOTED(function_, number_, on, ...)                                                         \
+    NOTED_IN(&(function_), function_, number_, on, __VA_ARGS__)
+
+/* The same where the pointer at slot has another type than the function. */
+#define NOTED_IN(slot, function_, number_, on, ...)                                                \
+    ({                                                                                             \
+        static const struct sleep_call call_ = {slot, number_, on};                                \
+        sleep_note_begins(&call_);                                                                 \
+        __typeof__((function_)(__VA_ARGS__)) noted_ = (function_)(__VA_ARGS__);                    \
+        sleep_note_ends();                                                                         \
+        noted_;                                                                                    \
+    })
+
+/* The same, and if the process has meanwhile begun to end, the thread stands still (hold.h). Not
+ * for calls that have taken something by then, such as a lock. */
 #define SLEEPS(function_, number_, on, ...)                                                        \
     ({                                                                                             \
-        static const struct sleep_call call_ = {&(function_), number_, on};                        \
-        sleep_note_begins(&call_);                                                                 \
-        __typeof__((function_)(__VA_ARGS__)) slept_ = (function_)(__VA_ARGS__);                    \
-        sleep_note_ends();                                                                         \
+        __typeof__((function_)(__VA_ARGS__)) slept_ = NOTED(function_, number_, on, __VA_ARGS__);  \
         hold_here();                                                                               \
         slept_;                                                                                    \
     })

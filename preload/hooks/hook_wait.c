@@ -14,6 +14,7 @@
  * Any thread at any time, also before our constructor. sem_post() may be called in signal handlers.
  */
 #include "preload/hooks/hook_wait.h"
+#include "preload/hooks/hook_sleep.h"
 
 #include "collectors/base/hold.h"
 #include "collectors/base/self.h"
@@ -85,9 +86,25 @@ static COLD int sem_wait_slow(sem_t *s)
         waiters_note(s);
     }
     contention_wait_begins(&w, NULL);
-    int result = real_waits.sem_wait(s);
+    int result = NOTED(real_waits.sem_wait, SYS_futex, SLEEP_IS_RESTARTED, s);
     contention_wait_ends(&w, sem_has_waited(result));
     hold_here();
+    return result;
+}
+
+/* A timed wait that a signal of ours has cut goes on. clock: -1 for sem_timedwait(). */
+static COLD int sem_timed_on(sem_t *s, clockid_t clock, const struct timespec *until)
+{
+    struct cut c = cut_begins();
+    int result;
+    do {
+        if (!cut_retry(&c)) {
+            return -1;
+        }
+        cut_before(&c);
+        result = clock < 0 ? real_waits.sem_timedwait(s, until)
+                           : real_waits.sem_clockwait(s, clock, until);
+    } while (cut_again(&c, result));
     return result;
 }
 
@@ -113,7 +130,8 @@ EXPORT int sem_timedwait(sem_t *s, const struct timespec *until)
     }
     struct contention_wait w;
     contention_wait_begins(&w, NULL);
-    int result = real_waits.sem_timedwait(s, until);
+    int result = NOTED(real_waits.sem_timedwait, SYS_futex, SLEEP_GOES_ON, s, until);
+    result = cut_was() ? sem_timed_on(s, -1, until) : result;
     contention_wait_ends(&w, sem_has_waited(result));
     hold_here();
     return result;
@@ -130,7 +148,8 @@ EXPORT int sem_clockwait(sem_t *s, clockid_t clock, const struct timespec *until
     }
     struct contention_wait w;
     contention_wait_begins(&w, NULL);
-    int result = real_waits.sem_clockwait(s, clock, until);
+    int result = NOTED(real_waits.sem_clockwait, SYS_futex, SLEEP_GOES_ON, s, clock, until);
+    result = cut_was() ? sem_timed_on(s, clock, until) : result;
     contention_wait_ends(&w, sem_has_waited(result));
     hold_here();
     return result;
@@ -168,7 +187,7 @@ EXPORT WAIT_PATH int pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *m)
 {
     struct contention_wait w;
     condition_begins(&w, c, m);
-    int err = real_waits.cond_wait(c, m);
+    int err = NOTED(real_waits.cond_wait, SYS_futex, SLEEP_IS_RESTARTED, c, m);
     contention_condition_ends(&w, LIKELY(err == 0) || err == EOWNERDEAD, false);
     hold_here();
     return err;
@@ -182,7 +201,7 @@ EXPORT WAIT_PATH int pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *
     }
     struct contention_wait w;
     hook_condition_begins(&w, c, m);
-    int err = real_waits.cond_timedwait(c, m, until);
+    int err = NOTED(real_waits.cond_timedwait, SYS_futex, SLEEP_IS_RESTARTED, c, m, until);
     contention_condition_ends(&w, hook_wait_was(err), err == ETIMEDOUT);
     hold_here();
     return err;
@@ -196,7 +215,7 @@ EXPORT int pthread_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clockid
     }
     struct contention_wait w;
     hook_condition_begins(&w, c, m);
-    int err = real_waits.cond_clockwait(c, m, clock, until);
+    int err = NOTED(real_waits.cond_clockwait, SYS_futex, SLEEP_IS_RESTARTED, c, m, clock, until);
     contention_condition_ends(&w, hook_wait_was(err), err == ETIMEDOUT);
     hold_here();
     return err;
@@ -235,7 +254,7 @@ EXPORT int pthread_barrier_wait(pthread_barrier_t *b)
 {
     struct contention_wait w;
     contention_wait_begins(&w, NULL);
-    int result = real_waits.barrier_wait(b);
+    int result = NOTED(real_waits.barrier_wait, SYS_futex, SLEEP_IS_RESTARTED, b);
     contention_wait_ends(&w, result == 0);
     return result;
 }
@@ -250,7 +269,7 @@ EXPORT int pthread_join(pthread_t thread, void **result)
     }
     struct contention_wait w;
     contention_wait_begins(&w, NULL);
-    err = real_waits.join(thread, result);
+    err = NOTED(real_waits.join, SYS_futex, SLEEP_IS_RESTARTED, thread, result);
     contention_wait_ends(&w, err == 0);
     return err;
 }
@@ -266,7 +285,7 @@ EXPORT int pthread_timedjoin_np(pthread_t thread, void **result, const struct ti
     }
     struct contention_wait w;
     contention_wait_begins(&w, NULL);
-    err = real_waits.timedjoin(thread, result, until);
+    err = NOTED(real_waits.timedjoin, SYS_futex, SLEEP_IS_RESTARTED, thread, result, until);
     contention_wait_ends(&w, hook_wait_was(err));
     return err;
 }
@@ -283,7 +302,7 @@ EXPORT int pthread_clockjoin_np(pthread_t thread, void **result, clockid_t clock
     }
     struct contention_wait w;
     contention_wait_begins(&w, NULL);
-    err = real_waits.clockjoin(thread, result, clock, until);
+    err = NOTED(real_waits.clockjoin, SYS_futex, SLEEP_IS_RESTARTED, thread, result, clock, until);
     contention_wait_ends(&w, hook_wait_was(err));
     return err;
 }

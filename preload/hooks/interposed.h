@@ -27,11 +27,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/file.h>
 #include <sys/fsuid.h>
 #include <sys/mman.h>
+#include <sys/msg.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/select.h>
+#include <sys/sem.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -151,7 +157,38 @@
     HOOK(sleep, sleep, "")                                                                         \
     HOOK(usleep, usleep, "")                                                                       \
     HOOK(thrd_sleep, thrd_sleep, "")                                                               \
-    HOOK(pause, pause, "")
+    HOOK(pause, pause, "")                                                                         \
+    HOOK(read, read, "")                                                                           \
+    HOOK(readv, readv, "")                                                                         \
+    HOOK(write, write, "")                                                                         \
+    HOOK(writev, writev, "")                                                                       \
+    HOOK(recv, recv, "")                                                                           \
+    HOOK(recvfrom, recvfrom, "")                                                                   \
+    HOOK(recvmsg, recvmsg, "")                                                                     \
+    HOOK(send, send, "")                                                                           \
+    HOOK(sendto, sendto, "")                                                                       \
+    HOOK(sendmsg, sendmsg, "")                                                                     \
+    HOOK(accept, accept, "")                                                                       \
+    HOOK(accept4, accept4, "")                                                                     \
+    HOOK(connect, connect, "")                                                                     \
+    HOOK(read_chk, __read_chk, "")                                                                 \
+    HOOK(recv_chk, __recv_chk, "")                                                                 \
+    HOOK(wait, wait, "")                                                                           \
+    HOOK(waitpid, waitpid, "")                                                                     \
+    HOOK(wait3, wait3, "")                                                                         \
+    HOOK(wait4, wait4, "")                                                                         \
+    HOOK(waitid, waitid, "")                                                                       \
+    HOOK(flock, flock, "")                                                                         \
+    HOOK(lockf, lockf, "")                                                                         \
+    HOOK(sigsuspend, sigsuspend, "")                                                               \
+    HOOK(sigwait, sigwait, "")                                                                     \
+    HOOK(sigwaitinfo, sigwaitinfo, "")                                                             \
+    HOOK(sigtimedwait, sigtimedwait, "")                                                           \
+    HOOK(msgrcv, msgrcv, "")                                                                       \
+    HOOK(msgsnd, msgsnd, "")                                                                       \
+    HOOK(semop, semop, "")                                                                         \
+    HOOK(semtimedop, semtimedop, "")
+
 /* What changes the user, the groups, the capabilities, the root or the namespaces: struct
  * real_rights, looked up at the first use of any of them, because most programs use none. */
 #define INTERPOSED_RIGHTS(HOOK)                                                                    \

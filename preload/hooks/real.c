@@ -40,10 +40,12 @@ struct real_before real_before;
 
 /* Each with a look-up of its own. */
 #define STUB_SLEEP(field, symbol, version)                                                         \
-    void real_look_up_##field(void);                                                               \
-    ARCH_STUB(boot_##field, real_sleeps.field, real_look_up_##field)
+    void real_look_up_##field##_now(void);                                                         \
+    ARCH_STUB(first_##field##_call, real_sleeps.field, real_look_up_##field##_now)
+#define SLEEP_STUBBED(field, symbol, version) .field = (void *)first_##field##_call,
 INTERPOSED_SLEEPS(STUB_SLEEP)
-struct real_sleeps real_sleeps __attribute__((aligned(CACHE_LINE))) = {INTERPOSED_SLEEPS(STUBBED)};
+struct real_sleeps real_sleeps
+    __attribute__((aligned(CACHE_LINE))) = {INTERPOSED_SLEEPS(SLEEP_STUBBED)};
 
 #define STUB_RIGHTS(field, symbol, version)                                                        \
     ARCH_STUB(boot_##field, real_rights.field, real_rights_start)
@@ -76,12 +78,12 @@ static void *find_wait(const char *name, const char *version)
 }
 
 #define LOOK_UP_SLEEP(field, symbol, version)                                                      \
-    void real_look_up_##field(void)                                                                \
+    void real_look_up_##field##_now(void)                                                          \
     {                                                                                              \
         set(&real_sleeps.field, find_wait(#symbol, version));                                      \
     }
 INTERPOSED_SLEEPS(LOOK_UP_SLEEP)
-#define LOOK_UP_SLEEP_NOW(field, symbol, version) real_look_up_##field();
+#define LOOK_UP_SLEEP_NOW(field, symbol, version) real_look_up_##field##_now();
 
 #define LOOK_UP_ALLOC(field, symbol, version)                                                      \
     set(&real_alloc.field, libc_next_of_either(#symbol, version));

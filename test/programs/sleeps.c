@@ -1,211 +1,74 @@
 /* SPDX-License-Identifier: MIT
+ * flags: -fno-optimize-sibling-calls
  *
  * Threads asleep, each in another call, for SECONDS. argv[1]:
  *   ignored, unhandled   while they sleep, each gets the dump signal three times, which the process
  *                        ignores or leaves at its default action
  *   handled              the same, ignored, and then SIGALRM, which has a handler
- *   uid UID              half of them fall asleep before the process becomes that user, the others
- *                        after; prints "asleep", and ends at a line on its standard input
- * Prints for each: the call, its result, errno, milliseconds, and for "handled" those that the call
- * says were left. */
-#include <errno.h>
-#include <poll.h>
-#include <pthread.h>
-#include <semaphore.h>
-#include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/select.h>
-#include <sys/syscall.h>
-#include <threads.h>
-#include <time.h>
-#include <unistd.h>
+ *   uid UID              four other ones fall asleep before the process becomes that user (libc
+ *                        interrupts all threads to tell them, and the kernel restarts these), and
+ *                        the others after; prints "asleep", and ends at a line on its standard
+ * input Prints for each: the call, its result, errno, milliseconds, and for "handled" those that
+ * the call says were left. */
+#include "test/programs/sleeps_calls.h"
 
 enum { POKES = 3 };
-static double seconds = 2;
-static int never[2]; /* a pipe in which nothing comes */
-
-static struct timespec span(void)
-{
-    return (struct timespec){(time_t)seconds, (long)((seconds - (time_t)seconds) * 1e9)};
-}
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static struct timespec until(clockid_t clock)
-{
-    struct timespec t;
-    struct timespec s = span();
-    clock_gettime(clock, &t);
-    t.tv_sec += s.tv_sec + (t.tv_nsec + s.tv_nsec) / 1000000000;
-    t.tv_nsec = (t.tv_nsec + s.tv_nsec) % 1000000000;
-    return t;
-}
-
-static long ms(const struct timespec *t)
-{
-    return t->tv_sec * 1000 + t->tv_nsec / 1000000;
-}
-
-static int epoll(void)
-{
-    int e = epoll_create1(0);
-    struct epoll_event ev = {.events = EPOLLIN};
-    epoll_ctl(e, EPOLL_CTL_ADD, never[0], &ev);
-    return e;
-}
-
-/* ---- the calls; *left: what the call says is left, or -1 ---- */
-
-#define CALL(name) __attribute__((noinline)) static long wait_##name(long *left)
-
-CALL(poll)
-{
-    struct pollfd p = {never[0], POLLIN, 0};
-    (void)left;
-    return poll(&p, 1, (int)(seconds * 1000));
-}
-
-CALL(ppoll)
-{
-    struct timespec t = span();
-    (void)left;
-    return ppoll(NULL, 0, &t, NULL);
-}
-
-CALL(ppoll_masked)
-{
-    struct timespec t = span();
-    sigset_t none;
-    sigemptyset(&none);
-    (void)left;
-    return ppoll(NULL, 0, &t, &none);
-}
-
-CALL(select)
-{
-    fd_set r;
-    FD_ZERO(&r);
-    FD_SET(never[0], &r);
-    struct timespec s = span();
-    struct timeval t = {s.tv_sec, s.tv_nsec / 1000};
-    long result = select(never[0] + 1, &r, NULL, NULL, &t);
-    *left = t.tv_sec * 1000 + t.tv_usec / 1000;
-    return result;
-}
-
-CALL(pselect)
-{
-    struct timespec t = span();
-    (void)left;
-    return pselect(0, NULL, NULL, NULL, &t, NULL);
-}
-
-CALL(epoll_wait)
-{
-    struct epoll_event ev;
-    (void)left;
-    return epoll_wait(epoll(), &ev, 1, (int)(seconds * 1000));
-}
-
-CALL(epoll_pwait)
-{
-    struct epoll_event ev;
-    sigset_t none;
-    sigemptyset(&none);
-    (void)left;
-    return epoll_pwait(epoll(), &ev, 1, (int)(seconds * 1000), &none);
-}
-
-CALL(epoll_pwait2)
-{
-    struct epoll_event ev;
-    struct timespec t = span();
-    (void)left;
-    return epoll_pwait2(epoll(), &ev, 1, &t, NULL);
-}
-
-CALL(nanosleep)
-{
-    struct timespec t = span();
-    long result = nanosleep(&t, &t);
-    *left = result ? ms(&t) : -1;
-    return result;
-}
-
-CALL(nanosleep_alone)
-{
-    struct timespec t = span();
-    (void)left;
-    return nanosleep(&t, NULL);
-}
-
-CALL(clock_nanosleep)
-{
-    struct timespec t = span();
-    struct timespec rest = {0, 0};
-    errno = clock_nanosleep(CLOCK_BOOTTIME, 0, &t, &rest);
-    *left = errno ? ms(&rest) : -1;
-    return errno ? -1 : 0;
-}
-
-CALL(clock_nanosleep_until)
-{
-    struct timespec t = until(CLOCK_REALTIME);
-    (void)left;
-    errno = clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &t, NULL);
-    return errno ? -1 : 0;
-}
-
-CALL(sleep)
-{
-    unsigned rest = sleep((unsigned)seconds);
-    *left = rest ? rest * 1000L : -1;
-    return rest ? -1 : 0;
-}
-
-CALL(usleep)
-{
-    (void)left;
-    return usleep((useconds_t)(seconds * 1e6));
-}
-
-CALL(thrd_sleep)
-{
-    struct timespec t = span();
-    struct timespec rest = {0, 0};
-    long result = thrd_sleep(&t, &rest);
-    *left = result ? ms(&rest) : -1;
-    return result;
-}
 
 static const struct kind {
     const char *name;
     long (*call)(long *left);
+    void (*release)(void);
 } kinds[] = {
 #define KIND(name)                                                                                 \
     {                                                                                              \
-#name, wait_##name                                                                         \
+#name, wait_##name, NULL                                                                   \
     }
-    KIND(poll),      KIND(ppoll),           KIND(ppoll_masked),    KIND(select),
-    KIND(pselect),   KIND(epoll_wait),      KIND(epoll_pwait),     KIND(epoll_pwait2),
-    KIND(nanosleep), KIND(nanosleep_alone), KIND(clock_nanosleep), KIND(clock_nanosleep_until),
-    KIND(sleep),     KIND(usleep),          KIND(thrd_sleep),
+#define RELEASED(name)                                                                             \
+    {                                                                                              \
+#name, wait_##name, release_##name                                                         \
+    }
+    RELEASED(msgrcv),
+    RELEASED(semop),
+    RELEASED(pause),
+    RELEASED(sigsuspend),
+    RELEASED(sigwaitinfo),
+    RELEASED(poll_ever),
+    KIND(write_whole),
+    KIND(writev_whole),
+    KIND(send_whole),
+    KIND(sendmsg_whole),
+    {"recv_whole", wait_recv_whole, release_ways},
+    KIND(recv_timed),
+    KIND(read_timed),
+    KIND(accept_timed),
+    KIND(futex),
+    KIND(futex_until),
+    KIND(sem_timedwait),
+    KIND(sem_clockwait),
+    KIND(semtimedop),
+    KIND(sigtimedwait),
+    KIND(poll),
+    KIND(ppoll),
+    KIND(ppoll_masked),
+    KIND(select),
+    KIND(pselect),
+    KIND(epoll_wait),
+    KIND(epoll_pwait),
+    KIND(epoll_pwait2),
+    KIND(nanosleep),
+    KIND(nanosleep_alone),
+    KIND(clock_nanosleep),
+    KIND(clock_nanosleep_until),
+    KIND(sleep),
+    KIND(usleep),
+    KIND(thrd_sleep),
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 static struct sleeper {
     pthread_t thread;
     long result, left;
-    int error;
+    int error, over;
     double took;
 } sleepers[KINDS];
 
@@ -218,6 +81,7 @@ static void *sleeper(void *arg)
     s->result = kinds[s - sleepers].call(&s->left);
     s->error = errno;
     s->took = now() - began;
+    __atomic_store_n(&s->over, 1, __ATOMIC_RELEASE);
     return NULL;
 }
 
@@ -226,9 +90,9 @@ static void on_alarm(int sig)
     (void)sig;
 }
 
-static void start(int from, int to)
+static void start(void)
 {
-    for (int i = from; i < to; i++) {
+    for (int i = 0; i < KINDS; i++) {
         if (pthread_create(&sleepers[i].thread, NULL, sleeper, &sleepers[i])) {
             exit(2);
         }
@@ -239,6 +103,48 @@ static void poke(int signal)
 {
     for (int i = 0; i < KINDS; i++) {
         pthread_kill(sleepers[i].thread, signal);
+    }
+}
+
+/* ---- calls that the kernel restarts ---- */
+
+__attribute__((noinline)) static void *before_read(void *arg)
+{
+    char c;
+    return read(never[0], &c, 1) == 1 ? NULL : arg;
+}
+
+__attribute__((noinline)) static void *before_accept(void *arg)
+{
+    int s = socket(AF_INET, SOCK_STREAM, 0);
+    listen(s, 1);
+    return accept(s, NULL, NULL) >= 0 ? NULL : arg;
+}
+
+__attribute__((noinline)) static void *before_sem_wait(void *arg)
+{
+    sem_t s;
+    sem_init(&s, 0, 0);
+    return sem_wait(&s) == 0 ? NULL : arg;
+}
+
+__attribute__((noinline)) static void *before_cond_wait(void *arg)
+{
+    static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER;
+    static pthread_cond_t c = PTHREAD_COND_INITIALIZER;
+    pthread_mutex_lock(&m);
+    return pthread_cond_wait(&c, &m) == 0 ? NULL : arg;
+}
+
+static void start_before(void)
+{
+    static void *(*const calls[])(void *) = {before_read, before_accept, before_sem_wait,
+                                             before_cond_wait};
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        pthread_t t;
+        if (pthread_create(&t, NULL, calls[i], never)) {
+            exit(2);
+        }
     }
 }
 
@@ -257,6 +163,7 @@ int main(int argc, char **argv)
     if (pipe(never) != 0) {
         return 2;
     }
+    prepare();
     sigaction(SIGALRM, &alarm_action, NULL);
     if (strcmp(how, "unhandled") != 0) {
         signal(SIGUSR2, SIG_IGN);
@@ -264,18 +171,19 @@ int main(int argc, char **argv)
     if (strcmp(how, "uid") == 0 && argc > 2) {
         char line;
         seconds = 60;
-        start(0, KINDS / 2);
+        tidy(); /* which the other user may not: two of the calls fail there */
+        start_before();
         rest(0.3);
         if (setgid((gid_t)atoi(argv[2])) || setuid((uid_t)atoi(argv[2]))) {
             return 2;
         }
-        start(KINDS / 2, KINDS);
+        start();
         rest(0.3);
         puts("asleep");
         fflush(stdout);
         _exit(read(0, &line, 1) == 1 ? 0 : 3);
     }
-    start(0, KINDS);
+    start();
     for (int i = 0; i < POKES; i++) {
         rest(seconds / (POKES + 1));
         poke(SIGUSR2);
@@ -284,10 +192,17 @@ int main(int argc, char **argv)
         rest(0.1);
         poke(SIGALRM);
     }
+    rest(seconds / (POKES + 1));
+    for (int i = 0; i < KINDS; i++) {
+        if (kinds[i].release && !__atomic_load_n(&sleepers[i].over, __ATOMIC_ACQUIRE)) {
+            kinds[i].release();
+        }
+    }
     for (int i = 0; i < KINDS; i++) {
         const struct sleeper *s = &sleepers[i];
         pthread_join(s->thread, NULL);
         printf("%s %ld %d %.0f %ld\n", kinds[i].name, s->result, s->error, s->took * 1000, s->left);
     }
+    tidy();
     return 0;
 }

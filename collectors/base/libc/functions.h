@@ -15,11 +15,13 @@
 void free_sized(void *p, size_t n);
 void free_aligned_sized(void *p, size_t align, size_t n);
 
-/* What poll() and ppoll() become with _FORTIFY_SOURCE: size is that of *fds, as far as the compiler
- * knows. */
+/* What poll() and others become with _FORTIFY_SOURCE: size is that of the memory, as far as the
+ * compiler knows. */
 int __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t size);
 int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *set,
                 size_t size);
+ssize_t __read_chk(int fd, void *buf, size_t n, size_t size);
+ssize_t __recv_chk(int fd, void *buf, size_t n, size_t size, int flags);
 
 /* In glibc from 2.34. */
 pid_t _Fork(void);

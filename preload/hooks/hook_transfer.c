@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Calls that move data or make connections: read, write, send, recv, accept, connect. The kernel
+ * restarts them after a handler of ours, with two exceptions, in which the hooks go on (cut.h): of
+ * a socket that has a timeout it ends them with EINTR; and of a blocking write or send it returns
+ * the part that was done, where a program may expect the whole.
+ *
+ * Any thread, also in the program's signal handlers. Cancellation points: nothing is held while a
+ * real function runs.
+ */
+#include "collectors/base/sys.h"
+#include "preload/hooks/hook_sleep.h"
+#include "preload/output/seccomp.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+/* ---- calls that a socket's timeout ends ---- */
+
+/* When a socket's timeout is over. The wait began before our handler did, at an unknown time: it is
+ * taken to have begun then. INT64_MAX: there is no timeout, or a filter may forbid to ask. */
+static int64_t deadline_of(int fd, int events, const struct cut *c)
+{
+    struct timeval t = {0, 0};
+    socklen_t size = sizeof t;
+    if (seccomp_filters() != 0 ||
+        getsockopt(fd, SOL_SOCKET, events == POLLIN ? SO_RCVTIMEO : SO_SNDTIMEO, &t, &size) != 0 ||
+        (t.tv_sec == 0 && t.tv_usec == 0)) {
+        return INT64_MAX;
+    }
+    struct timespec ts = {t.tv_sec, t.tv_usec * 1000};
+    return c->at + cut_ns(&ts);
+}
+
+/* A wait of a socket with a timeout. */
+struct timed {
+    struct cut cut;
+    int fd, events, late; /* late: errno where the time is up */
+    int64_t deadline;
+};
+
+static void timed_begins(struct timed *t, int fd, int events, int late)
+{
+    *t = (struct timed){.cut = cut_begins(), .fd = fd, .events = events, .late = late};
+    t->deadline = deadline_of(fd, events, &t->cut);
+}
+
+/* Waits until the call is to be made again: then true, and cut_before() has been called. False: the
+ * call has failed, and errno says with what. */
+static BELOW_PROGRAM bool timed_again(struct timed *t)
+{
+    sigset_t mask = cut_mask(&t->cut);
+    struct pollfd p = {t->fd, (short)t->events, 0};
+    int ready = 1;
+    if (t->deadline != INT64_MAX) {
+        do {
+            struct timespec left;
+            cut_before(&t->cut);
+            ready = real_sleeps.ppoll(&p, 1, cut_left(&left, t->deadline), &mask);
+        } while (cut_again(&t->cut, -1));
+        if (ready <= 0) {
+            int error = ready == 0 ? t->late : EINTR;
+            cut_ends(&t->cut);
+            errno = error;
+            return false;
+        }
+    }
+    if (!cut_retry(&t->cut)) {
+        return false;
+    }
+    cut_before(&t->cut);
+    return true;
+}
+
+/* The value of `call`, made again as often as it is cut; -1 where its time is up. */
+#define AGAIN(fd, events, late, call)                                                              \
+    ({                                                                                             \
+        struct timed t_;                                                                           \
+        __typeof__(call) again_ = -1;                                                              \
+        timed_begins(&t_, fd, events, late);                                                       \
+        while (timed_again(&t_)) {                                                                 \
+            again_ = (call);                                                                       \
+            if (!cut_again(&t_.cut, (int)again_)) {                                                \
+                break;                                                                             \
+            }                                                                                      \
+            again_ = -1;                                                                           \
+        }                                                                                          \
+        again_;                                                                                    \
+    })
+
+static BELOW_PROGRAM ssize_t read_on(int fd, void *buf, size_t n)
+{
+    return AGAIN(fd, POLLIN, EAGAIN, real_sleeps.read(fd, buf, n));
+}
+
+EXPORT BELOW_PROGRAM ssize_t read(int fd, void *buf, size_t n)
+{
+    ssize_t got = SLEEPS(real_sleeps.read, SYS_read, SLEEP_GOES_ON, fd, buf, n);
+    return cut_was() ? read_on(fd, buf, n) : got;
+}
+
+/* What read() and others become in programs that are built with _FORTIFY_SOURCE. */
+EXPORT BELOW_PROGRAM ssize_t __read_chk(int fd, void *buf, size_t n, size_t size)
+{
+    ssize_t got = SLEEPS(real_sleeps.read_chk, SYS_read, SLEEP_GOES_ON, fd, buf, n, size);
+    return cut_was() ? read_on(fd, buf, n) : got;
+}
+
+static BELOW_PROGRAM ssize_t readv_on(int fd, const struct iovec *v, int n)
+{
+    return AGAIN(fd, POLLIN, EAGAIN, real_sleeps.readv(fd, v, n));
+}
+
+EXPORT BELOW_PROGRAM ssize_t readv(int fd, const struct iovec *v, int n)
+{
+    ssize_t got = SLEEPS(real_sleeps.readv, SYS_readv, SLEEP_GOES_ON, fd, v, n);
+    return cut_was() ? readv_on(fd, v, n) : got;
+}
+
+static BELOW_PROGRAM ssize_t recvfrom_on(int fd, void *buf, size_t n, int flags,
+                                         __SOCKADDR_ARG from, socklen_t *size)
+{
+    return AGAIN(fd, POLLIN, EAGAIN, real_sleeps.recvfrom(fd, buf, n, flags, from, size));
+}
+
+EXPORT BELOW_PROGRAM ssize_t recvfrom(int fd, void *buf, size_t n, int flags, __SOCKADDR_ARG from,
+                                      socklen_t *size)
+{
+    ssize_t got =
+        SLEEPS(real_sleeps.recvfrom, SYS_recvfrom, SLEEP_GOES_ON, fd, buf, n, flags, from, size);
+    return cut_was() ? recvfrom_on(fd, buf, n, flags, from, size) : got;
+}
+
+static BELOW_PROGRAM ssize_t recvmsg_on(int fd, struct msghdr *m, int flags)
+{
+    return AGAIN(fd, POLLIN, EAGAIN, real_sleeps.recvmsg(fd, m, flags));
+}
+
+EXPORT BELOW_PROGRAM ssize_t recvmsg(int fd, struct msghdr *m, int flags)
+{
+    ssize_t got = SLEEPS(real_sleeps.recvmsg, SYS_recvmsg, SLEEP_GOES_ON, fd, m, flags);
+    return cut_was() ? recvmsg_on(fd, m, flags) : got;
+}
+
+static BELOW_PROGRAM int accept_on(int fd, __SOCKADDR_ARG from, socklen_t *size, int flags)
+{
+    return AGAIN(fd, POLLIN, EAGAIN, real_sleeps.accept4(fd, from, size, flags));
+}
+
+EXPORT BELOW_PROGRAM int accept(int fd, __SOCKADDR_ARG from, socklen_t *size)
+{
+    int got = SLEEPS(real_sleeps.accept, SYS_accept, SLEEP_GOES_ON, fd, from, size);
+    return cut_was() ? accept_on(fd, from, size, 0) : got;
+}
+
+EXPORT BELOW_PROGRAM int accept4(int fd, __SOCKADDR_ARG from, socklen_t *size, int flags)
+{
+    int got = SLEEPS(real_sleeps.accept4, SYS_accept4, SLEEP_GOES_ON, fd, from, size, flags);
+    return cut_was() ? accept_on(fd, from, size, flags) : got;
+}
+
+/* Of a socket that is being connected, the kernel waits on. */
+static BELOW_PROGRAM int connect_on(int fd, __CONST_SOCKADDR_ARG to, socklen_t size)
+{
+    return AGAIN(fd, POLLOUT, EINPROGRESS, real_sleeps.connect(fd, to, size));
+}
+
+EXPORT BELOW_PROGRAM int connect(int fd, __CONST_SOCKADDR_ARG to, socklen_t size)
+{
+    int result = SLEEPS(real_sleeps.connect, SYS_connect, SLEEP_GOES_ON, fd, to, size);
+    return cut_was() ? connect_on(fd, to, size) : result;
+}
+
+/* ---- calls that return a part ---- */
+
+/* What is transferred, and by which call. */
+struct parts {
+    enum { BY_WRITE, BY_WRITEV, BY_SEND, BY_SENDTO, BY_SENDMSG, BY_RECV } by;
+    int fd, flags;
+    const struct iovec *v;
+    size_t n; /* of v */
+    const void *to;
+    socklen_t to_size;
+    const struct msghdr *message; /* BY_SENDMSG */
+};
+
+static size_t bytes_of(const struct iovec *v, size_t n)
+{
+    size_t sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum += v[i].iov_len;
+    }
+    return sum;
+}
+
+enum { PIECES = 16 };
+
+/* What is left of v behind the first `at` bytes, as far as there is room. Returns how many. */
+static size_t rest_of(struct iovec *rest, const struct iovec *v, size_t n, size_t at)
+{
+    size_t k = 0;
+    for (size_t i = 0; i < n && k < PIECES; i++) {
+        if (at >= v[i].iov_len) {
+            at -= v[i].iov_len;
+            continue;
+        }
+        rest[k++] = (struct iovec){(char *)v[i].iov_base + at, v[i].iov_len - at};
+        at = 0;
+    }
+    return k;
+}
+
+static BELOW_PROGRAM ssize_t transfer_rest(const struct parts *p, size_t at, size_t *asked)
+{
+    struct iovec rest[PIECES];
+    size_t k = rest_of(rest, p->v, p->n, at);
+    *asked = bytes_of(rest, k);
+    switch (p->by) {
+    case BY_WRITE:
+        return real_sleeps.write(p->fd, rest->iov_base, rest->iov_len);
+    case BY_WRITEV:
+        return real_sleeps.writev(p->fd, rest, (int)k);
+    case BY_SEND:
+        return real_sleeps.send(p->fd, rest->iov_base, rest->iov_len, p->flags);
+    case BY_SENDTO:
+        return real_sleeps.sendto(p->fd, rest->iov_base, rest->iov_len, p->flags, p->to,
+                                  p->to_size);
+    case BY_RECV:
+        return real_sleeps.recv(p->fd, rest->iov_base, rest->iov_len, p->flags);
+    default:
+        break;
+    }
+    struct msghdr m = *p->message;
+    m.msg_iov = rest;
+    m.msg_iovlen = k;
+    if (at > 0) { /* that went with the first part */
+        m.msg_control = NULL;
+        m.msg_controllen = 0;
+    }
+    return real_sleeps.sendmsg(p->fd, &m, p->flags);
+}
+
+/* A cut transfer, of which `done` bytes are done (negative: none, and EINTR), goes on. Should what
+ * follows a part fail, the part is the result, as the kernel has it. */
+static BELOW_PROGRAM ssize_t parts_on(const struct parts *p, ssize_t done)
+{
+    size_t all = bytes_of(p->v, p->n);
+    size_t at = done > 0 ? (size_t)done : 0;
+    struct timed t;
+    if (at >= all) { /* the signal came as the call had ended */
+        struct cut c = cut_begins();
+        cut_ends(&c);
+        return done;
+    }
+    timed_begins(&t, p->fd, p->by == BY_RECV ? POLLIN : POLLOUT, EAGAIN);
+    bool cut = true; /* all signals are blocked */
+    bool more = true;
+    while (more) {
+        size_t asked;
+        if (cut && !timed_again(&t)) {
+            cut = false;
+            done = -1;
+            break;
+        }
+        cut_before(&t.cut);
+        done = transfer_rest(p, at, &asked);
+        at += done > 0 ? (size_t)done : 0;
+        cut = cut_again(&t.cut, (int)(done >> 31));
+        more = at < all && (cut || (done > 0 && (size_t)done == asked));
+    }
+    if (cut) {
+        cut_ends(&t.cut);
+    }
+    if (at > 0) {
+        errno = t.cut.error;
+        return (ssize_t)at;
+    }
+    return done;
+}
+
+EXPORT BELOW_PROGRAM ssize_t write(int fd, const void *buf, size_t n)
+{
+    ssize_t done = SLEEPS(real_sleeps.write, SYS_write, SLEEP_GOES_ON_IN_PARTS, fd, buf, n);
+    if (cut_was()) {
+        struct iovec v = {(void *)(uintptr_t)buf, n};
+        done = parts_on(&(struct parts){.by = BY_WRITE, .fd = fd, .v = &v, .n = 1}, done);
+    }
+    return done;
+}
+
+EXPORT BELOW_PROGRAM ssize_t writev(int fd, const struct iovec *v, int n)
+{
+    ssize_t done = SLEEPS(real_sleeps.writev, SYS_writev, SLEEP_GOES_ON_IN_PARTS, fd, v, n);
+    if (cut_was()) {
+        done = parts_on(&(struct parts){.by = BY_WRITEV, .fd = fd, .v = v, .n = (size_t)n}, done);
+    }
+    return done;
+}
+
+EXPORT BELOW_PROGRAM ssize_t send(int fd, const void *buf, size_t n, int flags)
+{
+    ssize_t done = SLEEPS(real_sleeps.send, SYS_sendto, SLEEP_GOES_ON_IN_PARTS, fd, buf, n, flags);
+    if (cut_was()) {
+        struct iovec v = {(void *)(uintptr_t)buf, n};
+        done = parts_on(&(struct parts){.by = BY_SEND, .fd = fd, .flags = flags, .v = &v, .n = 1},
+                        done);
+    }
+    return done;
+}
+
+EXPORT BELOW_PROGRAM ssize_t sendto(int fd, const void *buf, size_t n, int flags,
+                                    __CONST_SOCKADDR_ARG to, socklen_t size)
+{
+    ssize_t done =
+        SLEEPS(real_sleeps.sendto, SYS_sendto, SLEEP_GOES_ON_IN_PARTS, fd, buf, n, flags, to, size);
+    if (cut_was()) {
+        struct iovec v = {(void *)(uintptr_t)buf, n};
+        struct parts p = {.by = BY_SENDTO, .fd = fd, .flags = flags, .v = &v, .n = 1};
+        p.to = to.__sockaddr__;
+        p.to_size = size;
+        done = parts_on(&p, done);
+    }
+    return done;
+}
+
+EXPORT BELOW_PROGRAM ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
+{
+    ssize_t done = SLEEPS(real_sleeps.sendmsg, SYS_sendmsg, SLEEP_GOES_ON_IN_PARTS, fd, m, flags);
+    if (cut_was()) {
+        struct parts p = {.by = BY_SENDMSG, .fd = fd, .flags = flags, .message = m};
+        p.v = m->msg_iov;
+        p.n = m->msg_iovlen;
+        done = parts_on(&p, done);
+    }
+    return done;
+}
+
+/* ---- recv: one end or the other ---- */
+
+static BELOW_PROGRAM ssize_t recv_on(int fd, void *buf, size_t n, int flags, ssize_t got)
+{
+    if (flags & MSG_WAITALL) {
+        struct iovec v = {buf, n};
+        return parts_on(&(struct parts){.by = BY_RECV, .fd = fd, .flags = flags, .v = &v, .n = 1},
+                        got);
+    }
+    if (got > 0) { /* what there was */
+        struct cut c = cut_begins();
+        cut_ends(&c);
+        return got;
+    }
+    return AGAIN(fd, POLLIN, EAGAIN, real_sleeps.recv(fd, buf, n, flags));
+}
+
+EXPORT BELOW_PROGRAM ssize_t recv(int fd, void *buf, size_t n, int flags)
+{
+    ssize_t got = SLEEPS(real_sleeps.recv, SYS_recvfrom, SLEEP_GOES_ON_IN_PARTS, fd, buf, n, flags);
+    return cut_was() ? recv_on(fd, buf, n, flags, got) : got;
+}
+
+EXPORT BELOW_PROGRAM ssize_t __recv_chk(int fd, void *buf, size_t n, size_t size, int flags)
+{
+    ssize_t got =
+        SLEEPS(real_sleeps.recv_chk, SYS_recvfrom, SLEEP_GOES_ON_IN_PARTS, fd, buf, n, size, flags);
+    return cut_was() ? recv_on(fd, buf, n, flags, got) : got;
+}
