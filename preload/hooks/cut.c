@@ -35,12 +35,15 @@ void cut_mark(void *context)
     uintptr_t words[ARCH_WORDS]; /* pc, stack pointer, … */
     arch_context_words(context, words);
     /* The system call is the hook's own, not one of a handler that has interrupted the hook's. */
-    if (note->frame - words[1] >= SLEEP_NOTE_REACH || !note->call->goes_on ||
+    if (note->cut == note->frame || /* marked, and the mask in the context is ours */
+        note->frame - words[1] >= SLEEP_NOTE_REACH || !note->call->goes_on ||
         !is_cut(context, words[0], note->call->goes_on)) {
         return;
     }
     ucontext_t *uc = context;
-    uint64_t blocked = ~FAULTS;
+    /* libc's cancellation points do not return from a cut system call until the signal of a
+     * cancellation has come, if there is one. It is also that of our timers. */
+    uint64_t blocked = ~(FAULTS | BIT(LIBC_SIGNAL_CANCEL));
     memcpy(&note->mask, &uc->uc_sigmask, sizeof note->mask);
     blocked |= note->mask;
     memcpy(&uc->uc_sigmask, &blocked, sizeof blocked);
