@@ -52,6 +52,19 @@ void cut_mark(void *context)
     note->cut = note->frame;
 }
 
+void cut_forget(void *context)
+{
+    struct sleep_note *note = arch_thread_pointer() ? &self.sleep : NULL;
+    uintptr_t words[ARCH_WORDS];
+    arch_context_words(context, words);
+    if (note && note->frame && note->cut == note->frame &&
+        note->frame - words[1] < SLEEP_NOTE_REACH) {
+        ucontext_t *uc = context;
+        memcpy(&uc->uc_sigmask, &note->mask, sizeof note->mask);
+        note->cut = 0;
+    }
+}
+
 /* ---- in hooks ---- */
 
 struct cut cut_begins(void)

@@ -27,6 +27,10 @@
 /* At the start of a handler of ours that calls no handler of the program's. SIGNAL_SAFE. */
 SIGNAL_SAFE void cut_mark(void *context);
 
+/* In a handler of ours, before libc's handler is run: a thread that is cancelled in there, at a
+ * call that is marked, runs its cleanup with the program's mask. SIGNAL_SAFE. */
+SIGNAL_SAFE void cut_forget(void *context);
+
 /* In a hook, after sleep_note_ends(): was the call cut by our signal alone? Then all signals are
  * blocked, until cut_ends(). */
 static inline __attribute__((always_inline)) bool cut_was(void)

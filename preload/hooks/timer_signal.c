@@ -84,6 +84,7 @@ void *timer_signal_came(int sig, const siginfo_t *info, void *context)
     (void)hook_filter_unseen(); /* then nothing is counted */
     spare_stack_call(look_whose, &c);
     if (UNLIKELY(c.whose == NOT_OURS)) {
+        cut_forget(context);
         return pass_on(sig, info, context);
     }
     cut_mark(context);

@@ -22,6 +22,7 @@ WHOLE = 1 << 20  # bytes
 SECONDS = 2.0
 # A wait that began anew when a signal cut it would last until 3.5 s: three dumps, at 0.5, 1 and 1.5 s.
 LATE = 1.2
+RELEASED = ("msgrcv", "semop", "pause", "sigsuspend", "sigwaitinfo", "poll_ever")
 QUIET = {"PPROF_SYMBOLIZE": "0", "PPROF_KEEP": "1"}
 
 
@@ -41,13 +42,15 @@ def whole() -> None:
     """No sleep is cut, none begins anew, none ends early; results and errno as without the library."""
     truth = rows(bare([program("sleeps"), "ignored"]))
     CALLS.extend(truth)
-    ok("bare: every call sleeps to its end", all(SECONDS - 0.01 <= r[2] for r in truth.values()), len(truth))
+    ok("bare: every call sleeps to its end", all(SECONDS - 0.2 <= r[2] for r in truth.values()), len(truth))
     for how in ("ignored", "unhandled"):
         got = rows(inject([program("sleeps"), how], QUIET))
         for name, (result, error, _, left) in truth.items():
             r = got[name]
             same = r[:2] == (result, error) and (r[3] == left or name == "select")
-            good = same and SECONDS - 0.001 <= r[2] < SECONDS + LATE
+            # Calls without an end of their own are ended by the first thread, by its own clock.
+            early = 0.2 if name in RELEASED or name.endswith("_whole") else 0.001
+            good = same and SECONDS - early <= r[2] < SECONDS + LATE
             ok(f"{how}: {name} goes on", good, f"{r[0]}, errno {r[1]}, {r[2]:.2f} s", (result, error, left))
 
 
@@ -63,6 +66,13 @@ def cut() -> None:
         if left > 0:
             good = good and abs(r[2] + r[3] / 1000 - SECONDS) < 0.05
         ok(f"handled: {name} ends with its handler", good, f"{r[0]}, errno {r[1]}, {r[2]:.2f} s, {r[3]} left", truth[name])
+
+
+def cancelled() -> None:
+    """A cancellation comes while a sleep goes on: as without the library, and no thread hangs."""
+    run = inject([program("sleeps"), "cancelled"], QUIET)
+    got, should = run.stdout.split()
+    ok("cancelled as they are cut: all of them", got == should, f"{got} of {should}")
 
 
 def stacks() -> None:
@@ -98,6 +108,8 @@ with case("the dump signal"):
     whole()
 with case("a handler"):
     cut()
+with case("a cancellation"):
+    cancelled()
 with case("a process that has left root"):
     stacks()
 finish()

@@ -1,15 +1,22 @@
-/* SPDX-License-Identifier: MIT
- * flags: -fno-optimize-sibling-calls
+/* SPDX-License-Identifier: MIT  flags: -fno-optimize-sibling-calls
  *
- * Threads asleep, each in another call, for SECONDS. argv[1]:
- *   ignored, unhandled   while they sleep, each gets the dump signal three times, which the process
- *                        ignores or leaves at its default action
- *   handled              the same, ignored, and then SIGALRM, which has a handler
- *   uid UID              four other ones fall asleep before the process becomes that user (libc
- *                        interrupts all threads to tell them, and the kernel restarts these), and
- *                        the others after; prints "asleep", and ends at a line on its standard
- * input Prints for each: the call, its result, errno, milliseconds, and for "handled" those that
- * the call says were left. */
+ * Threads asleep, each in another call, for SECONDS. By argv[1]:
+ *
+ * - ignored, unhandled: while they sleep, each gets the dump signal three times, which the process
+ * ignores or leaves at its default action.
+ *
+ * - handled: the same, ignored, and then SIGALRM, which has a handler.
+ *
+ * - cancelled: in ten rounds, those that are cancellation points get the dump signal and are
+ * cancelled at once. Prints how many were, and how many should have been.
+ *
+ * - uid UID: four other ones fall asleep before the process becomes that user (libc interrupts all
+ * threads to tell them, and the kernel restarts these), and the others after. Prints "asleep", and
+ * ends at a line on its standard input.
+ *
+ * Prints for each: the call, its result, errno, milliseconds, and those that the call says were
+ * left.
+ */
 #include "test/programs/sleeps_calls.h"
 
 enum { POKES = 3 };
@@ -156,6 +163,36 @@ static void rest(double s)
     }
 }
 
+static int cancel(void)
+{
+    enum { ROUNDS = 10 };
+    int first = 0;
+    int cancelled = 0;
+    while (strcmp(kinds[first].name, "poll") != 0) {
+        first++;
+    }
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = first; i < KINDS; i++) {
+            if (pthread_create(&sleepers[i].thread, NULL, sleeper, &sleepers[i])) {
+                exit(2);
+            }
+        }
+        rest(0.02);
+        for (int i = first; i < KINDS; i++) {
+            pthread_kill(sleepers[i].thread, SIGUSR2);
+            pthread_cancel(sleepers[i].thread);
+        }
+        for (int i = first; i < KINDS; i++) {
+            void *result;
+            pthread_join(sleepers[i].thread, &result);
+            cancelled += result == PTHREAD_CANCELED;
+        }
+    }
+    tidy();
+    printf("%d %d\n", cancelled, ROUNDS * (KINDS - first));
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     const char *how = argc > 1 ? argv[1] : "ignored";
@@ -182,6 +219,9 @@ int main(int argc, char **argv)
         puts("asleep");
         fflush(stdout);
         _exit(read(0, &line, 1) == 1 ? 0 : 3);
+    }
+    if (strcmp(how, "cancelled") == 0) {
+        return cancel();
     }
     start();
     for (int i = 0; i < POKES; i++) {
