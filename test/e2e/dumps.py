@@ -186,7 +186,7 @@ def log() -> None:
     argv = ["bash", "-c", "cd /; kill -USR2 $$; sleep 0.3; echo done; exit 4"]
     result = inject(argv, env, expect=None, cwd=place)
     ok("log: the program is as bare", (result.status, result.stdout, result.stderr) == (4, "done\n", ""))
-    lines = (place / "log").read_text().splitlines()
+    lines = [x for x in (place / "log").read_text().splitlines() if "no dump" in x]  # and one at start
     form = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ pprofinject\[\d+\]: no dump: cannot open the folder .*/out: ENOTDIR"
     ok("log: a line for each dump", len(lines) == 2 and all(re.fullmatch(form, x) for x in lines), lines)
     stamp = subprocess.run(["date", "-u", "+%Y-%m-%dT%H"], stdout=subprocess.PIPE, text=True).stdout
