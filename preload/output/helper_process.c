@@ -275,12 +275,13 @@ static bool end_one(int32_t *row, int32_t child, bool kill)
 
 void helper_process_end_all(int64_t patience)
 {
-    int64_t began = sys_clock_ns(CLOCK_MONOTONIC);
+    int64_t began = 0;
     for (int i = 0; i < CHILDREN; i++) {
         int64_t waited = 0;
         int32_t child;
         while ((child = LOAD_ACQUIRE(&children[i])) != 0 && waited < patience + NSEC_PER_SEC &&
                !end_one(&children[i], child, waited > patience)) {
+            began = began ? began : sys_clock_ns(CLOCK_MONOTONIC);
             nap();
             waited = sys_clock_ns(CLOCK_MONOTONIC) - began;
         }

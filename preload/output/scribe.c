@@ -56,7 +56,7 @@ static uint32_t written;       /* number of the last request that was served */
 static uint32_t turn;          /* counts the scribes that were made: which helper is next */
 static uint32_t serving_here;  /* threads of the program that do the scribe's work */
 static uint32_t changing;      /* threads between scribe_withdraw() and scribe_return() */
-static int64_t changing_since; /* CLOCK_MONOTONIC of the last scribe_withdraw() */
+static int64_t changing_since; /* CLOCK_MONOTONIC of the first look at a change; 0 = none yet */
 
 /* ns that a process of ours has for the files at hand before such a change; then it is killed. */
 #define PATIENCE (5 * NSEC_PER_SEC)
@@ -66,8 +66,12 @@ static int64_t changing_since; /* CLOCK_MONOTONIC of the last scribe_withdraw() 
 static bool is_changing(void)
 {
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    return UNLIKELY(LOAD(&changing) != 0) &&
-           sys_clock_ns(CLOCK_MONOTONIC) - LOAD(&changing_since) < 4 * PATIENCE;
+    if (LIKELY(LOAD(&changing) == 0)) {
+        return false;
+    }
+    int64_t now = sys_clock_ns(CLOCK_MONOTONIC);
+    int64_t since = 0;
+    return CAS(&changing_since, &since, now) || now - since < 4 * PATIENCE;
 }
 
 /* ---- a scribe that stays ---- */
@@ -398,10 +402,12 @@ bool scribe_is_beside(void)
 
 void scribe_withdraw(void)
 {
-    STORE(&changing_since, sys_clock_ns(CLOCK_MONOTONIC));
+    STORE(&changing_since, 0);
     __atomic_fetch_add(&changing, 1, __ATOMIC_SEQ_CST);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    int64_t began = 0;
     for (int64_t waited = 0; scribe_is_beside() && waited < 2 * PATIENCE;) {
+        began = began ? began : sys_clock_ns(CLOCK_MONOTONIC);
         sys_futex_wake(&state);
         for (int i = 0; i < 2; i++) {
             if (is_beside(&helpers[i])) {
@@ -409,7 +415,7 @@ void scribe_withdraw(void)
             }
         }
         scribe_reap();
-        waited = sys_clock_ns(CLOCK_MONOTONIC) - LOAD(&changing_since);
+        waited = sys_clock_ns(CLOCK_MONOTONIC) - began;
     }
     helper_process_end_all(PATIENCE); /* those of calls that write, which make no more meanwhile */
 }
