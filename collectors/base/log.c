@@ -151,18 +151,18 @@ struct acl {
 
 static const char acl_name[] = "system.posix_acl_access";
 
-/* The number of its entries, as the mode says where the file has no list. */
-static size_t acl_read(int fd, struct acl *acl, unsigned mode)
+/* The number of its entries, as the mode says where the file has no list. Or -errno. */
+static long acl_read(int fd, struct acl *acl, unsigned mode)
 {
     long got = sys_call4(SYS_fgetxattr, fd, acl_name, acl, sizeof *acl);
     if (got > (long)sizeof acl->version && acl->version == ACL_VERSION) {
-        return ((size_t)got - sizeof acl->version) / sizeof acl->entry[0];
+        return (got - (long)sizeof acl->version) / (long)sizeof acl->entry[0];
     }
     acl->version = ACL_VERSION;
     acl->entry[0] = (struct acl_entry){ACL_USER_OBJ, mode >> 6 & 7, ACL_NO_ID};
     acl->entry[1] = (struct acl_entry){ACL_GROUP_OBJ, mode >> 3 & 7, ACL_NO_ID};
     acl->entry[2] = (struct acl_entry){ACL_OTHER, mode & 7, ACL_NO_ID};
-    return 3;
+    return got == -ENODATA ? 3 : got < 0 ? got : -EINVAL;
 }
 
 /* Adds an entry where the kernel wants it: by tag, then by id. False: it is there, or no room. */
@@ -193,13 +193,15 @@ void log_give(uint32_t user)
     uint32_t own = (uint32_t)sys_call0(SYS_geteuid);
     if (sys_call2(SYS_fstat, fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 &&
         st.st_uid == own) {
-        size_t n = acl_read(fd, &acl, st.st_mode);
+        long got = acl_read(fd, &acl, st.st_mode);
+        size_t n = got > 0 ? (size_t)got : 0;
         uint16_t group = st.st_mode >> 3 & 7;
-        acl_add(&acl, &n, (struct acl_entry){ACL_MASK, group | ACL_WRITE, ACL_NO_ID});
-        if (acl_add(&acl, &n, (struct acl_entry){ACL_USER, ACL_WRITE, user}) &&
+        if (got == -EOPNOTSUPP) { /* a file system without such lists */
+            sys_call3(SYS_fchown, fd, user, -1);
+        } else if (n > 0 && acl_add(&acl, &n, (struct acl_entry){ACL_USER, ACL_WRITE, user})) {
+            acl_add(&acl, &n, (struct acl_entry){ACL_MASK, group | ACL_WRITE, ACL_NO_ID});
             sys_call5(SYS_fsetxattr, fd, acl_name, &acl,
-                      sizeof acl.version + n * sizeof acl.entry[0], 0) != 0) {
-            sys_call3(SYS_fchown, fd, user, -1); /* a file system without such lists */
+                      sizeof acl.version + n * sizeof acl.entry[0], 0);
         }
     }
     sys_close(fd);
