@@ -64,9 +64,25 @@ def exports(tree: Tree) -> Iterator[str]:
         yield f"{LIST} does not list {name}"
 
 
-def own_calls(tree: Tree) -> Iterator[str]:
+# What the library takes from libc: no program defines these otherwise, or only by a weak reference.
+IMPORTS = set("""
+    _ITM_deregisterTMCloneTable _ITM_registerTMCloneTable _ZSt9terminatev __asan_init __hwasan_init __lsan_init
+    __msan_init __tsan_init __cxa_at_quick_exit __cxa_finalize __errno_location __gmon_start__
+    __libc_current_sigrtmax __libc_current_sigrtmin __libc_single_threaded __register_atfork __stack_chk_fail
+    _dl_find_object clock_gettime dladdr dladdr1 dlerror dlsym dlvsym environ fnmatch getauxval gnu_get_libc_version
+    pthread_attr_destroy pthread_attr_getguardsize pthread_attr_getstack pthread_attr_getstacksize pthread_attr_init
+    pthread_attr_setstack pthread_attr_setstacksize pthread_getattr_default_np pthread_key_delete pthread_self
+    pthread_setspecific strerrorname_np
+""".split())
+
+
+def own_calls(tree: Tree, imports: Iterable[str] = frozenset(IMPORTS)) -> Iterator[str]:
     """Nothing in the library names a symbol that the library exports: the program, or a library that
     was preloaded before, may define that name too, and would be called in our place. A function of
-    such a program that passes its calls on to ours would then come back to itself, without end."""
-    for name in sorted(mapped(tree) & set(Library(tree.library).imported.values())):
+    such a program that passes its calls on to ours would then come back to itself, without end. Of
+    other libraries it names those symbols alone that no program is expected to define."""
+    named, own = set(Library(tree.library).imported.values()), mapped(tree)
+    for name in sorted(named & own):
         yield f"{name} is exported, and called by that name: link with -Bsymbolic-functions, or call what it does"
+    for name in sorted(named - own - set(imports)):
+        yield f"{name} is another library's, and a program may define it otherwise: see preload/strings.c"

@@ -338,6 +338,11 @@ judge(
     exports.own_calls,
     {**ABI, MAP: "{ global: malloc; get; local: *; };\n", "preload/hooks/a.c": OWN.replace("EXPORT int get", "static int get") % ("static", "use()")},
     a_call_by_an_exported_name=({"preload/hooks/a.c": OWN % ("static", "use()") + "int (*volatile kept)(void);\nvoid keep(void) { kept = get; }\n"}, "get is exported, and called by that name"),
+    a_call_of_a_name_that_programs_define=(
+        {"preload/hooks/b.c": "unsigned long strlen(const char *);\nEXPORT unsigned long get(const char *s) { return strlen(s); }\n",
+         "preload/hooks/a.c": "EXPORT void *malloc(unsigned long n) { return (void *)n; }\n"},
+        "strlen is another library's",
+    ),
     a_pointer_to_an_exported_name=({"preload/hooks/b.c": "extern void *malloc(unsigned long);\nEXPORT void *(*const get)(unsigned long) = malloc;\n",
                                     "preload/hooks/a.c": "EXPORT void *malloc(unsigned long n) { return (void *)n; }\n"}, "malloc is exported"),
 )
