@@ -153,7 +153,7 @@ static int follow(struct search *s, const struct pair *p, bool first)
 static bool pair_at(const struct search *s, uintptr_t bp, struct pair *p)
 {
     uintptr_t bp_at = bp;
-    *p = (struct pair){.at = bp, .cfa = bp + 2 * WORD};
+    *p = (struct pair){.at = bp, .cfa = bp + 2UL * WORD};
     if (s->rule.kind == RULE_BP) {
         p->cfa = bp + (uintptr_t)(intptr_t)s->rule.cfa_offset;
         bp_at = p->cfa + (uintptr_t)(intptr_t)s->rule.bp_offset;
@@ -221,7 +221,7 @@ static bool bp_by_search(struct search *s, uintptr_t from, uintptr_t to, uintptr
     struct pair p, lowest = {.relation = NO_CALL};
     uintptr_t odd = s->rule.kind == RULE_BP ? (uintptr_t)(intptr_t)s->rule.cfa_offset : 0;
     uintptr_t at = (from + odd + FRAME_ALIGNMENT - 1) / FRAME_ALIGNMENT * FRAME_ALIGNMENT - odd;
-    for (; at <= to && at + 2 * WORD < s->top; at += FRAME_ALIGNMENT) {
+    for (; at <= to && at + 2UL * WORD < s->top; at += FRAME_ALIGNMENT) {
         bool first = lowest.relation == NO_CALL;
         if (!pair_at(s, at, &p) || !consider(s, &p, first)) {
             continue;
