@@ -50,8 +50,8 @@ bool arch_ends_with_call(const uint8_t *code)
 struct arch_call arch_call_before(const uint8_t *code, uintptr_t ret)
 {
     struct arch_call c = {0};
-    uintptr_t named = ret + (uintptr_t)(intptr_t)word32(code + ARCH_CALL_BYTES - 4);
-    const uint8_t *six = code + ARCH_CALL_BYTES - 6;
+    uintptr_t named = ret + (uintptr_t)(intptr_t)word32(code + (ARCH_CALL_BYTES - 4));
+    const uint8_t *six = code + (ARCH_CALL_BYTES - 6);
     c.indirect = indirect_call(code, 2) != 0;
     if (code[ARCH_CALL_BYTES - 5] == 0xe8) {
         c.direct = true;
