@@ -12,6 +12,10 @@ has been built (autoconf, automake, m4, bison and flex are needed; what does not
     (cd testcases/open_posix_testsuite && autoconf && ./configure && make -k all)
     for d in testcases/kernel/syscalls/*/; do make -k -C $d; done
 
+What was run in November 2026 on 2 cores of x86-64, glibc 2.36: all 1,636 tests of the Open POSIX suite (87 of them fail
+bare), of which one differed, sigaction 8-21 (a handler's mask holds back SIGPROF; mended since); 215 tests of LTP's
+syscalls; 39 stressors; 8 modules of CPython's: all as bare.
+
 A test that passes with the library is not run without it. One that does not is compared with a bare run, up to ROUNDS
 times, since tests that depend on time fail now and then.
 """
