@@ -42,7 +42,9 @@ static struct thread *sender(const siginfo_t *info)
 static void look(struct thread *t, const void *ucontext)
 {
     int64_t length;
-    int64_t periods = cpu_credit_claim(t, sys_clock_ns(CLOCK_THREAD_CPUTIME_ID), &length);
+    int64_t clock = sys_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    int64_t periods = cpu_credit_claim(t, clock, &length);
+    cpu_timer_next(t, clock);
     if (periods == 0) {
         return;
     }

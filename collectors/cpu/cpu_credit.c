@@ -5,20 +5,22 @@
 #include "collectors/cpu/cpu_credit.h"
 
 #include "collectors/cpu/cpu_table.h"
+#include "collectors/cpu/cpu_timer.h"
 #include "collectors/stacks/stack.h"
 #include "collectors/threads/labels.h"
 
 int64_t cpu_credit_claim(struct thread *t, int64_t clock, int64_t *length)
 {
     uint32_t changes = LOAD_ACQUIRE(&t->changes);
-    int64_t first = LOAD(&t->first);
+    struct cpu_timer_expiries e = {
+        .origin = LOAD(&t->origin), .period = (int64_t)LOAD(&t->period), .draws = LOAD(&t->draws)};
     int64_t due = LOAD(&t->before);
-    *length = (int64_t)LOAD(&t->period);
+    *length = e.period;
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
     if (changes % 2 != 0 || LOAD(&t->changes) != changes || *length == 0) {
         return 0;
     }
-    due += clock < first ? 0 : 1 + (clock - first) / *length;
+    due += cpu_timer_expired(&e, clock);
     int64_t seen = LOAD(&t->credited);
     while (due > seen) {
         if (CAS(&t->credited, &seen, due)) {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a thread is credited with, read off its CPU clock. A timer's first expiry is drawn uniformly
- * from the first period, so that a thread that used c ns of CPU is credited with floor(c/p) or
- * floor(c/p) + 1 periods of p ns, and with c/p exactly in the mean. Expiries lie at first, first +
- * p, first + 2p, … on the thread's clock, and `credited` of its row counts those that are accounted
- * for: however signals come, late, merged or not at all, the sum is right. No locks; SIGNAL_SAFE.
+ * What a thread is credited with, read off its CPU clock. In each period of p ns lies one expiry of
+ * the thread's timer, at an instant drawn uniformly from that period (cpu_timer.h). So a thread
+ * that used c ns of CPU is credited with floor(c/p) or floor(c/p) + 1 periods, and with c/p exactly
+ * in the mean. `credited` of its row counts the expiries that are accounted for: however signals
+ * come, late, merged or not at all, the sum is right. No locks; SIGNAL_SAFE.
  */
 #ifndef COLLECTORS_CPU_CREDIT_H
 #define COLLECTORS_CPU_CREDIT_H

@@ -20,8 +20,8 @@ static int64_t rate_set;     /* of the profile that goes on from the start, 1/s;
 static int64_t period_set;   /* its period, or the last one it had; 0 = it was never on */
 static bool session;         /* there is one */
 
-/* Gives a row a timer at the rate in force, or none. The first expiry of the new timer is drawn as
- * that of a new thread's is, so that the mean is right before and after the change. */
+/* Gives a row a timer at the rate in force, or none. The expiries of the new timer are drawn as
+ * those of a new thread's are, so that the mean is right before and after the change. */
 static void change_timer(struct thread *t, void *arg)
 {
     (void)arg;

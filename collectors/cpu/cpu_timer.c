@@ -93,13 +93,49 @@ void cpu_timer_settle(const struct thread *t)
     }
 }
 
-void cpu_timer_set(const struct thread *t, int64_t first, int flags)
+/* ---- when it expires ---- */
+
+int64_t cpu_timer_expiry(const struct cpu_timer_expiries *e, int64_t nth)
 {
-    int64_t length = (int64_t)t->period;
-    struct itimerspec when = {{length / NSEC_PER_SEC, length % NSEC_PER_SEC},
-                              {first / NSEC_PER_SEC, first % NSEC_PER_SEC}};
-    sys_call4(SYS_timer_settime, t->timer, flags, &when, NULL);
+    uint64_t drawn = sampler_seed(e->draws, (uint64_t)nth) % (uint64_t)e->period;
+    return e->origin + nth * e->period + 1 + (int64_t)drawn;
 }
+
+int64_t cpu_timer_expired(const struct cpu_timer_expiries *e, int64_t clock)
+{
+    if (clock <= e->origin) {
+        return 0;
+    }
+    int64_t whole = (clock - e->origin) / e->period; /* periods that have ended */
+    return whole + (clock >= cpu_timer_expiry(e, whole));
+}
+
+struct cpu_timer_expiries cpu_timer_expiries(const struct thread *t)
+{
+    return (struct cpu_timer_expiries){
+        .origin = t->origin, .period = (int64_t)t->period, .draws = t->draws};
+}
+
+/* Between two expiries lie less than two periods. So where a signal's handler could not set the
+ * next expiry, the kernel's own repetition brings another signal. */
+static void set_expiry(const struct thread *t, int64_t at)
+{
+    int64_t again = 2 * (int64_t)t->period;
+    struct itimerspec when = {{again / NSEC_PER_SEC, again % NSEC_PER_SEC},
+                              {at / NSEC_PER_SEC, at % NSEC_PER_SEC}};
+    sys_call4(SYS_timer_settime, t->timer, TIMER_ABSTIME, &when, NULL);
+}
+
+void cpu_timer_next(struct thread *t, int64_t clock)
+{
+    if (cpu_timer_hold(t, THREAD_TIMED)) {
+        struct cpu_timer_expiries e = cpu_timer_expiries(t);
+        set_expiry(t, cpu_timer_expiry(&e, cpu_timer_expired(&e, clock)));
+        cpu_timer_release(t, THREAD_TIMED);
+    }
+}
+
+/* ---- made and dropped ---- */
 
 /* Claims the periods that have ended by the row's previous timers and are not credited yet (the
  * kernel sends signals at its ticks only). In ns, because the next timer may have another period.
@@ -140,10 +176,12 @@ bool cpu_timer_arm(struct thread *t, int64_t from)
     __atomic_thread_fence(__ATOMIC_RELEASE);
     t->timer = timer;
     STORE(&t->period, (uint32_t)length);
-    STORE(&t->first, from + 1 + phase_of(length));
+    STORE(&t->origin, from);
+    STORE(&t->draws, (uint32_t)sampler_seed(random_seed, ADD(&random_state, 1)));
     STORE_RELEASE(&t->changes, t->changes + 1);
+    struct cpu_timer_expiries e = cpu_timer_expiries(t);
+    set_expiry(t, cpu_timer_expiry(&e, 0));
     cpu_timer_release(t, THREAD_TIMED);
-    cpu_timer_set(t, t->first, TIMER_ABSTIME);
     return true;
 }
 
@@ -166,11 +204,12 @@ void cpu_timer_begin(struct thread *t, int64_t from)
 void cpu_timer_remove(struct thread *t, int64_t clock)
 {
     sys_call1(SYS_timer_delete, t->timer);
-    int64_t ended = clock < t->first ? 0 : 1 + (clock - t->first) / (int64_t)t->period;
+    struct cpu_timer_expiries e = cpu_timer_expiries(t);
+    int64_t ended = cpu_timer_expired(&e, clock);
     ADD(&t->changes, 1);
     __atomic_thread_fence(__ATOMIC_RELEASE);
     STORE(&t->before, t->before + ended);
-    STORE(&t->first, INT64_MAX);
+    STORE(&t->origin, INT64_MAX);
     STORE_RELEASE(&t->changes, t->changes + 1);
 }
 

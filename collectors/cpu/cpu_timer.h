@@ -33,8 +33,23 @@ SIGNAL_SAFE void cpu_timer_release(struct thread *t, uint32_t state);
 /* Waits until no other thread holds the row. */
 void cpu_timer_settle(const struct thread *t);
 
-/* Makes a timer for a row that is held; its first expiry lies within one period after `from`, a
- * value of the thread's CPU clock in ns. Releases the row: THREAD_TIMED, or, if the thread has
+/* The expiries of a timer: one in each period after `origin`, at an instant that is drawn uniformly
+ * from that period for itself, so that no work of the program can keep step with them. */
+struct cpu_timer_expiries {
+    int64_t origin; /* of the thread's CPU clock, ns */
+    int64_t period; /* ns */
+    uint32_t draws; /* the seed of the instants */
+};
+
+/* The CPU clock at the nth expiry, from 0, ns. */
+SIGNAL_SAFE int64_t cpu_timer_expiry(const struct cpu_timer_expiries *e, int64_t nth);
+/* How many expiries lie at or before `clock`. */
+SIGNAL_SAFE int64_t cpu_timer_expired(const struct cpu_timer_expiries *e, int64_t clock);
+/* What a row that is held says. */
+SIGNAL_SAFE struct cpu_timer_expiries cpu_timer_expiries(const struct thread *t);
+
+/* Makes a timer for a row that is held; its periods begin at `from`, a value of the thread's CPU
+ * clock in ns. Releases the row: THREAD_TIMED, or, if the thread has
  * ended or there can be no timer, THREAD_TAKEN; then the result is false. */
 SIGNAL_SAFE bool cpu_timer_arm(struct thread *t, int64_t from);
 /* The same for the calling thread's own row, which is not held, unless it has a timer. */
@@ -42,9 +57,9 @@ void cpu_timer_begin(struct thread *t, int64_t from);
 /* Takes the timer of a row that is held away; the thread's clock is at `clock`. What has expired
  * and is not credited yet is kept for the next timer. */
 SIGNAL_SAFE void cpu_timer_remove(struct thread *t, int64_t clock);
-/* Sets the next expiry of a timer: `first` and `flags` as timer_settime() takes them; 0 = disarmed.
- */
-SIGNAL_SAFE void cpu_timer_set(const struct thread *t, int64_t first, int flags);
+/* Sets the timer of the calling thread's own row, which is not held, to the first expiry after
+ * `clock`. Does nothing while another thread changes the timer. */
+SIGNAL_SAFE void cpu_timer_next(struct thread *t, int64_t clock);
 /* Takes the timer of a row that is not held away; the row is THREAD_TAKEN then. Of several threads
  * that try, one succeeds, and gets true. */
 SIGNAL_SAFE bool cpu_timer_drop(struct thread *t);

@@ -27,8 +27,9 @@ struct thread {
     uint32_t scans;     /* threads_scan_begins() calls when the row was taken */
     uint32_t period;    /* of its timer, ns */
     uint32_t changes;   /* of the timer, odd while it changes: a sequence lock (cpu_timer.c) */
+    uint32_t draws;     /* from which the instants in its periods are drawn (cpu_timer.h) */
     int64_t clock_base; /* the thread's CPU clock when it first got a timer, ns */
-    int64_t first;      /* the CPU clock at the first expiry of this timer, ns */
+    int64_t origin;     /* the CPU clock from which this timer's periods are counted, ns */
     int64_t before;     /* expiries of its earlier timers */
     int64_t credited;   /* expiries that have been credited (cpu/cpu_credit.h) */
     uintptr_t stack_lo, stack_hi;
