@@ -23,7 +23,8 @@ struct collector_settings {
     int64_t block_rate;     /* ns blocked for each sample of a wait; 1 = all waits, 0 = off */
     int64_t mutex_fraction; /* one in so many contended releases; 1 = all, 0 = off */
     uint64_t seed;          /* fixes the sampling decisions; 0 = not fixed */
-    int signal;             /* sent by timers and by allthreads_take(); our handler is installed */
+    int signal;             /* sent by timers and by allthreads_take(); our handler is installed;
+                             * 0: the kernel refuses it, and then each such timer (EINVAL) */
 
     int64_t heap_growth;      /* bytes by which the live heap passes its last peak; 0 = unwatched */
     void (*heap_grown)(void); /* called then, inside the allocation */

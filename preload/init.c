@@ -48,14 +48,15 @@ static bool program_is_wanted(void)
     return wanted;
 }
 
-static void start_collectors(void)
+/* signal: the timers' one; 0 where the kernel refuses its handler. */
+static void start_collectors(int signal)
 {
     struct collector_settings s = {.cpu_rate = config.cpu_rate,
                                    .mem_rate = config.mem_rate,
                                    .block_rate = config.block_rate,
                                    .mutex_fraction = config.mutex_fraction,
                                    .seed = (uint64_t)config.seed,
-                                   .signal = LIBC_SIGNAL_CANCEL,
+                                   .signal = signal,
                                    .heap_growth = config.heap_growth,
                                    .heap_grown = control_heap_grown};
     s.allocator_is_known = real_allocator_extent(&s.allocator_lo, &s.allocator_hi);
@@ -76,7 +77,7 @@ static void start_profiles(void)
     }
     stack_start((int)config.depth);
     threads_start();
-    own_signals_start((int)config.signal, config.at_exit);
+    bool timers = own_signals_start((int)config.signal, config.at_exit);
     labels_start(config.labels);
     control_start(timer_signal_look); /* another libc, of dlmopen(), sets its own handler */
     hook_process_start(api_cpu_fork_child);
@@ -85,7 +86,7 @@ static void start_profiles(void)
                              * these look-ups take; it makes them at its first wait, if any */
         real_waits_start();
     }
-    start_collectors();
+    start_collectors(timers ? LIBC_SIGNAL_CANCEL : 0);
     api_start();
 }
 

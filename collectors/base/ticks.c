@@ -108,6 +108,7 @@ static void begin_anew(struct moment now)
 void ticks_forbid_counter(void)
 {
     uint32_t seen = TICKS_UNKNOWN;
+    STORE(&ticks_state.forbidden, true);
     if (!CAS(&ticks_state.source, &seen, TICKS_CLOCK) && seen == TICKS_COUNTER) {
         struct moment now = moment_now();
         uint64_t rate = LOAD(&ticks_state.ns_per_tick);

@@ -17,6 +17,7 @@ enum ticks_source { TICKS_UNKNOWN, TICKS_COUNTER, TICKS_CLOCK, TICKS_STAND_IN };
 /* Private to ticks.h and ticks.c. */
 extern HIDDEN struct ticks_state {
     uint32_t source;       /* enum ticks_source */
+    bool forbidden;        /* by ticks_forbid_counter() */
     uint64_t ns_per_tick;  /* 32.32 fixed point; 0 = not yet known */
     uint64_t measured_at;  /* ticks, of the last calibration */
     uint64_t measure_next; /* ticks from there to the next one */
@@ -31,6 +32,12 @@ SIGNAL_SAFE COLD uint64_t ticks_first(void);
 static inline bool ticks_are_counted(void)
 {
     return LOAD(&ticks_state.source) == TICKS_COUNTER;
+}
+
+/* The program has forbidden itself the counter, which libc's clock_gettime() reads too. */
+static inline bool ticks_counter_is_forbidden(void)
+{
+    return LOAD(&ticks_state.forbidden);
 }
 
 static inline uint64_t ticks_now(void)

@@ -20,6 +20,7 @@
 #define PRELOAD_CUT_H
 
 #include "collectors/base/self.h"
+#include "collectors/base/ticks.h"
 
 #include <signal.h>
 #include <time.h>
@@ -72,6 +73,9 @@ bool cut_retry(const struct cut *c);
 static inline int64_t cut_clock(void)
 {
     struct timespec t = {0, 0};
+    if (UNLIKELY(ticks_counter_is_forbidden())) { /* the vDSO would read it */
+        return sys_clock_ns(CLOCK_MONOTONIC);
+    }
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }

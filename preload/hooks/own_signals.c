@@ -158,7 +158,7 @@ static void take_over_fatal(void)
     }
 }
 
-void own_signals_start(int dump_signal, bool dump_at_end)
+bool own_signals_start(int dump_signal, bool dump_at_end)
 {
     kernel_action_start();
     fatal_wanted = dump_at_end;
@@ -167,7 +167,7 @@ void own_signals_start(int dump_signal, bool dump_at_end)
     if (dump_signal) {
         take_over(&dispositions[OURS_DUMP], dump_signal);
     }
-    timer_signal_start(); /* also with the cpu profile off: threads are asked by it */
+    return timer_signal_start(); /* also with the cpu profile off: threads are asked by it */
 }
 
 void own_signals_before_exec(void)

@@ -10,8 +10,9 @@
 #include "preload/hooks/disposition.h"
 
 /* Installs the handlers of the timers' signal and the dump signal (0 = none), and, if dump_at_end,
- * those of SIGTERM, SIGINT and SIGHUP where they are at their default action. Constructor only. */
-void own_signals_start(int dump_signal, bool dump_at_end);
+ * those of SIGTERM, SIGINT and SIGHUP where they are at their default action. False: the kernel
+ * refuses the handler of the timers' signal, which must not be sent. Constructor only. */
+MUST_CHECK bool own_signals_start(int dump_signal, bool dump_at_end);
 
 /* Gives SIGTERM, SIGINT and SIGHUP back to the program. The handlers of the timers' signal and the
  * dump signal stay, because such a signal may be on its way. Any thread. */

@@ -134,10 +134,13 @@ void timer_signal_renew(void)
     }
 }
 
-void timer_signal_start(void)
+bool timer_signal_start(void)
 {
+    struct arch_sigaction now;
     STORE(&active, true);
     timer_signal_look();
+    return sys_call4(SYS_rt_sigaction, LIBC_SIGNAL_CANCEL, NULL, &now, sizeof now.mask) == 0 &&
+           now.handler == on_signal;
 }
 
 void timer_signal_stop(void)

@@ -12,8 +12,8 @@
 
 #include <signal.h>
 
-/* Constructor only. */
-void timer_signal_start(void);
+/* Constructor only. False: the kernel refuses the handler, and the signal must not be sent. */
+MUST_CHECK bool timer_signal_start(void);
 /* The handler stays, but is not put back any more: the kernel may refuse us. Any thread. */
 void timer_signal_stop(void);
 void timer_signal_fork_child(void);

@@ -132,6 +132,8 @@ def boxes() -> None:
         alike("sudo", ["sudo", "-n", exe], None)
         alike("sudo -u", ["sudo", "-n", "-u", "nobody", exe], None)
         out = PLACE / "out-nobody"
+        out.mkdir()
+        out.chmod(0o777)
         inner = ["env", f"LD_PRELOAD={LIBRARY}", f"PPROF_OUT={out}", exe]
         alike("sudo -u, inside alone", ["sudo", "-n", "-u", "nobody", *inner], None, ["sudo", "-n", "-u", "nobody", exe])
 
