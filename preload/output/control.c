@@ -30,6 +30,12 @@ static bool stood_down; /* by control_stand_down() */
 static bool forked;     /* this process is a forked child */
 static uint32_t ending; /* tid of the thread that ends the process or execs, then ENDED; 0 before */
 #define ENDED UINT32_MAX
+
+/* The last dump, for a signal that would end the process meanwhile. */
+static struct {
+    uint32_t known;   /* 1: it is requested, or there is none */
+    uint32_t request; /* 0: there is none */
+} last;
 static void (*look_first)(void); /* given by control_start() */
 
 /* A child of an injected process dumps at its end only if it has recorded something; else each
@@ -165,20 +171,50 @@ static void end_is(uint32_t now)
     sys_futex_wake(&ending);
 }
 
-/* recorded_anything() is asked before cpu_before_dump(true), which adds the CPU time since each
+/* Requests the last dump. No handler of this thread runs meanwhile: one that ends the process waits
+ * for the dump, which this thread would then never request.
+ *
+ * recorded_anything() is asked before cpu_before_dump(true), which adds the CPU time since each
  * thread's last tick: a child that ends within its first period, with nothing but that fraction to
  * show, leaves no files. */
-static void last_dump(void)
+static void request_last_dump(void)
 {
+    uint64_t mask = sys_block_signals();
     bool recorded = recorded_anything();
     if (config.at_exit && (recorded || !only_if_recorded())) {
         recorded_settle();
         look_at_threads(NULL, true);
         cpu_interrupt_others(&hold_by);
         cpu_before_dump(true);
-        scribe_wait_written(scribe_request(), INT64_MAX);
+        last.request = scribe_request();
     } else if (predecessor_waits()) {
         scribe_look_for_names();
+    }
+    STORE_RELEASE(&last.known, 1);
+    sys_restore_signals(mask);
+}
+
+static void last_dump(void)
+{
+    request_last_dump();
+    if (last.request) {
+        scribe_wait_written(last.request, INT64_MAX);
+    }
+}
+
+/* A signal would end the process while another thread, or the one that it has interrupted, makes
+ * the last dump: the files become whole first. php-fpm sends QUIT, at which a worker ends, and TERM
+ * half a millisecond later. */
+static void wait_for_last_dump(void)
+{
+    enum { AT_MOST_S = 5, NAP = 1000000 /* ns */ };
+    int64_t until = sys_clock_ns(CLOCK_MONOTONIC) + AT_MOST_S * NSEC_PER_SEC;
+    while (LOAD_ACQUIRE(&last.known) == 0 && LOAD(&ending) != (uint32_t)sys_gettid() &&
+           sys_clock_ns(CLOCK_MONOTONIC) < until) {
+        sys_futex_wait(&last.known, 0, NAP);
+    }
+    if (LOAD_ACQUIRE(&last.known) != 0 && last.request) {
+        scribe_wait_written(last.request, AT_MOST_S * NSEC_PER_SEC);
     }
 }
 
@@ -251,6 +287,7 @@ void control_exec_failed(void)
     if (pid != 0 && LOAD(&ending) == (uint32_t)sys_gettid()) {
         hold_end(false);
         scribe_reside(only_if_recorded());
+        last.known = last.request = 0;
         end_is(0);
     }
 }
@@ -265,6 +302,8 @@ void control_end_by_signal(void)
     uint32_t nobody = 0;
     if (is_here() && CAS(&ending, &nobody, (uint32_t)sys_gettid())) {
         end(false);
+    } else if (is_here() && nobody != ENDED) {
+        wait_for_last_dump();
     }
 }
 
@@ -358,6 +397,7 @@ void control_fork_child(void)
     log_process(pid);
     forked = true;
     ending = 0;
+    last.known = last.request = 0;
     hold_fork_child();
     scribe_fork_child();
     if (config.interval) {

@@ -87,7 +87,8 @@ void predecessor_queue(void)
     char *entries = sys_map(ENTRIES_BYTES);
     struct maps *maps = maps_read(0);
     char path[PLACE_BYTES];
-    int dir = place_open(path);
+    int place = place_open(path);
+    int dir = place >= 0 ? sys_openat(place, ".", O_RDONLY | O_DIRECTORY, 0) : place;
     if (l.names && entries && maps && dir >= 0) {
         read_folder(dir, entries, &l);
     }
@@ -96,6 +97,9 @@ void predecessor_queue(void)
     }
     if (dir >= 0) {
         sys_close(dir);
+    }
+    if (place >= 0) {
+        sys_close(place);
     }
     maps_free(maps);
     sys_unmap(entries, ENTRIES_BYTES);

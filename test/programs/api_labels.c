@@ -105,9 +105,20 @@ static void *leaver(void *arg)
     return NULL;
 }
 
+static void *pauses(void *arg)
+{
+    for (;;)
+        pause();
+    return arg;
+}
+
 static void exits(void)
 {
     pthread_t t;
+    /* The first thread that a process cancels has the timers' signal blocked, see doc/unnoticed.md. */
+    must(pthread_create(&t, NULL, pauses, NULL) == 0, "pthread_create");
+    pthread_cancel(t);
+    pthread_join(t, NULL);
     must(pthread_create(&t, NULL, leaver, (void *)1) == 0, "pthread_create");
     pthread_join(t, NULL);
     must(pthread_create(&t, NULL, leaver, NULL) == 0, "pthread_create");
