@@ -145,7 +145,7 @@ static enum allthreads_sleeper read_noted(struct allthreads_reader *r, struct sn
         uintptr_t from = noted.caller.sp;
         size_t bytes = copy_stack(r, from, row->stack_hi);
         if (read_clock(r, t->tid) != clock || !sleep_note_read(row, &again) ||
-            memcmp(&noted, &again, sizeof noted) != 0) {
+            !sleep_note_is(&noted, &again)) {
             continue; /* it has run meanwhile */
         }
         struct stack_bounds bounds = bounds_of(r, from, bytes, t->tid, row);

@@ -14,7 +14,8 @@ bool sleep_note_read(const struct thread *row, struct sleep_noted *noted)
     struct sleep_note note;
     struct sleep_call call;
     uintptr_t memory[ARCH_FRAME_BYTES / sizeof(uintptr_t)];
-    memset(noted, 0, sizeof *noted); /* its padding, too: two are compared as memory */
+    uintptr_t caller[3]; /* pc, sp, bp */
+    memset(noted, 0, sizeof *noted);
     uintptr_t at = (uintptr_t)LOAD(&row->sleep);
     if (!at || sys_read_memory(&note, at, sizeof note) != 0 || note.frame < row->stack_lo ||
         note.frame >= row->stack_hi ||
@@ -26,7 +27,10 @@ bool sleep_note_read(const struct thread *row, struct sleep_noted *noted)
     noted->frame = note.frame;
     noted->number = call.number;
     noted->caller.lost = LOST_ALL_BUT_BP;
-    arch_caller_of_frame(note.frame, memory, &noted->caller.pc);
+    arch_caller_of_frame(note.frame, memory, caller);
+    noted->caller.pc = caller[0];
+    noted->caller.sp = caller[1];
+    noted->caller.bp = caller[2];
     return true;
 }
 

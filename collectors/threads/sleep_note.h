@@ -42,6 +42,14 @@ struct sleep_noted {
  * of a thread of raw clone that shares its creator's struct self. SIGNAL_SAFE. */
 SIGNAL_SAFE bool sleep_note_read(const struct thread *row, struct sleep_noted *noted);
 
+/* Is it still the same sleep? */
+static inline bool sleep_note_is(const struct sleep_noted *a, const struct sleep_noted *b)
+{
+    return a->frame == b->frame && a->function == b->function && a->number == b->number &&
+           a->caller.pc == b->caller.pc && a->caller.sp == b->caller.sp &&
+           a->caller.bp == b->caller.bp;
+}
+
 /* The frame of a hook that has called the function in which the stack pointer is sp, or 0. The
  * frame pointer holds it until such a function saves it, and then the function's frame information
  * says where; so it is what a walk from there needs to know of the frame pointer. */

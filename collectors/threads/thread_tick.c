@@ -18,7 +18,7 @@ int thread_tick_arm(int tid, int signal, const void *cookie)
     event.sigev_signo = signal;
     event.sigev_value.sival_ptr = (void *)(uintptr_t)cookie;
     event._sigev_un._tid = tid;
-    int timer;
+    int timer = -1;
     if (sys_call3(SYS_timer_create, sys_thread_cpu_clock(tid), &event, &timer) != 0) {
         return -1;
     }

@@ -96,7 +96,7 @@ static BELOW_PROGRAM int select_on(int n, fd_set *r, fd_set *w, fd_set *e, struc
     do {
         struct timespec left;
         bool again = cut_retry(&c);
-        if (cut_left(&left, deadline)) {
+        if (timeout && cut_left(&left, deadline)) {
             *timeout = (struct timeval){left.tv_sec, left.tv_nsec / 1000};
         }
         if (!again) {

@@ -25,7 +25,8 @@ static int64_t deadline_of(int fd, int events, const struct cut *c)
     struct timeval t = {0, 0};
     socklen_t size = sizeof t;
     if (seccomp_filters() != 0 ||
-        getsockopt(fd, SOL_SOCKET, events == POLLIN ? SO_RCVTIMEO : SO_SNDTIMEO, &t, &size) != 0 ||
+        sys_call5(SYS_getsockopt, fd, SOL_SOCKET, events == POLLIN ? SO_RCVTIMEO : SO_SNDTIMEO, &t,
+                  &size) != 0 ||
         (t.tv_sec == 0 && t.tv_usec == 0)) {
         return INT64_MAX;
     }

@@ -70,6 +70,7 @@ static const struct row {
     {CALL(futex), {AT(word), FUTEX_WAKE, 1}},
     {CALL(nanosleep), {AT(no_time)}},
     {CALL(getdents64), {-1}},
+    {CALL(getsockopt), {-1}},
     {CALL(close_range), {UINT32_MAX, UINT32_MAX, CLOSE_RANGE_UNSHARE}},
     {CALL(unshare), {CLONE_FILES}},
     {CALL(kcmp), {PID, PID, KCMP_VM}},

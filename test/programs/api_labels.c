@@ -115,7 +115,8 @@ static void *pauses(void *arg)
 static void exits(void)
 {
     pthread_t t;
-    /* The first thread that a process cancels has the timers' signal blocked, see doc/unnoticed.md. */
+    /* The first thread that a process cancels has the timers' signal blocked, see doc/unnoticed.md.
+     */
     must(pthread_create(&t, NULL, pauses, NULL) == 0, "pthread_create");
     pthread_cancel(t);
     pthread_join(t, NULL);
