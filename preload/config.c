@@ -59,11 +59,11 @@ static bool read_signal(const char *s, int64_t *v)
         *v = SIGRTMIN + n;
         return *plus == '\0' && *v <= SIGRTMAX;
     }
-    /* KILL and STOP cannot be handled; PROF is ours; the faults must stay the program's, and the
-     * first real-time signals (from 32 to SIGRTMIN) libc's. */
+    /* KILL and STOP cannot be handled; the faults must stay the program's, and the first real-time
+     * signals (from 32 to SIGRTMIN) libc's. */
     return read_number(s, v) && *v >= 1 && *v <= SIGRTMAX && *v != SIGKILL && *v != SIGSTOP &&
-           *v != SIGPROF && *v != SIGSEGV && *v != SIGBUS && *v != SIGFPE && *v != SIGILL &&
-           *v != SIGTRAP && *v != SIGABRT && (*v < 32 || *v >= SIGRTMIN);
+           *v != SIGSEGV && *v != SIGBUS && *v != SIGFPE && *v != SIGILL && *v != SIGTRAP &&
+           *v != SIGABRT && (*v < 32 || *v >= SIGRTMIN);
 }
 
 /* ---- the table ---- */
