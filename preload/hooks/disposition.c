@@ -50,7 +50,7 @@ void disposition_write(struct disposition *d, const struct sigaction *act)
 
 bool disposition_is_default(const struct sigaction *act)
 {
-    return !(act->sa_flags & SA_SIGINFO) && act->sa_handler == SIG_DFL;
+    return act->sa_handler == SIG_DFL; /* the kernel does not look at SA_SIGINFO either */
 }
 
 bool disposition_is_function(const struct sigaction *act)

@@ -119,7 +119,7 @@ int own_signals_install(struct disposition *d)
 static bool is_ignored(const struct disposition *d)
 {
     struct sigaction act = disposition_read(d);
-    return d->signal && !(act.sa_flags & SA_SIGINFO) && act.sa_handler == SIG_IGN;
+    return d->signal && act.sa_handler == SIG_IGN;
 }
 
 int own_signals_changed(struct disposition *d)

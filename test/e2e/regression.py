@@ -280,7 +280,13 @@ def small_stacks(name: str, path: str) -> None:
     as_bare(name, path, extra={"PPROF_CPU_RATE": "1000", "PPROF_INTERVAL": "1"})
 
 
+def dies_with_files(name: str, path: str) -> None:
+    result = inject([path], expect=-15)
+    ok(f"{name}: a dump before the signal ends it", result.numbers() == [1], result.numbers())
+
+
 CASES: dict[str, tuple[Callable[[str], str], Callable[[str, str], None]]] = {
+    "default_with_siginfo": (build_plain, dies_with_files),
     "cpu_survey": (build_survey, survey),
     "fork_handler_allocates": (build_handlers, fork_handlers),
     "exit_meets_dump": (build_plain, whole_files),
