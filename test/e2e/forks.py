@@ -81,13 +81,15 @@ def birth(way: str, end: str, *how: str, **extra: str) -> None:
     ok(f"{name}: the child ends as bare", status == want, status)
     mine = run.dump()
     its = {f.kind: judged(f.path) for f in run.files(child) if f.exe == "births" and f.number == 1}  # and not the shell's
+    # Where other threads want the processors too, a thread of 60 ms may end before its timer's signal.
+    late = "[thread end]" if how else ""
     burnt = its["cpu"].cumulative("samples", elf.name)
-    ok(f"{name}: its CPU", burnt.get("burn_in_child", 0) > SAMPLES and "burn_before" not in burnt, burnt.get("burn_in_child"))
+    ok(f"{name}: its CPU", burnt.get("burn_in_child", 0) + burnt.get(late, 0) > SAMPLES and "burn_before" not in burnt, burnt.get("burn_in_child"))
     made, used = its["heap"].cumulative("alloc_objects", elf.name), its["heap"].cumulative("inuse_objects", elf.name)
     heap = made.get("site_in_child", 0), made.get("site_before", 0), used.get("site_before", 0)
     ok(f"{name}: its heap", heap == (IN_CHILD, 0, BEFORE), heap)
     others = mine["cpu"].cumulative("samples", elf.name)
-    ok(f"{name}: its parent's", "burn_in_child" not in others and others.get("burn_before", 0) > SAMPLES, others.get("burn_before"))
+    ok(f"{name}: its parent's", "burn_in_child" not in others and others.get("burn_before", 0) + others.get(late, 0) > SAMPLES, others.get("burn_before"))
 
 
 def idle(way: str) -> None:

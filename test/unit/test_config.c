@@ -76,8 +76,8 @@ static void test_signals(void **state)
     read_env("PPROF_SIGNAL=RTMIN", NULL);
     assert_int_equal(config.signal, SIGRTMIN);
     static const char *const bad[] = {
-        "PPROF_SIGNAL=KILL", "PPROF_SIGNAL=9",  "PPROF_SIGNAL=PROF",
-        "PPROF_SIGNAL=27",   "PPROF_SIGNAL=",   "PPROF_SIGNAL=RTMIN+99",
+        "PPROF_SIGNAL=KILL", "PPROF_SIGNAL=9",  "PPROF_SIGNAL=STOP",
+        "PPROF_SIGNAL=32",   "PPROF_SIGNAL=",   "PPROF_SIGNAL=RTMIN+99",
         "PPROF_SIGNAL=65",   "PPROF_SIGNAL=-1", "PPROF_SIGNAL=RTMIN+"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         read_env(bad[i], NULL);
