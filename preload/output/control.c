@@ -299,10 +299,10 @@ int control_left_raw(void)
 
 void control_end_by_signal(void)
 {
-    uint32_t nobody = 0;
-    if (is_here() && CAS(&ending, &nobody, (uint32_t)sys_gettid())) {
+    uint32_t other = 0;
+    if (is_here() && CAS(&ending, &other, (uint32_t)sys_gettid())) {
         end(false);
-    } else if (is_here() && nobody != ENDED) {
+    } else if (is_here() && other != ENDED) {
         wait_for_last_dump();
     }
 }

@@ -136,7 +136,7 @@ def said_at_start() -> None:
 
 
 def locked_folder() -> None:
-    """A user who may not write the folder is told so, and root's folder stays as it is."""
+    """A user without the right to write the folder is told so, and root's folder stays as it is."""
     if os.geteuid() != 0:
         return ok("a folder of another user: not tried, this is not root", True)
     home = folder()
