@@ -2,7 +2,7 @@
  *
  * See answer.h. The answer for an address that the debug information covers is its function and
  * inlined calls, the innermost first, with lines; for others it is the symbol, the PLT stub, or the
- * synthetic name lib.so!0x1234.
+ * synthetic name of the function, lib_so!0x1234.
  */
 #include "encoder/symbolize/answer.h"
 
@@ -47,15 +47,32 @@ static int put_name(struct reading *r, const struct spot *spot, enum answer_kind
     return error;
 }
 
-static int put_synthetic(struct reading *r, const struct spot *spot)
+/* Where the function begins that holds an address which no symbol covers: an FDE says it. Code
+ * without an FDE (of an assembler) is one function from the end of what is known before it, a
+ * function or a symbol, or from the start of its section. */
+static uint64_t nameless_start(struct reading *r, uint64_t vaddr)
 {
-    char name[SYNTHETIC_SIZE];
+    struct fde fde;
+    uint64_t start = image_code_start(&r->image, r->elf, vaddr);
+    uint64_t known = symbols_end_before(&r->symbols, vaddr);
+    start = known > start ? known : start;
+    if (fde_find(&r->fdes, r->elf, &r->image, vaddr, &fde)) {
+        if (vaddr < fde.end) {
+            return fde.start;
+        }
+        start = fde.end > start ? fde.end : start;
+    }
+    return start;
+}
+
+static int put_nameless(struct reading *r, const struct spot *spot)
+{
     if (!spot->inside) {
         return synthetic_put(r->sink, spot->query, &r->module->queries[spot->query]);
     }
-    synthetic_name(name, r->module->file, spot->vaddr);
-    struct frame frame = {.name = name, .system_name = name, .file = ""};
-    return r->sink->put(r->sink, spot->query, ANSWER_SYNTHETIC, &frame, 1);
+    uint64_t start = nameless_start(r, spot->vaddr);
+    return synthetic_put_function(r->sink, spot->query, r->module->file, start,
+                                  spot->vaddr - start);
 }
 
 int answer_plain(struct reading *r, const struct spot *spot, Dwarf_Die *unit)
@@ -63,13 +80,13 @@ int answer_plain(struct reading *r, const struct spot *spot, Dwarf_Die *unit)
     const char *file = "";
     int line = 0;
     if (!spot->inside) {
-        return put_synthetic(r, spot);
+        return put_nameless(r, spot);
     }
     const struct symbol *symbol = symbols_find(&r->symbols, spot->vaddr);
     if (!symbol) {
         char *stub = plt_name(r->elf, &r->image, &r->symbols, spot->vaddr);
         if (!stub) {
-            return put_synthetic(r, spot);
+            return put_nameless(r, spot);
         }
         int error = put_name(r, spot, ANSWER_SYMBOL, stub, "", 0, 0);
         free(stub);

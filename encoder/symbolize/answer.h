@@ -8,6 +8,7 @@
 
 #include "encoder/symbolize/die_name.h"
 #include "encoder/symbolize/dwp.h"
+#include "encoder/symbolize/fde.h"
 #include "encoder/symbolize/image.h"
 #include "encoder/symbolize/module.h"
 #include "encoder/symbolize/source_path.h"
@@ -27,6 +28,7 @@ struct reading {
     Elf *elf;
     struct image image;
     struct symbols symbols;
+    struct fdes fdes;
     struct units units;
     struct die_names die_names;
     struct source_paths paths;

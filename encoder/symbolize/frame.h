@@ -24,7 +24,7 @@ struct frame {
 
 enum answer_kind {
     ANSWER_NONE,      /* no answer yet */
-    ANSWER_SYNTHETIC, /* lib.so!0x1234: the address itself as a name */
+    ANSWER_SYNTHETIC, /* lib_so!0x1234: where the function begins as its name */
     ANSWER_SYMBOL,    /* a function, from a symbol table */
     ANSWER_DWARF,     /* from debug information: lines and inlined calls are complete */
 };

@@ -37,6 +37,8 @@ int image_read(struct image *image, Elf *elf)
         }
         if (phdr.p_type == PT_LOAD) {
             image->loads[image->nloads++] = phdr;
+        } else if (phdr.p_type == PT_GNU_EH_FRAME) {
+            image->frame_header = phdr.p_vaddr;
         }
     }
     return 0;
@@ -85,6 +87,45 @@ bool image_vaddr(const struct image *image, const struct mapping *mapping, uint6
         }
     }
     return false;
+}
+
+const uint8_t *image_bytes(const struct image *image, Elf *elf, uint64_t vaddr, size_t *len)
+{
+    size_t size;
+    const char *raw = elf_rawfile(elf, &size);
+    for (size_t i = 0; raw && i < image->nloads; i++) {
+        const GElf_Phdr *load = &image->loads[i];
+        uint64_t into = vaddr - load->p_vaddr;
+        if (vaddr < load->p_vaddr || into >= load->p_filesz) {
+            continue;
+        }
+        if (load->p_offset >= size || into >= size - load->p_offset) {
+            return NULL;
+        }
+        uint64_t left = size - load->p_offset - into;
+        *len = load->p_filesz - into < left ? load->p_filesz - into : left;
+        return (const uint8_t *)raw + load->p_offset + into;
+    }
+    return NULL;
+}
+
+uint64_t image_code_start(const struct image *image, Elf *elf, uint64_t vaddr)
+{
+    Elf_Scn *section = NULL;
+    while ((section = elf_nextscn(elf, section))) {
+        GElf_Shdr header;
+        if (gelf_getshdr(section, &header) && (header.sh_flags & SHF_EXECINSTR) &&
+            vaddr >= header.sh_addr && vaddr - header.sh_addr < header.sh_size) {
+            return header.sh_addr;
+        }
+    }
+    for (size_t i = 0; i < image->nloads; i++) {
+        const GElf_Phdr *load = &image->loads[i];
+        if (vaddr >= load->p_vaddr && vaddr - load->p_vaddr < load->p_memsz) {
+            return load->p_vaddr;
+        }
+    }
+    return vaddr;
 }
 
 bool image_executable(const struct image *image, uint64_t vaddr)

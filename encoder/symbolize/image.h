@@ -3,8 +3,8 @@
  * What a module's ELF file holds of itself: its build id and its segments.
  *
  * locate.c and debugfile.c ask it whether a file is the right one, resolve.c which address of the
- * file an address of the process is. The Elf handle belongs to the caller; a struct image is freed
- * by image_free.
+ * file an address of the process is, plt.c and fde.c what lies at an address. The Elf handle
+ * belongs to the caller; a struct image is freed by image_free.
  */
 #ifndef ENCODER_SYMBOLIZE_IMAGE_H
 #define ENCODER_SYMBOLIZE_IMAGE_H
@@ -19,7 +19,8 @@
 struct image {
     GElf_Phdr *loads; /* the PT_LOAD headers, in their order */
     size_t nloads;
-    bool fixed; /* ET_EXEC: loaded at its own addresses */
+    uint64_t frame_header; /* .eh_frame_hdr; 0 = there is none */
+    bool fixed;            /* ET_EXEC: loaded at its own addresses */
 };
 
 int image_read(struct image *image, Elf *elf);
@@ -29,6 +30,14 @@ void image_free(struct image *image);
  * False: the mapping does not fit the file's segments. */
 bool image_vaddr(const struct image *image, const struct mapping *mapping, uint64_t address,
                  uint64_t *vaddr);
+
+/* The file's bytes from that address on; *len is their number up to the end of the segment. NULL:
+ * no segment has the address. elf is the file that the image was read from. */
+const uint8_t *image_bytes(const struct image *image, Elf *elf, uint64_t vaddr, size_t *len);
+
+/* The start of the section of code that holds an address; of the segment, if the file says nothing
+ * of sections. */
+uint64_t image_code_start(const struct image *image, Elf *elf, uint64_t vaddr);
 
 /* Whether an address of the file is in an executable segment. */
 bool image_executable(const struct image *image, uint64_t vaddr);

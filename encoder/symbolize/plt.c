@@ -11,38 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The file's bytes at an address of an executable segment. */
-static size_t plt_bytes(Elf *elf, const struct image *image, uint64_t vaddr, uint8_t *buf,
-                        size_t len)
-{
-    size_t size;
-    const char *raw = elf_rawfile(elf, &size);
-    for (size_t i = 0; raw && i < image->nloads; i++) {
-        const GElf_Phdr *load = &image->loads[i];
-        if (!(load->p_flags & PF_X) || vaddr < load->p_vaddr ||
-            vaddr - load->p_vaddr >= load->p_filesz) {
-            continue;
-        }
-        uint64_t offset = vaddr - load->p_vaddr + load->p_offset;
-        if (offset >= size) {
-            return 0;
-        }
-        if (len > size - offset) {
-            len = size - offset;
-        }
-        memcpy(buf, raw + offset, len);
-        return len;
-    }
-    return 0;
-}
-
 /* The GOT slot that the stub starting at `start` jumps through; 0 = not a stub. */
 static uint64_t plt_slot(Elf *elf, const struct image *image, const struct machine *machine,
                          uint64_t start)
 {
-    uint8_t code[MACHINE_STUB_MAX];
-    size_t len = plt_bytes(elf, image, start, code, sizeof code);
-    return machine->stub_slot(code, len, start);
+    size_t len = 0;
+    const uint8_t *code = image_bytes(image, elf, start, &len);
+    return code ? machine->stub_slot(code, len < MACHINE_STUB_MAX ? len : MACHINE_STUB_MAX, start)
+                : 0;
 }
 
 /* The same for the stub around an address: a large one, or the second of two small ones. */

@@ -209,6 +209,7 @@ int resolve_module(const struct module *module, enum resolve_mode mode, struct a
     source_paths_free(&r.paths);
     units_free(&r.units);
     symbols_free(&r.symbols);
+    fdes_free(&r.fdes);
     image_free(&r.image);
     dwfl_end(dwfl);
     dwp_free(r.dwp);

@@ -143,10 +143,11 @@ static const struct symbol *symbols_best(const struct symbols *symbols, size_t i
     return best;
 }
 
-const struct symbol *symbols_find(const struct symbols *symbols, uint64_t vaddr)
+/* The index of the first symbol that starts behind the address. */
+static size_t symbols_behind(const struct symbols *symbols, uint64_t vaddr)
 {
     size_t low = 0, high = symbols->n;
-    while (low < high) { /* the first symbol behind the address */
+    while (low < high) {
         size_t mid = low + (high - low) / 2;
         if (symbols->all[mid].start <= vaddr) {
             low = mid + 1;
@@ -154,6 +155,18 @@ const struct symbol *symbols_find(const struct symbols *symbols, uint64_t vaddr)
             high = mid;
         }
     }
+    return low;
+}
+
+uint64_t symbols_end_before(const struct symbols *symbols, uint64_t vaddr)
+{
+    size_t behind = symbols_behind(symbols, vaddr);
+    return behind > 0 && symbols->reach[behind - 1] <= vaddr ? symbols->reach[behind - 1] : 0;
+}
+
+const struct symbol *symbols_find(const struct symbols *symbols, uint64_t vaddr)
+{
+    size_t low = symbols_behind(symbols, vaddr);
     if (low == 0) {
         return NULL;
     }

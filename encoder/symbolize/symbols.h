@@ -33,4 +33,7 @@ void symbols_free(struct symbols *symbols);
 
 const struct symbol *symbols_find(const struct symbols *symbols, uint64_t vaddr);
 
+/* Where the symbols before an address that none holds have ended; 0: there are none. */
+uint64_t symbols_end_before(const struct symbols *symbols, uint64_t vaddr);
+
 #endif

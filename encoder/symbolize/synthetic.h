@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * Synthetic names, `libfoo.so.1!0x1234`, for addresses that have no other.
+ * Synthetic names, `libfoo_so_1!0x1234`, for functions that no table names.
  *
- * Some viewers leave a location without a line out of stacks, and pprof looks for its binary.
+ * Some viewers leave a location without a line out of stacks, and pprof looks for its binary. The
+ * name is the module's, and where in it the function begins. It has no dot: in the graph of `go
+ * tool pprof` each dot begins a new line, since Go and Java put dots between packages, and its
+ * flame graph takes what stands before the first one for a package. The system name keeps the
+ * module's dots.
+ *
  * answer.c makes such names for addresses that no symbol covers, batch.c for those of modules that
  * cannot be read. profile_file.c recognises them, so that a later run can replace them.
  */
@@ -11,16 +16,18 @@
 
 #include "encoder/symbolize/module.h"
 
-#include <limits.h>
+#include <stdbool.h>
 
-enum { SYNTHETIC_SIZE = PATH_MAX + 32 };
-
-/* Makes the name from a module's path and an address. `vaddr` is in the module's own counting; for
- * a module that cannot be read it is the offset in the file. */
-void synthetic_name(char name[SYNTHETIC_SIZE], const char *file, uint64_t vaddr);
 bool synthetic_is(const char *name);
 
-/* Puts the synthetic name as the answer to a query. 0 or -errno. */
+/* Puts the name of the function that begins at `start` as the answer to a query, whose address is
+ * `offset` bytes behind it. start is in the module's own counting. 0 or -errno. */
+int synthetic_put_function(struct answer_sink *sink, size_t index, const char *file, uint64_t start,
+                           uint64_t offset);
+
+/* The same for an address of a module that cannot be read, or of no module. Nothing says where its
+ * functions begin, so the name has the address itself: its offset in the file, or, of no mapping,
+ * as it is. */
 int synthetic_put(struct answer_sink *sink, size_t index, const struct query *query);
 
 #endif

@@ -86,7 +86,7 @@ def dense(profile: Profile) -> bool:
 
 
 def nameless(path: Path, module: str) -> bool:
-    """Each location of the file is called module!0xaddress, and the mapping claims no more."""
+    """Each location of the file is called module!0x..., and the mapping claims no more."""
     profile = load(path)
     called = [names(profile, i) for i in range(1, len(profile.locations) + 1)]
     return flags(profile.mappings[0]) == NAMES_ALONE and all(
