@@ -17,7 +17,7 @@ LIB_CFLAGS := $(BASE_CFLAGS) -fPIC -fvisibility=hidden -fno-stack-protector -fno
 LIB_LDFLAGS := -shared -Wl,-soname,libpprofinject.so -Wl,-z,now,-z,defs,-z,noseparate-code \
     -Wl,--exclude-libs,ALL -Wl,-Bsymbolic-functions -Wl,--version-script=preload/exports.map -Wl,--as-needed
 LIB_LIBS := -l:libprotobuf-nanopb.a -l:libz.a
-SYM_LIBS := -ldw -lelf -liberty -lz -l:libprotobuf-nanopb.a
+SYM_LIBS := -ldw -lelf -liberty -lz -ldl -l:libprotobuf-nanopb.a
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1)	$(2)")

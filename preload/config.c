@@ -98,6 +98,8 @@ static const struct setting {
     {"PPROF_CHILDREN", &config.children, 1, 0, 1, read_number, "0 or 1"},
     /* names are put into the files after each dump */
     {"PPROF_SYMBOLIZE", &config.symbolize, 1, 0, 1, read_number, "0 or 1"},
+    /* names may be fetched from the servers of DEBUGINFOD_URLS */
+    {"PPROF_DEBUGINFOD", &config.debuginfod, 0, 0, 1, read_number, "0 or 1"},
     /* seconds that a normal end waits at most for the symboliser */
     {"PPROF_EXIT_WAIT", &config.exit_wait, 10, 0, 86400, read_number, "0 to 86400"},
     /* seconds between dumps made by themselves */
@@ -138,6 +140,19 @@ static const char *env_find(char *const *env, const char *name)
         }
     }
     return NULL;
+}
+
+/* Adds a copy of NAME=value to the list, if the variable is set. */
+static void env_keep(char *const *env, const char *name, const char **list, size_t *n)
+{
+    const char *value = env_find(env, name);
+    const char *line = value ? value - strlen(name) - 1 : "";
+    size_t size = strlen(line) + 1;
+    char *copy = value ? arena_alloc(size) : NULL;
+    if (copy) {
+        memcpy(copy, line, size);
+        list[(*n)++] = copy;
+    }
 }
 
 static void complain(const char *name, const char *value, const char *allowed)
@@ -241,6 +256,36 @@ static void read_labels(const char *value)
     }
 }
 
+/* Keeps what the symboliser needs of the environment. HOME and XDG_CACHE_HOME say where the client
+ * of debuginfod keeps its files; the proxies are curl's. */
+static void read_names_env(char *const *env)
+{
+    static const char *const always[] = {"PPROF_BINARY_PATH"};
+    static const char *const of_client[] = {"PPROF_DEBUGINFOD",
+                                            "DEBUGINFOD_URLS",
+                                            "DEBUGINFOD_CACHE_PATH",
+                                            "DEBUGINFOD_TIMEOUT",
+                                            "DEBUGINFOD_RETRY_LIMIT",
+                                            "DEBUGINFOD_MAXSIZE",
+                                            "DEBUGINFOD_MAXTIME",
+                                            "DEBUGINFOD_HEADERS_FILE",
+                                            "XDG_CACHE_HOME",
+                                            "HOME",
+                                            "http_proxy",
+                                            "https_proxy",
+                                            "all_proxy",
+                                            "no_proxy"};
+    _Static_assert(ARRAY_LEN(always) + ARRAY_LEN(of_client) < NAMES_ENV, "a NULL follows");
+    size_t n = 0;
+    for (size_t i = 0; i < ARRAY_LEN(always); i++) {
+        env_keep(env, always[i], config.names_env, &n);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(of_client) && config.debuginfod; i++) {
+        env_keep(env, of_client[i], config.names_env, &n);
+    }
+    config.names_env[n] = NULL;
+}
+
 bool config_has_parent(char *const *env)
 {
     return env_find(env, MARKER_NAME) != NULL;
@@ -257,8 +302,7 @@ void config_read(char *const *env, bool secure)
     read_profiles(env_find(env, "PPROF_PROFILES"));
     read_out(env_find(env, "PPROF_OUT"));
     read_labels(env_find(env, "PPROF_LABELS"));
-    const char *binary_path = env_find(env, "PPROF_BINARY_PATH");
-    config.binary_path = binary_path ? binary_path - sizeof "PPROF_BINARY_PATH=" + 1 : NULL;
+    read_names_env(env);
     const char *preload = env_find(env, "LD_PRELOAD");
     config.in_place = preload && strstr(preload, "/vgpreload_");
     config.only = env_find(env, "PPROF_ONLY");

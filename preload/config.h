@@ -10,6 +10,7 @@
 #include "collectors/base/abi.h"
 
 enum { CONFIG_PATH_MAX = 4096 };
+enum { NAMES_ENV = 16 }; /* variables that the symboliser may be given, and a NULL */
 
 struct config {
     char out[CONFIG_PATH_MAX]; /* PPROF_OUT, absolute */
@@ -22,27 +23,29 @@ struct config {
     int64_t at_exit;
     int64_t children;
     int64_t symbolize;
+    int64_t debuginfod;
     int64_t exit_wait; /* seconds */
     int64_t seed;      /* 0 = none */
     int64_t interval;  /* seconds; 0 = none */
     int64_t keep;      /* dumps; 0 = all */
     int64_t delta;
     int64_t debug;
-    int64_t heap_growth;         /* bytes; 0 = none */
-    const struct labels *labels; /* PPROF_LABELS, NULL = none */
-    char log[CONFIG_PATH_MAX];   /* PPROF_LOG, absolute; empty = none */
-    const char *binary_path;     /* PPROF_BINARY_PATH=…, for the symboliser; NULL = not set */
-    const char *only;            /* PPROF_ONLY, NULL = all */
-    int pid;                     /* of the process that is profiled */
-    bool names_threads;          /* PPROF_PROFILES names a profile that NEEDS_THREADS: they may be
-                                  * sent a signal at any dump */
-    bool in_place;               /* dumps are made in a thread of the program: under valgrind, which
-                                  * cannot run a process that shares its memory */
-    bool is_child;               /* a process that an injected one started */
-    bool left_raw;               /* before its last exec, this process left files without names */
-    uint32_t user;               /* as which the first injected process started (effective) */
-    int64_t filters;             /* on system calls in force at start that an injected parent has
-                                  * found harmless (preload/output/seccomp.h) */
+    int64_t heap_growth;              /* bytes; 0 = none */
+    const struct labels *labels;      /* PPROF_LABELS, NULL = none */
+    char log[CONFIG_PATH_MAX];        /* PPROF_LOG, absolute; empty = none */
+    const char *names_env[NAMES_ENV]; /* NAME=value for the symboliser, copied: the program may
+                                       * write over its environment; NULL at the end */
+    const char *only;                 /* PPROF_ONLY, NULL = all */
+    int pid;                          /* of the process that is profiled */
+    bool names_threads; /* PPROF_PROFILES names a profile that NEEDS_THREADS: they may be
+                         * sent a signal at any dump */
+    bool in_place;      /* dumps are made in a thread of the program: under valgrind, which
+                         * cannot run a process that shares its memory */
+    bool is_child;      /* a process that an injected one started */
+    bool left_raw;      /* before its last exec, this process left files without names */
+    uint32_t user;      /* as which the first injected process started (effective) */
+    int64_t filters;    /* on system calls in force at start that an injected parent has
+                         * found harmless (preload/output/seccomp.h) */
 };
 
 extern HIDDEN struct config config;

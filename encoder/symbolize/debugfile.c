@@ -3,12 +3,14 @@
  * Finds separate debug files as gdb does; see debugfile.h.
  *
  * By build id, then by debuglink, first below the process's own root, then below ours, then in the
- * folders of PPROF_BINARY_PATH. Every candidate is checked: by build id where the module has one,
- * by the link's CRC otherwise. libdwfl also asks for the supplementary file of dwz, which has a
- * build id of its own and therefore fits no check here; libdw finds that file by itself.
+ * folders of PPROF_BINARY_PATH, last from a server (fetch.h). Every candidate is checked: by build
+ * id where the module has one, by the link's CRC otherwise. libdwfl also asks for the supplementary
+ * file of dwz, which has a build id of its own and therefore fits no check here; libdw finds that
+ * file by itself.
  */
 #include "encoder/symbolize/debugfile.h"
 
+#include "encoder/symbolize/fetch.h"
 #include "encoder/symbolize/image.h"
 #include "encoder/symbolize/locate.h"
 
@@ -162,6 +164,9 @@ int debugfile_find(Dwfl_Module *mod, void **userdata, const char *name, Dwarf_Ad
     }
     if (fd < 0) {
         fd = locate_each_folder(debugfile_in_folder, &search);
+    }
+    if (fd < 0) {
+        fd = debugfile_try(&search, fetch_file(FETCH_DEBUG_FILE, search.id));
     }
     *found = search.path;
     return fd < 0 ? -1 : fd;

@@ -8,6 +8,7 @@
  */
 #include "encoder/symbolize/locate.h"
 
+#include "encoder/symbolize/fetch.h"
 #include "encoder/symbolize/image.h"
 #include "encoder/symbolize/vdso.h"
 
@@ -186,6 +187,11 @@ int locate_open(const struct module *module)
     int fd = locate_in_process(module, path, deleted);
     if (fd < 0) {
         fd = locate_each_folder(locate_in_folder, &search);
+    }
+    if (fd < 0) {
+        char *fetched = fetch_file(FETCH_BINARY, module->build_id);
+        fd = fetched ? locate_try(module, fetched, true) : fd;
+        free(fetched);
     }
     return fd;
 }

@@ -2,8 +2,8 @@
  *
  * Finds the file on this machine that a mapping of the profile was made of.
  *
- * Used by resolve.c for modules, by debugfile.c and dwp.c for the files that belong to them. Never
- * asks the network.
+ * Used by resolve.c for modules, by debugfile.c and dwp.c for the files that belong to them. Asks a
+ * server last (fetch.h).
  */
 #ifndef ENCODER_SYMBOLIZE_LOCATE_H
 #define ENCODER_SYMBOLIZE_LOCATE_H

@@ -4,10 +4,12 @@
  *
  * A program of its own, run by the library after each dump, and by hand on older files. It reads
  * each profile, looks every address up in the binaries and debug files of this machine, and
- * replaces the profile in one step by one with functions, files, lines and inlined calls. It never
- * asks the network. A profile that it cannot improve stays as it was.
+ * replaces the profile in one step by one with functions, files, lines and inlined calls. It asks
+ * the network only with PPROF_DEBUGINFOD=1 (fetch.h). A profile that it cannot improve stays as it
+ * was.
  */
 #include "encoder/symbolize/batch.h"
+#include "encoder/symbolize/fetch.h"
 #include "encoder/symbolize/replace.h"
 
 #include <errno.h>
@@ -40,6 +42,7 @@ static const char usage[] =
     "      --version      the version\n"
     "\n"
     "PPROF_BINARY_PATH names folders with binaries and debug files, as for `go tool pprof`.\n"
+    "With PPROF_DEBUGINFOD=1, others are fetched from the servers of DEBUGINFOD_URLS.\n"
     "Exit status: 0, 1 if a file could not be done (it is as it was), 2 for a wrong call.\n";
 
 static int main_pid(const char *text, pid_t *pid)
@@ -107,7 +110,7 @@ int main(int argc, char **argv)
     if (status) {
         return status - 1;
     }
-    unsetenv("DEBUGINFOD_URLS"); /* never the network */
+    fetch_init();
     elf_version(EV_CURRENT);
     replace_guard_signals();
     for (int i = optind; i < argc; i += BATCH_MAX) {

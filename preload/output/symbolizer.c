@@ -33,7 +33,7 @@ struct job {
     size_t names_bytes;
     int files;
     const char **argv;
-    const char *envp[4]; /* NULL at the end */
+    const char *envp[2 + NAMES_ENV]; /* NULL at the end */
 };
 
 static struct job *jobs[WAITING]; /* a ring: [head, tail) */
@@ -92,7 +92,7 @@ static struct job *job_new(const char *program, const char *dir, const char *nam
     }
     job->envp[0] = "PATH=/usr/bin:/bin";
     job->envp[1] = "MALLOC_ARENA_MAX=1";
-    job->envp[2] = config.binary_path;
+    memcpy(job->envp + 2, config.names_env, sizeof config.names_env);
     return job;
 }
 

@@ -23,6 +23,7 @@ NONSENSE = {
     "PPROF_DEPTH": ("deep", "-3"),
     "PPROF_CHILDREN": ("some", "2"),
     "PPROF_SYMBOLIZE": ("perhaps", "3"),
+    "PPROF_DEBUGINFOD": ("yes", "2"),
     "PPROF_EXIT_WAIT": ("long", "-1"),
     "PPROF_SEED": ("random",),
     "PPROF_INTERVAL": ("often", "-1"),
