@@ -9,87 +9,12 @@
  * The list is read without a lock: dlopen appends to it, and an object that is being closed is not
  * calling us.
  */
+#include "collectors/base/libc/glibc_elf.h"
 #include "collectors/base/libc/libc.h"
 
 #include <dlfcn.h>
-#include <elf.h>
 #include <gnu/libc-version.h>
-#include <link.h>
 #include <string.h>
-
-/* ---- an object's symbols, past the dynamic linker ---- */
-
-struct symbols {
-    const ElfW(Sym) * table;
-    const char *strings;
-    const uint32_t *hash;    /* DT_GNU_HASH */
-    const uint16_t *version; /* DT_VERSYM, or NULL; HIDDEN_VERSION: not a name's default one */
-};
-enum { HIDDEN_VERSION = 0x8000 };
-
-/* glibc relocates these pointers in place, except where the section cannot be written. */
-static uintptr_t absolute(const struct link_map *m, uintptr_t p)
-{
-    return p < m->l_addr ? p + m->l_addr : p;
-}
-
-static bool symbols_of(const struct link_map *m, struct symbols *out)
-{
-    *out = (struct symbols){NULL, NULL, NULL, NULL};
-    for (const ElfW(Dyn) *d = m->l_ld; d && d->d_tag != DT_NULL; d++) {
-        const void *at = (const void *)absolute(m, d->d_un.d_ptr); /* NOLINT: an address */
-        switch (d->d_tag) {
-        case DT_SYMTAB:
-            out->table = at;
-            break;
-        case DT_STRTAB:
-            out->strings = at;
-            break;
-        case DT_GNU_HASH:
-            out->hash = at;
-            break;
-        case DT_VERSYM:
-            out->version = at;
-            break;
-        default:
-            break;
-        }
-    }
-    return out->table && out->strings && out->hash;
-}
-
-/* The GNU hash table: {buckets, first symbol, filter words, shift}, filter, buckets, chains; a
- * chain ends at an odd hash. */
-static void *symbol_in(const struct link_map *m, const char *name)
-{
-    struct symbols s;
-    if (!symbols_of(m, &s) || s.hash[0] == 0) {
-        return NULL;
-    }
-    uint32_t h = 5381;
-    for (const char *c = name; *c; c++) {
-        h = h * 33 + (unsigned char)*c;
-    }
-    const uint32_t *buckets = s.hash + 4 + s.hash[2] * (sizeof(ElfW(Addr)) / sizeof(uint32_t));
-    const uint32_t *chains = buckets + s.hash[0];
-    uint32_t i = buckets[h % s.hash[0]];
-    if (i < s.hash[1]) {
-        return NULL;
-    }
-    for (;; i++) {
-        uint32_t entry = chains[i - s.hash[1]];
-        const ElfW(Sym) *symbol = &s.table[i];
-        if ((entry | 1) == (h | 1) && symbol->st_shndx != SHN_UNDEF &&
-            ELF64_ST_TYPE(symbol->st_info) == STT_FUNC &&
-            !(s.version && s.version[i] & HIDDEN_VERSION) &&
-            strcmp(s.strings + symbol->st_name, name) == 0) {
-            return (void *)(m->l_addr + symbol->st_value); /* NOLINT: an address */
-        }
-        if (entry & 1) {
-            return NULL;
-        }
-    }
-}
 
 /* ---- by the dynamic linker ---- */
 
@@ -106,7 +31,7 @@ static struct linker {
 
 static void linker_set(void *field, const struct link_map *libc, const char *name)
 {
-    void *found = symbol_in(libc, name);
+    void *found = elf_symbol(libc, name);
     if (found) {
         memcpy(field, &found, sizeof found);
     }
@@ -232,7 +157,7 @@ void *libc_find_after_us(const char *name)
     }
     const struct link_map *m = ours.handle;
     for (m = m->l_next; m && !p; m = m->l_next) {
-        p = symbol_in(m, name);
+        p = elf_symbol(m, name);
     }
     return p;
 }
@@ -249,7 +174,7 @@ void *libc_find_from(const void *caller, const char *name)
     const struct link_map *m = from;
     bool around = false;
     do {
-        void *p = m == ours.handle ? NULL : symbol_in(m, name);
+        void *p = m == ours.handle ? NULL : elf_symbol(m, name);
         if (p) {
             return p;
         }
