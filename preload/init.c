@@ -19,6 +19,7 @@
 #include "collectors/stacks/stack.h"
 #include "collectors/threads/labels.h"
 #include "collectors/threads/threads.h"
+#include "collectors/waits/contention.h"
 #include "encoder/maps.h"
 #include "preload/api/api.h"
 #include "preload/config.h"
@@ -87,6 +88,7 @@ static void start_profiles(void)
         real_waits_start();
     }
     start_collectors(timers ? LIBC_SIGNAL_CANCEL : 0);
+    hook_openmp_start(contention_wanted());
     api_start();
 }
 

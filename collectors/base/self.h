@@ -17,6 +17,8 @@ struct stack;
 struct proof;
 struct bucket;
 struct sleepers_entry;
+struct openmp_wait;
+struct openmp_region;
 
 /* The last stack that the thread captured in one place of the code
  * (collectors/stacks/stack_memo.h). */
@@ -30,6 +32,7 @@ struct stack_memo {
  * one that it counts next. */
 struct wait_memo {
     struct stack_memo stack;
+    uintptr_t leaf; /* a function that its stacks are to end in; 0 = none. See contention_leaf() */
     const struct stack *of;
     struct bucket *bucket;
 };
@@ -93,6 +96,8 @@ struct self {
     uint64_t fork_mask; /* the signal mask from before the fork that is under way */
     bool in_daemon;     /* that fork is daemon()'s */
     void *once;         /* the innermost one-time initialisation that it is in, or NULL */
+    struct openmp_wait *openmp_wait;     /* the wait of OpenMP's that it is in; NULL = none */
+    struct openmp_region *openmp_region; /* the region whose end it has come to; NULL = none */
 
     uint64_t alloc_began;  /* ticks, of the sampled malloc or free that it is in; 0 = not timed */
     uint64_t alloc_waited; /* ns that the last such call waited; 0 = it did not wait */

@@ -204,6 +204,19 @@ const struct stack *stack_of_thread_in(uintptr_t leaf, const struct regs *regs,
     return s;
 }
 
+const struct stack *stack_in(const struct stack *s, uintptr_t leaf)
+{
+    struct walk *w = walk_take();
+    if (!w) {
+        return s;
+    }
+    w->pcs[0] = leaf + 1;
+    memcpy(w->pcs + 1, s->pc, (size_t)s->depth * sizeof *s->pc);
+    const struct stack *kept = keep_at_most(w->pcs, (int)s->depth + 1);
+    walk_drop(w);
+    return kept ? kept : s;
+}
+
 const struct stack *stack_of_caller_above(int skip)
 {
     if (skip == 0) {

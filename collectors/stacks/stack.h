@@ -44,6 +44,10 @@ SIGNAL_SAFE const struct stack *stack_of_thread(const struct regs *regs,
 SIGNAL_SAFE const struct stack *stack_of_thread_in(uintptr_t leaf, const struct regs *regs,
                                                    const struct stack_bounds *bounds);
 
+/* The stack s with one frame more, its new leaf: a function that begins at `leaf`. s itself where
+ * there is no memory. */
+SIGNAL_SAFE COLD const struct stack *stack_in(const struct stack *s, uintptr_t leaf);
+
 /* From now on stack_of_caller() leaves out frames whose pc lies in [lo, hi), if they are the first
  * of the program's: its allocation operators that call malloc. At most 32 ranges, further ones are
  * ignored. One thread at a time. */

@@ -151,6 +151,15 @@ static void wait_ends(struct contention_wait *w, bool waited)
     contention_idle();
 }
 
+void contention_waits_over(uint64_t ticks, uint32_t n)
+{
+    if (contention_on && !self.waits_busy && !LOAD(&contention_stopped)) {
+        contention_busy();
+        contention_count_waits(ticks_to_ns(ticks, ticks_now()) / n, n);
+        contention_idle();
+    }
+}
+
 static void release_begins(struct contention_hold *h, const void *lock,
                            uint32_t (*holders)(const void *lock))
 {

@@ -32,6 +32,10 @@ void contention_wait_begins(struct contention_wait *w, const void *lock);
 /* The wait is over. waited: false where the real function failed at once. */
 void contention_wait_ends(struct contention_wait *w, bool waited);
 
+/* n > 0 waits without a holder have ended, of `ticks` together, which other threads may have made:
+ * they count for the calling thread's stack. */
+void contention_waits_over(uint64_t ticks, uint32_t n);
+
 /* ---- the thread that made others wait ---- */
 
 /* A release under way, on the stack of its hook. */

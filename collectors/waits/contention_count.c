@@ -80,7 +80,8 @@ bucket_of(struct profile *p, struct wait_memo *last, bool condition)
         /* Waits for conditions are those of the allocator's own threads, which sleep until there is
          * work: no call waits for them. */
         bool allocator = !condition && is_in_allocator(stack->pc[0]);
-        b = allocator ? &p->allocator : table_bucket(&p->table, stack, 0, 0);
+        const struct stack *shown = last->leaf ? stack_in(stack, last->leaf) : stack;
+        b = allocator ? &p->allocator : table_bucket(&p->table, shown, 0, 0);
     }
     if (!b) {
         return &p->lost;
@@ -101,6 +102,18 @@ count(struct profile *p, struct wait_memo *last, bool condition, uint64_t conten
     ADD(&b->value[COUNT], contentions);
     ADD(&b->value[DELAY], ns);
     self.depth--;
+}
+
+void contention_leaf(const void *function)
+{
+    uintptr_t leaf = (uintptr_t)function;
+    struct wait_memo *const memos[] = {&self.last_block, &self.last_mutex};
+    for (size_t i = 0; i < ARRAY_LEN(memos); i++) {
+        if (memos[i]->leaf != leaf) {
+            memos[i]->leaf = leaf;
+            memos[i]->of = NULL; /* its bucket is that of a stack with another leaf */
+        }
+    }
 }
 
 static inline __attribute__((always_inline)) void count_kept(uint64_t ns, uint64_t rate,
@@ -132,6 +145,17 @@ static inline __attribute__((always_inline)) void count_release(uint64_t ns)
     uint64_t n = (uint64_t)LOAD(&contention_mutex_rate);
     if (n == 1 || (n > 1 && contention_drawn(1, n))) {
         count(&mutex, &self.last_mutex, false, n * ONE, n * ns);
+    }
+}
+
+void contention_count_waits(uint64_t ns, uint32_t n)
+{
+    uint64_t rate = (uint64_t)LOAD(&contention_block_rate);
+    ns += ns == 0;
+    if (rate > 0 && ns >= rate) {
+        count(&block, &self.last_block, false, n * ONE, n * ns);
+    } else if (rate > 0 && contention_drawn(ns, rate)) {
+        count(&block, &self.last_block, false, n * (rate * ONE / ns), n * rate);
     }
 }
 
@@ -271,6 +295,11 @@ void contention_count_start(const struct collector_settings *s, uint32_t parts)
 bool contention_mutex_wanted(void)
 {
     return mutex.wanted;
+}
+
+bool contention_wanted(void)
+{
+    return block.wanted || mutex.wanted;
 }
 
 void contention_count_stop(void)

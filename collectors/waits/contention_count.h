@@ -34,6 +34,11 @@ void contention_allocator_at(uintptr_t lo, uintptr_t hi);
  * under the allocator's name in both profiles. Between arch_float_enter() and _leave(). */
 COLD void contention_in_allocator(uint64_t ns, double weight);
 
+/* From now on the stacks of waits and releases that this thread ends have one frame more, the given
+ * function: what the program's compiler has called there, and its source does not name. NULL: no
+ * such frame. */
+void contention_leaf(const void *function);
+
 /* Samples of all buckets into *out (sys_map'ed, *bytes long); how many. Runs in the scribe. */
 size_t contention_block_snapshot(struct snapshot_sample **out, size_t *bytes);
 size_t contention_mutex_snapshot(struct snapshot_sample **out, size_t *bytes);
@@ -59,6 +64,8 @@ extern HIDDEN bool contention_stopped;
 extern HIDDEN int64_t contention_mutex_rate, contention_block_rate;
 /* Is mutex kept? Its rate may be 0 for now. */
 bool contention_mutex_wanted(void);
+/* Is either profile kept? */
+bool contention_wanted(void);
 
 /* A signal handler of the program that interrupts its own thread between these two finds waits_busy
  * set, and its waits and releases change nothing here. The fences keep the compiler from moving
@@ -102,6 +109,8 @@ static inline void contention_count_wait(uint64_t ns, bool condition)
         contention_count_kept(ns, rate, condition);
     }
 }
+/* While busy: n > 0 waits of ns each, whose stack is the caller's; sampled as one. */
+void contention_count_waits(uint64_t ns, uint32_t n);
 /* While busy: a release that other threads have waited for, ns in all. */
 void contention_count_release(uint64_t ns);
 /* While busy: a wait of which no holder could be charged; mutex shows it as lost. */

@@ -159,6 +159,7 @@ EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(
     uint8_t selector = dispatch_open();
     newborn_look();
     (void)hook_filter_unseen();
+    hook_openmp_thread(__builtin_return_address(0));
     struct small_stack small;
     const struct stack *created = creator();
     const pthread_attr_t *with = small_stack_begin(&small, attr, LOAD(&active));

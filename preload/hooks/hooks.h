@@ -20,6 +20,12 @@ void hook_thread_stop(void);
 /* Notes where the main thread's stack is; argv lies at its upper end. */
 void hook_thread_main_stack(char *const *argv);
 
+/* openmp.c: the waits of OpenMP's threads are seen from now on, if the program is linked with a
+ * runtime, and waits are wanted. */
+void hook_openmp_start(bool waits_are_wanted);
+/* Before a thread is made, by the code at `caller`. Any thread. */
+void hook_openmp_thread(const void *caller);
+
 /* hook_key.c: makes a key of thread-specific data, whose destructor is at_end. */
 void hook_key_start(void (*at_end)(void *value));
 /* Sets the key in this thread, so that at_end(value) is called at the thread's end. False: there is

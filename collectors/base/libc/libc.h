@@ -13,6 +13,7 @@
 
 #include "collectors/base/abi.h"
 
+#include <link.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <threads.h>
@@ -80,6 +81,44 @@ void *libc_find_from(const void *caller, const char *name);
 /* The default definition of a function in the objects that were loaded after this library; NULL as
  * above. Any thread, under any lock, also in a vfork child. */
 void *libc_find_after_us(const char *name);
+
+/* ---- calls of a library whose names must not be defined here (glibc_imports.c) ----
+ *
+ * By the dynamic linker, under its lock, but without an allocation. iterate: dl_iterate_phdr(). */
+
+typedef int libc_iterate(int (*f)(struct dl_phdr_info *, size_t, void *), void *arg);
+
+struct libc_library {
+    uintptr_t bias; /* what to add to the addresses in its file to get those in memory */
+    const void *dynamic;
+};
+
+/* The loaded libraries that define the one name, but not the other one: at most `most`; how many.
+ */
+size_t libc_libraries(libc_iterate *iterate, const char *has, const char *lacks,
+                      struct libc_library *found, size_t most);
+
+/* The library's function of that name, by its default version; NULL: it has none. */
+void *libc_library_function(const struct libc_library *library, const char *name);
+
+/* Whether the object that the code at `caller` belongs to defines the name. Takes no lock. */
+bool libc_library_calls(const void *caller, const char *name);
+
+/* A number that is another one when objects have been loaded or closed. */
+uint64_t libc_objects_changed(libc_iterate *iterate);
+
+struct libc_import {
+    const char *name;
+    void *real;     /* the library's function; NULL: it has none, and nothing is done */
+    void *ours;     /* what is to be called instead */
+    bool elsewhere; /* set: another object's definition of the name comes first */
+};
+
+/* Directs the calls that loaded objects make of the library's functions to ours, but not those of
+ * an older version of a function. What the program gets when it takes a function's address, or asks
+ * for the name, is the library's own function, as before. */
+void libc_imports_turn(libc_iterate *iterate, const struct libc_library *library,
+                       const char *old_version, struct libc_import *imports, size_t n);
 
 /* ---- the objects that threads wait for ----
  *
