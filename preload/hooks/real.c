@@ -14,9 +14,10 @@
 
 #include <string.h>
 
-#define STUB_OTHER(field, symbol, version) ARCH_STUB(boot_##field, real_other.field, real_start)
+#define STUB_OTHER(field, symbol, version)                                                         \
+    ARCH_STUB(HIDDEN, boot_##field, real_other.field, real_start)
 #define STUB_WAITS(field, symbol, version)                                                         \
-    ARCH_STUB(boot_##field, real_waits.field, real_waits_start)
+    ARCH_STUB(HIDDEN, boot_##field, real_waits.field, real_waits_start)
 #define STUBBED(field, symbol, version) .field = (void *)boot_##field,
 
 #define NO_STUB(field, symbol, version)
@@ -41,19 +42,19 @@ struct real_before real_before;
 /* Each with a look-up of its own. */
 #define STUB_SLEEP(field, symbol, version)                                                         \
     void real_look_up_##field##_now(void);                                                         \
-    ARCH_STUB(first_##field##_call, real_sleeps.field, real_look_up_##field##_now)
+    ARCH_STUB(HIDDEN, first_##field##_call, real_sleeps.field, real_look_up_##field##_now)
 #define SLEEP_STUBBED(field, symbol, version) .field = (void *)first_##field##_call,
 INTERPOSED_SLEEPS(STUB_SLEEP)
 struct real_sleeps real_sleeps
     __attribute__((aligned(CACHE_LINE))) = {INTERPOSED_SLEEPS(SLEEP_STUBBED)};
 
 #define STUB_RIGHTS(field, symbol, version)                                                        \
-    ARCH_STUB(boot_##field, real_rights.field, real_rights_start)
+    ARCH_STUB(HIDDEN, boot_##field, real_rights.field, real_rights_start)
 
 INTERPOSED_RIGHTS(STUB_RIGHTS)
 struct real_rights real_rights = {INTERPOSED_RIGHTS(STUBBED)};
 
-ARCH_STUB(boot_syscall, real_syscall, real_waits_start)
+ARCH_STUB(HIDDEN, boot_syscall, real_syscall, real_waits_start)
 void (*real_syscall)(void) = boot_syscall;
 
 /* A pointer keeps its stub where nothing is found: the stub of a function that libc lacks is never

@@ -257,7 +257,7 @@ __attribute__((visibility("hidden"))) void look_up_for_test(void)
     slots.sum = (void (*)(void))sum;
 }
 
-ARCH_STUB(boot_sum, slots.sum, look_up_for_test)
+ARCH_STUB(HIDDEN, boot_sum, slots.sum, look_up_for_test)
 
 static void test_stub(void **state)
 {

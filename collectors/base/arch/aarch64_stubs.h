@@ -18,8 +18,8 @@
     ".popsection\n"
 
 /* Arguments are in x0 to x7, and in x8 where a large result is to go. */
-#define ARCH_STUB(name, slot, resolver)                                                            \
-    HIDDEN void name(void);                                                                        \
+#define ARCH_STUB(linkage, name, slot, resolver)                                                   \
+    linkage void name(void);                                                                       \
     HIDDEN void *name##_look_up(void);                                                             \
     __attribute__((used)) void *name##_look_up(void)                                               \
     {                                                                                              \

@@ -4,13 +4,13 @@
  * The first half is the contract, for NAME_stubs.h to fulfil (see arch.h). Included only by the
  * files that define such functions.
  *
- * ARCH_STUB(name, slot, resolver)
- *     void name(void), static or HIDDEN: the first value of slot, a pointer to function that is
- *     visible only in this library (static or HIDDEN; a structure's field will do). Calls
- *     resolver(), which must replace the slot's value, and then jumps to what the slot holds, with
- *     the stack as it was and all arguments as they were, whatever the function: integers and
- *     pointers, those on the stack, and a variable number of them; but no floating point values.
- *     resolver: the name of a function of this library without arguments, not static.
+ * ARCH_STUB(linkage, name, slot, resolver)
+ *     linkage void name(void), HIDDEN or EXPORT. slot: a pointer to function that is visible only
+ *     in this library (static or HIDDEN; a structure's field will do). Calls resolver(), and then
+ *     jumps to what the slot holds, with the stack as it was and all arguments as they were,
+ *     whatever the function: integers and pointers, those on the stack, and a variable number of
+ *     them; but no floating point values. Where the stub is the slot's first value, resolver() must
+ *     replace that. resolver: the name of a function of this library without arguments, not static.
  *
  * ARCH_SYSCALL(name, slot, futex_waits, on_futex_wait, hooked, on_hooked, is_fork, on_fork)
  *     long name(long nr, ...), with libc's arguments of syscall(), which jumps, stack and arguments

@@ -9,8 +9,9 @@
 
 /* rax holds the number of vector registers in a call with variable arguments. Seven words on the
  * stack, besides the return address, keep it aligned to 16. */
-#define ARCH_STUB(name, slot, resolver)                                                            \
-    static __attribute__((naked)) void name(void)                                                  \
+#define ARCH_STUB(linkage, name, slot, resolver)                                                   \
+    linkage void name(void);                                                                       \
+    __attribute__((naked)) void name(void)                                                         \
     {                                                                                              \
         __asm__("push %%rdi\n.cfi_adjust_cfa_offset 8\n"                                           \
                 "push %%rsi\n.cfi_adjust_cfa_offset 8\n"                                           \
