@@ -72,6 +72,24 @@ static uintptr_t slot_in_prologue(const struct bare_frame *f, const struct stack
     return 0;
 }
 
+/* Is this the dynamic linker's first function, which calls the constructors of libraries? It has no
+ * frame information, no caller, and 0 for a frame pointer. Its sp is the one with which the process
+ * started, rounded down to 16 bytes: there lies the number of arguments, then a pointer to each,
+ * and a NULL. */
+static COLD bool calls_constructors(const struct bare_frame *f, const struct stack_memory *mem)
+{
+    enum { ARGUMENTS_MAX = 1 << 20 };
+    for (uintptr_t at = f->sp; f->bp == 0 && at <= f->sp + WORD; at += WORD) {
+        uintptr_t n, first, last, end;
+        if (mem->load(mem->arg, at, &n) && n >= 1 && n < ARGUMENTS_MAX &&
+            mem->load(mem->arg, at + WORD, &first) && mem->load(mem->arg, at + n * WORD, &last) &&
+            mem->load(mem->arg, at + (n + 1) * WORD, &end) && first > at && last > at && end == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 enum bare_step bare_step(struct bare_frame *f, const struct stack_memory *mem, bool foreign)
 {
     if (f->executing) {
@@ -85,6 +103,8 @@ enum bare_step bare_step(struct bare_frame *f, const struct stack_memory *mem, b
          * function's rule there is that of a function which has just been called. */
         struct rule r = rules_find(f->pc, foreign);
         return r.kind == RULE_SP && r.cfa_offset == WORD ? BARE_OUTERMOST : BARE_LOST;
+    } else if (calls_constructors(f, mem)) {
+        return BARE_OUTERMOST;
     }
     bool believed = f->bp >= f->sp && f->bp - f->sp < FRAME_MAX;
     return believed && step_over(f, mem, f->bp + WORD, true) ? BARE_CALLER : BARE_LOST;

@@ -24,7 +24,8 @@ enum bare_step {
     BARE_LOST,      /* unchanged: no caller was found */
     BARE_CALLER,    /* the caller, whose pc was found above the frame pointer */
     BARE_PROLOGUE,  /* the caller; *f had not yet set up its frame pointer, or no longer */
-    BARE_OUTERMOST, /* unchanged: no call made this frame, its pc was put there by makecontext */
+    BARE_OUTERMOST, /* unchanged: no call made this frame; its pc was put there by makecontext, or
+                       it is the dynamic linker's, at the process's start */
 };
 /* foreign: see struct stack_bounds. */
 SIGNAL_SAFE enum bare_step bare_step(struct bare_frame *f, const struct stack_memory *mem,

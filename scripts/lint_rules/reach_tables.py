@@ -39,6 +39,7 @@ POINTERS: dict[str, tuple[tuple[str, ...], str]] = {
     "check_find": (("load*", "page_readable"), READER),
     "readable": (("load*", "page_readable"), READER),
     "bytes_at": (("load*",), READER),
+    "calls_constructors": (("load*",), READER),
     "check_function": (("load*", "page_readable"), READER),
     "follow": (("load*",), READER),
     "pair_at": (("load*",), READER),
