@@ -14,7 +14,8 @@ BASE_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -g -I. -I$(BUILD)/encoder -I$(BUILD)
 # No stack protector: handlers also run in threads without the block that holds its canary. Each
 # function on lines of its own: 20 ns of a condition wait, whose thread finds none of them near.
 LIB_CFLAGS := $(BASE_CFLAGS) -fPIC -fvisibility=hidden -fno-stack-protector -fno-plt -falign-functions=64 $(CFLAGS)
-LIB_LDFLAGS := -shared -Wl,-soname,libpprofinject.so -Wl,-z,now,-z,defs,-z,noseparate-code \
+# initfirst: its constructor runs before those of all other libraries (preload/init.c).
+LIB_LDFLAGS := -shared -Wl,-soname,libpprofinject.so -Wl,-z,now,-z,defs,-z,noseparate-code,-z,initfirst \
     -Wl,--exclude-libs,ALL -Wl,-Bsymbolic-functions -Wl,--version-script=preload/exports.map -Wl,--as-needed
 LIB_LIBS := -l:libprotobuf-nanopb.a -l:libz.a
 SYM_LIBS := -ldw -lelf -liberty -lz -ldl -l:libprotobuf-nanopb.a
@@ -160,7 +161,7 @@ test-programs: $(BUILD)/test/faults/filter.so
 
 $(BUILD)/test/faults/filter.so: test/faults/filter.c
 	$(call say,CC,$<)
-	$(Q)mkdir -p $(@D) && $(CC) -O2 -fPIC -shared -D_GNU_SOURCE -Wall -Wextra $(WERROR) -o $@ $<
+	$(Q)mkdir -p $(@D) && $(CC) -O2 -fPIC -shared -Wl,-z,initfirst -D_GNU_SOURCE -Wall -Wextra $(WERROR) -o $@ $<
 
 $(BUILD)/test/unwind/fuzz_accept: test/unwind/fuzz_accept.c $(TRUTH_OBJ)
 	$(call say,CC,$<)

@@ -6,6 +6,7 @@
 #include "preload/config.h"
 
 #include "collectors/base/arena.h"
+#include "collectors/base/libc/libc.h"
 #include "collectors/base/log.h"
 #include "collectors/base/sys.h"
 #include "collectors/base/text.h"
@@ -345,18 +346,38 @@ static void env_set(const char *name, const char *value)
     environ = fresh;
 }
 
+static bool not_handed_down; /* yet */
+
 void config_hand_down(int64_t filters)
 {
     if (!config.is_child) {
-        char marker[MARKER_BYTES];
         marker_filters(filters);
-        marker_write(marker, 0);
-        env_set("PPROF_OUT", config.out);
-        if (config.log[0]) {
-            env_set("PPROF_LOG", config.log);
-        }
-        env_set(MARKER_NAME, marker + sizeof MARKER_NAME);
+        STORE(&not_handed_down, true);
+        config_hand_down_late();
     }
+}
+
+void config_hand_down_late(void)
+{
+    bool now = true;
+    if (LIKELY(!LOAD(&not_handed_down)) || !libc_has_environment() ||
+        !CAS(&not_handed_down, &now, false)) {
+        return;
+    }
+    char marker[MARKER_BYTES];
+    marker_write(marker, 0);
+    env_set("PPROF_OUT", config.out);
+    if (config.log[0]) {
+        env_set("PPROF_LOG", config.log);
+    }
+    env_set(MARKER_NAME, marker + sizeof MARKER_NAME);
+}
+
+char *const *config_environment(char *const env[])
+{
+    char *const *before = environ;
+    config_hand_down_late();
+    return env == before ? environ : env;
 }
 
 /* ---- globs ---- */

@@ -67,7 +67,15 @@ bool config_glob_list(const char *list, const char *name);
 /* Changes the environment for the programs that this process will start: PPROF_OUT and PPROF_LOG
  * become absolute, and PPROF_PARENT says that an injected process has started them, and how many
  * filters on system calls are in force that need not be tried again. Does nothing in a process that
- * has found PPROF_PARENT itself. Constructor only. */
+ * has found PPROF_PARENT itself. Constructor only; where that has run before libc's, which sets
+ * `environ`, the change is left to config_hand_down_late(). */
 void config_hand_down(int64_t filters);
+
+/* Makes the change now, if it is still to be made. Before main(), and before a program is started;
+ * also in a vfork child. */
+void config_hand_down_late(void);
+
+/* The same, where the program hands env over to one that it starts: what to hand over instead. */
+char *const *config_environment(char *const env[]);
 
 #endif

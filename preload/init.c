@@ -1,9 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
  * The only place that knows in which order the library starts and stops. library_start() runs
- * before the program's main(), but (glibc 2.36) after the constructors of the program's libraries.
- * So hooks have been called before; until library_start() they only forward to the real functions.
- * library_stop() runs when the process ends by exit() or by a return from main().
+ * before the constructors of all other libraries, libc's too, because the library is linked with -z
+ * initfirst; what they do is profiled. The dynamic linker grants that to one library, the last one
+ * loaded that wants it: where that is another, or the program has opened this one, constructors
+ * have run before. Hooks have been called before in any case, by the dynamic linker; until
+ * library_start() they only forward to the real functions.
+ *
+ * libc's constructor sets `environ` and the program's name, which its functions say in messages.
+ * The rest of libc can be used before that (2.34 and newer).
+ *
+ * exit() calls hook_process_end() when all destructors have run, where library_start() was the
+ * first; elsewhere library_stop() does, and what runs behind it is not profiled.
  */
 #include "preload/init.h"
 #include "collectors/base/libc/libc.h"
@@ -64,6 +72,8 @@ static void start_collectors(int signal)
     kinds_start(&s);
 }
 
+static bool ends_behind_destructors;
+
 static void start_profiles(void)
 {
     if (config.in_place) {
@@ -81,7 +91,7 @@ static void start_profiles(void)
     bool timers = own_signals_start((int)config.signal, config.at_exit);
     labels_start(config.labels);
     control_start(timer_signal_look); /* another libc, of dlmopen(), sets its own handler */
-    hook_process_start(api_cpu_fork_child);
+    ends_behind_destructors = hook_process_start(api_cpu_fork_child);
     hook_thread_start();
     if (!config.is_child) { /* a child, often a command of a script, may live for less time than
                              * these look-ups take; it makes them at its first wait, if any */
@@ -163,5 +173,7 @@ void init_keep_out(void)
 
 __attribute__((destructor)) static void library_stop(void)
 {
-    hook_process_end();
+    if (!ends_behind_destructors) {
+        hook_process_end();
+    }
 }

@@ -53,11 +53,12 @@ SIGNAL_SAFE char *const *marker_renewed(char *const env[], size_t n, int raw, ch
  * memory of the heap: it may run in a vfork child. */
 #define MARKER_PUT_RIGHT(env, raw)                                                                 \
     ({                                                                                             \
+        char *const *env_ = (env);                                                                 \
         int raw_ = (raw);                                                                          \
-        size_t n_ = marker_stale((env), raw_);                                                     \
-        n_ ? marker_renewed((env), n_, raw_, __builtin_alloca((n_ + 1) * sizeof(char *)),          \
+        size_t n_ = marker_stale(env_, raw_);                                                      \
+        n_ ? marker_renewed(env_, n_, raw_, __builtin_alloca((n_ + 1) * sizeof(char *)),           \
                             __builtin_alloca(MARKER_BYTES))                                        \
-           : (env);                                                                                \
+           : env_;                                                                                 \
     })
 
 #endif

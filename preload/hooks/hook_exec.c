@@ -12,6 +12,7 @@
  * with other kinds of arguments call execve() or execvpe(). No malloc, no stdio.
  */
 #include "collectors/base/sys.h"
+#include "preload/config.h"
 #include "preload/hooks/dispatch.h"
 #include "preload/hooks/own_signals.h"
 #include "preload/hooks/real.h"
@@ -101,28 +102,28 @@ static int failed(int result)
 EXPORT int execve(const char *path, char *const argv[], char *const env[])
 {
     before(is_executable(path));
-    env = MARKER_PUT_RIGHT(env, control_left_raw());
+    env = MARKER_PUT_RIGHT(config_environment(env), control_left_raw());
     return failed(real_other.execve(path, argv, env));
 }
 
 EXPORT int execvpe(const char *file, char *const argv[], char *const env[])
 {
     before(found_in_path(file));
-    env = MARKER_PUT_RIGHT(env, control_left_raw());
+    env = MARKER_PUT_RIGHT(config_environment(env), control_left_raw());
     return failed(real_other.execvpe(file, argv, env));
 }
 
 EXPORT int fexecve(int fd, char *const argv[], char *const env[])
 {
     before(true);
-    env = MARKER_PUT_RIGHT(env, control_left_raw());
+    env = MARKER_PUT_RIGHT(config_environment(env), control_left_raw());
     return failed(real_other.fexecve(fd, argv, env));
 }
 
 EXPORT int execveat(int dir, const char *path, char *const argv[], char *const env[], int flags)
 {
     before(true);
-    env = MARKER_PUT_RIGHT(env, control_left_raw());
+    env = MARKER_PUT_RIGHT(config_environment(env), control_left_raw());
     return failed(real_other.execveat(dir, path, argv, env, flags));
 }
 

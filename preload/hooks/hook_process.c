@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * Children that the program makes with a copy of its memory, by libc's fork(), _Fork() and clone()
- * and by syscall(), and those that no hook sees (newborn.h); and its ends by _exit(), _Exit() and
- * quick_exit(). An end by exit() or by a return from main reaches us through the library's
- * destructor (init.c). A child that shares the memory (vfork, CLONE_VM) is left alone.
+ * and by syscall(), and those that no hook sees (newborn.h); and its ends by exit() or a return
+ * from main, _exit(), _Exit() and quick_exit(). A child that shares the memory (vfork, CLONE_VM) is
+ * left alone.
  *
  * Our signals are blocked during a fork: the kernel starts it anew after each signal, and copying a
  * large process takes longer than a timer's period. None of our locks is held during a fork: libc
@@ -160,14 +160,6 @@ static void fork_child(void)
     fork_done();
 }
 
-void hook_process_start(void (*in_child)(void))
-{
-    api_fork_child = in_child;
-    newborn_start(meet_child, keeps_out);
-    pthread_atfork(fork_prepare, fork_parent, fork_child);
-    (void)at_quick_exit(hook_process_end); /* registered first, runs last */
-}
-
 EXPORT pid_t _Fork(void)
 {
     uint64_t mask = hook_fork_begins();
@@ -238,4 +230,29 @@ EXPORT __attribute__((noreturn)) void _Exit(int status)
     hook_process_end();
     real_other.exit_now(status);
     __builtin_unreachable();
+}
+
+/* ---- start ---- */
+
+static void end_of_exit(void *arg)
+{
+    (void)arg;
+    hook_process_end();
+}
+
+/* exit() calls what was registered last first. What calls the destructors of the program's
+ * libraries is registered by __libc_start_main(); so what is registered before it is called when
+ * all of them have run. A library that was opened by the program comes too late for that. */
+static bool end_is_last(void)
+{
+    return !libc_has_environment() && __cxa_atexit(end_of_exit, NULL, NULL) == 0;
+}
+
+bool hook_process_start(void (*in_child)(void))
+{
+    api_fork_child = in_child;
+    newborn_start(meet_child, keeps_out);
+    pthread_atfork(fork_prepare, fork_parent, fork_child);
+    (void)at_quick_exit(hook_process_end); /* registered first, runs last */
+    return end_is_last();
 }

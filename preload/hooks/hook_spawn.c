@@ -7,6 +7,7 @@
  * Any thread; no malloc of ours.
  */
 #include "collectors/stacks/stack.h"
+#include "preload/config.h"
 #include "preload/hooks/own_signals.h"
 #include "preload/hooks/real.h"
 #include "preload/marker.h"
@@ -29,6 +30,7 @@ static void spawn_begins(void)
 {
     __atomic_fetch_add(&under_way, 1, __ATOMIC_ACQ_REL);
     own_signals_before_exec();
+    config_hand_down_late(); /* system() and popen() hand `environ` over */
 }
 
 static void spawn_ends(void)
@@ -45,7 +47,7 @@ EXPORT BELOW_PROGRAM int posix_spawn(pid_t *pid, const char *path,
                                      const posix_spawnattr_t *attributes, char *const argv[],
                                      char *const env[])
 {
-    env = MARKER_PUT_RIGHT(env, 0);
+    env = MARKER_PUT_RIGHT(config_environment(env), 0);
     return SPAWNING(real_other.posix_spawn(pid, path, actions, attributes, argv, env));
 }
 
@@ -54,7 +56,7 @@ EXPORT BELOW_PROGRAM int posix_spawnp(pid_t *pid, const char *file,
                                       const posix_spawnattr_t *attributes, char *const argv[],
                                       char *const env[])
 {
-    env = MARKER_PUT_RIGHT(env, 0);
+    env = MARKER_PUT_RIGHT(config_environment(env), 0);
     return SPAWNING(real_other.posix_spawnp(pid, file, actions, attributes, argv, env));
 }
 

@@ -42,8 +42,9 @@ void hook_seccomp_prctl(int option, unsigned long a, unsigned long b);
 void hook_seccomp_call(unsigned long operation, unsigned long flags, const void *filter);
 
 /* hook_process.c: children. in_child() is called in a forked child that is profiled: what the
- * API has to forget there, for hooks do not know the API. */
-void hook_process_start(void (*in_child)(void));
+ * API has to forget there, for hooks do not know the API. True: exit() will call hook_process_end()
+ * after all else. */
+bool hook_process_start(void (*in_child)(void));
 
 /* The process ends: the last dump, if it is not made yet. */
 void hook_process_end(void);

@@ -62,6 +62,7 @@
     HOOK(pthread_key_create, pthread_key_create, "")                                               \
     HOOK(tss_create, tss_create, "")                                                               \
     HOOK(clone, clone, "")                                                                         \
+    HOOK(start_main, __libc_start_main, "")                                                        \
     HOOK(fork_alone, _Fork, "")                                                                    \
     HOOK(daemon, daemon, "")                                                                       \
     HOOK(sigaction, sigaction, "")                                                                 \

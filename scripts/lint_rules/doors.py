@@ -67,7 +67,11 @@ ARCH_EXCEPTIONS: Exceptions = {
     ("preload/config.h", "a size"): "PATH_MAX, of every Linux",
 }
 
-LIBC_EXCEPTIONS: Exceptions = {}
+STOOD_BEFORE = "the program calls it, and hooks stand in front of it"
+LIBC_EXCEPTIONS: Exceptions = {
+    ("preload/hooks/hook_main.c", "__libc_…"): STOOD_BEFORE,
+    ("preload/hooks/interposed.h", "__libc_…"): STOOD_BEFORE,
+}
 
 # asm is told by its keyword. A name for the linker is none: a declarator, asm("name"), and the end.
 ASM = re.compile(r"(?P<before>[^\s])?\s*\b(?:__asm__|__asm|asm)\b(?P<words>(?:\s+(?:__volatile__|volatile|goto|inline))*)\s*\(")

@@ -67,7 +67,7 @@ def exports(tree: Tree) -> Iterator[str]:
 # What the library takes from libc: no program defines these otherwise, or only by a weak reference.
 IMPORTS = set("""
     _ITM_deregisterTMCloneTable _ITM_registerTMCloneTable _ZSt9terminatev __asan_init __hwasan_init __lsan_init
-    __msan_init __tsan_init __cxa_at_quick_exit __cxa_finalize __errno_location __gmon_start__
+    __msan_init __tsan_init __cxa_at_quick_exit __cxa_atexit __cxa_finalize __errno_location __gmon_start__
     __libc_current_sigrtmax __libc_current_sigrtmin __libc_single_threaded __register_atfork __stack_chk_fail
     _dl_find_object clock_gettime dladdr dladdr1 dlerror dlsym dlvsym environ fnmatch getauxval gnu_get_libc_version
     pthread_attr_destroy pthread_attr_getguardsize pthread_attr_getstack pthread_attr_getstacksize pthread_attr_init

@@ -32,9 +32,9 @@ def plugin(out: Path, name: str, *flags: str) -> Path:
     return build(out, "plugin.c", "-fPIC", "-shared", f'-DNAME="{name}"', *flags)
 
 
-def alike(name: str, argv: list[str], **extra: str) -> Run:
+def alike(name: str, argv: list[str], after: tuple[Path, ...] = ()) -> Run:
     plain = bare(argv)
-    got = inject(argv, {"PPROF_MEM_RATE": "1", "PPROF_CPU_RATE": "1000"} | extra, expect=None)
+    got = inject(argv, {"PPROF_MEM_RATE": "1", "PPROF_CPU_RATE": "1000"}, after=after, expect=None)
     same = (got.status, got.stdout, got.stderr) == (plain.status, plain.stdout, plain.stderr)
     ok(f"{name}: as bare", same, got.stdout.splitlines()[:1], f"{got} for {plain}")
     ok(f"{name}: profiled", set(got.numbers()) == {1}, got.numbers())
@@ -66,7 +66,9 @@ def apart() -> None:
 def early() -> None:
     library = build(PLACE / "libearly.so", "early_constructor.c", "-fPIC", "-shared")
     exe = build(PLACE / "loads-early", "load_ways.c", "-Wl,--no-as-needed", str(library), f"-Wl,-rpath,{PLACE}")
-    alike("a constructor before ours", [str(exe), "early"])
+    alike("a constructor", [str(exe), "early"])
+    first = build(PLACE / "libfirst.so", "wants_first.c", "-fPIC", "-shared", "-Wl,-z,initfirst")
+    alike("a constructor before ours", [str(exe), "early"], after=(first,))
 
 
 def vdso() -> None:

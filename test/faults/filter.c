@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Preloaded behind the library: a kernel filter on the system calls that are made from within the
+ * Preloaded behind the library, and linked with -z initfirst as the library is, so that its
+ * constructor is the first: a kernel filter on the system calls that are made from within the
  * library's own code. With FAULT="always NUMBER ERRNO" each call of that number fails. With
  * FAULT="ask FD" every call is decided by the process at the other end of the socket FD,
  * e2e/faults_syscalls.py, which gets the filter's descriptor.
@@ -51,13 +52,29 @@ static void send_descriptor(int socket, int fd)
     sendmsg(socket, &m, 0);
 }
 
-__attribute__((constructor)) static void install(void)
+/* The value of the variable, which is taken out of the environment. libc has not seen that yet. */
+static const char *take(char **env, const char *name)
 {
-    const char *fault = getenv("FAULT");
+    size_t n = strlen(name);
+    for (; *env; env++) {
+        if (strncmp(*env, name, n) == 0 && (*env)[n] == '=') {
+            const char *value = *env + n + 1;
+            do
+                env[0] = env[1];
+            while (*env++);
+            return value;
+        }
+    }
+    return NULL;
+}
+
+__attribute__((constructor)) static void install(int argc, char **argv, char **env)
+{
+    (void)argc, (void)argv;
+    const char *fault = take(env, "FAULT");
     unsigned number = 0, error = 0, socket = 0;
     int always = fault && sscanf(fault, "always %u %u", &number, &error) == 2;
     int ask = fault && sscanf(fault, "ask %u", &socket) == 1;
-    unsetenv("FAULT");
     dl_iterate_phdr(find_library, NULL);
     if ((!always && !ask) || lo == 0 || lo >> 32 != hi >> 32)
         return;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * A library whose constructor runs before the profiler's, and does what programs do later: it
- * allocates, starts a thread, handles the profiler's signals, forks and waits, and calls dlopen.
+ * A library whose constructor does what programs do later: it allocates, starts a thread, handles
+ * the profiler's signals, forks and waits, and calls dlopen. It runs before the profiler's where
+ * that cannot be the first.
  * The program prints what it found there by early_report().
  */
 #include "../programs/truth.h"

@@ -26,6 +26,13 @@ ssize_t __recv_chk(int fd, void *buf, size_t n, size_t size, int flags);
 /* In glibc from 2.34. */
 pid_t _Fork(void);
 
+/* What a program's first instructions call when the constructors of its libraries have run: calls
+ * the program's own, and then main(). It has arguments; no C code of ours calls it. */
+void __libc_start_main(void);
+
+/* As atexit(), of a function that no library's end calls earlier (object = NULL). */
+int __cxa_atexit(void (*f)(void *), void *arg, void *object);
+
 /* Other names of sigaction() and, to programs of X/Open, of signal(). */
 int __sigaction(int sig, const struct sigaction *act, struct sigaction *old);
 sighandler_t bsd_signal(int sig, sighandler_t handler);

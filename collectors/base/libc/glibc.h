@@ -10,6 +10,7 @@
 #include "collectors/base/arch/arch.h"
 
 #include <sys/single_threaded.h>
+#include <unistd.h>
 
 /* ---- versions ---- */
 
@@ -122,6 +123,11 @@ static inline const pthread_cond_t *libc_cond_of(const cnd_t *c)
 static inline const pthread_once_t *libc_once_of(const once_flag *flag)
 {
     return (const pthread_once_t *)(const void *)flag;
+}
+
+static inline bool libc_has_environment(void)
+{
+    return environ != NULL;
 }
 
 static inline bool libc_is_single_threaded(void)

@@ -165,6 +165,10 @@ static inline const pthread_once_t *libc_once_of(const once_flag *flag);
 
 /* ---- the process and its threads ---- */
 
+/* Has the constructor of libc run? It sets `environ`, among other things that no other part of libc
+ * needs. */
+static inline bool libc_has_environment(void);
+
 /* False: there may be a second thread. */
 static inline bool libc_is_single_threaded(void);
 
