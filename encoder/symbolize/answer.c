@@ -131,18 +131,24 @@ static const struct symbol *entry_symbol(struct reading *r, Dwarf_Die *die)
     return symbol && symbol->start == entry + r->dwarf_bias ? symbol : NULL;
 }
 
-/* Whether this is an inline wrapper of pprofinject.h, whose frame is left out: it has the attribute
- * artificial and a name that begins with pprof. Other artificial functions are shown, as addr2line
- * shows them: implicit destructors are artificial too. */
+/* Whether this is an inline wrapper of pprofinject.h, whose frame is left out: it has a name that
+ * begins with pprof, and the attribute artificial or, where link-time optimisation has dropped
+ * that, a place in that header. Other artificial functions are shown, as addr2line shows them:
+ * implicit destructors are artificial too. */
 static bool is_wrapper(Dwarf_Die *die)
 {
     Dwarf_Attribute attribute;
     const char *name = dwarf_formstring(dwarf_attr_integrate(die, DW_AT_name, &attribute));
     bool artificial = false;
-    return name && strncmp(name, "pprof", 5) == 0 &&
-           dwarf_formflag(dwarf_attr_integrate(die, DW_AT_artificial, &attribute), &artificial) ==
-               0 &&
-           artificial;
+    if (!name || strncmp(name, "pprof", 5) != 0) {
+        return false;
+    }
+    if (dwarf_formflag(dwarf_attr_integrate(die, DW_AT_artificial, &attribute), &artificial) == 0 &&
+        artificial) {
+        return true;
+    }
+    const char *file = dwarf_decl_file(die), *slash = file ? strrchr(file, '/') : NULL;
+    return file && strcmp(slash ? slash + 1 : file, "pprofinject.h") == 0;
 }
 
 /* Answers a spot whose scopes are in chain. `unit` has the line table, `tree` the entries; with

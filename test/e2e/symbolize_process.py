@@ -88,6 +88,32 @@ def living(child: subprocess.Popen[bytes], binary: Binary) -> None:
     ok("perf map", jit == [["jit: first function"], ["old_code"]], "", jit)
 
 
+def other_tmp() -> None:
+    """A process with a /tmp of its own, as in a container, where its number is 7."""
+    enter = ["unshare", "--mount"]
+    if subprocess.run([*enter, "true"], capture_output=True).returncode:
+        print("# other_tmp: no namespaces here")
+        return
+    script = f"mount -t tmpfs none /tmp && printf '{PERF_MAP}' >/tmp/perf-7.map && echo ready && exec sleep 600"
+    child = subprocess.Popen([*enter, "sh", "-c", script], stdout=subprocess.PIPE)
+    try:
+        assert child.stdout
+        child.stdout.readline()
+        writer = ProfileWriter()
+        writer.location(0, 0x5000)
+        writer.location(0, 0x7000)
+        writer.write(HERE / "other.pb.gz")
+        done = symbolize("-p", str(child.pid), "-m", "7", HERE / "other.pb.gz")
+        profile = load(HERE / "other.pb.gz")
+        got = [names(profile, i) for i in (1, 2)]
+        ok("perf map in the /tmp that the process sees", got == [["jit: first function"], ["[anon]!0x7000"]], got, done.stderr)
+    finally:
+        child.kill()
+        child.wait()
+
+
+with case("other_tmp"):
+    other_tmp()
 with case("a living process"):
     binary = Binary(build(HERE, "living", SOURCE, "gcc", "-O1", "-g"))
     child = subprocess.Popen([binary.path], stdout=subprocess.PIPE)

@@ -4,7 +4,8 @@
 the same dump, within the rounding of its sampling; and can be read
 without tools.
 
-The program has DWARF and no code in .text.startup, where Go's own reader finds no lines.
+The program has DWARF and no code in .text.startup, where Go's own reader finds no lines: `go tool pprof` looks the
+addresses of a text up by itself. The names in the text are the symboliser's, also of a main that lies there.
 """
 
 from __future__ import annotations
@@ -83,6 +84,47 @@ def main() -> None:
     ok("labels", labels and '\n# labels: {"route":"/a \\"quoted\\""}\n' in labels[0], "", labels)
 
 
+# gcc puts an optimised main into .text.startup. The first one's last instruction is a call, behind which another
+# function begins.
+LEAVES = """
+#include <stdlib.h>
+int main(void) { exit(0); }
+"""
+ASKS = """
+#include "pprofinject.h"
+#include <pthread.h>
+#include <unistd.h>
+static void *waits(void *arg) { return sleep(600) ? arg : 0; }
+int main(void)
+{
+    pthread_t thread;
+    pthread_create(&thread, 0, waits, 0);
+    return pprof_profile_write_to(pprof_lookup("goroutine"), 1, 1); /* asks */
+}
+"""
+
+
+def optimised(compiler: str, flags: str) -> None:
+    place = folder()
+    for name, source in ("leaves", LEAVES), ("asks", ASKS):
+        (place / f"{name}.c").write_text(source)
+        argv = [compiler, *flags.split(), f"-I{ROOT}/preload", f"{place}/{name}.c", "-o", f"{place}/{name}", "-pthread", "-ldl"]
+        subprocess.run(argv, check=True, capture_output=True)
+    result = inject([str(place / "leaves")], {"PPROF_DEBUG": "1"}, symbolize=True, expect=None)
+    text = "".join(p.read_text() for p in result.out.glob("*.001.goroutine.txt"))
+    debug = "-g" in flags
+    found = re.search(r"^#\t0x[0-9a-f]+\tmain\+0x[0-9a-f]+(\t+\S+leaves\.c:3)?$", text, re.M)
+    ok(f"{compiler} {flags}: main that ends the program is named", found is not None and bool(found[1]) == debug, "", text[:600])
+    text = inject([str(place / "asks")], symbolize=True, expect=None).stdout
+    wanted = str(ASKS[: ASKS.index("/* asks */")].count("\n") + 1) if debug else ""
+    stacks = [re.findall(r"^#\t0x[0-9a-f]+\t(\w+)\+0x[0-9a-f]+(?:\t+\S+:(\d+))?$", x, re.M) for x in text.split("\n\n")]
+    first = [x[0] for x in stacks if x]
+    ok(f"{compiler} {flags}: main that asks for the text is the first frame", ("main", wanted) in first, "", text[:600])
+
+
 with case("text forms"):
     main()
+for each in ("gcc", "-O2"), ("gcc", "-O2 -g"), ("gcc", "-O2 -g -flto"), ("clang", "-O2 -g"):
+    with case(" ".join(each)):
+        optimised(*each)
 finish()
