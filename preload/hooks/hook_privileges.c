@@ -15,6 +15,7 @@
  * Any thread, also in signal handlers; in vfork children only the real function is called.
  */
 #include "collectors/base/sys.h"
+#include "collectors/base/text.h"
 #include "preload/hooks/dispatch.h"
 #include "preload/hooks/hooks.h"
 #include "preload/hooks/real.h"
@@ -24,6 +25,7 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <stdarg.h>
+#include <string.h>
 #include <sys/prctl.h>
 
 enum {
@@ -51,10 +53,24 @@ static struct change namespaces(int flags)
     return flags & NAMESPACES ? rights : no_change;
 }
 
-/* The namespace of mounts has a root of its own. 0: of whatever kind the descriptor is. */
-static struct change another_namespace(int type)
+/* Is the descriptor one of another kind of namespace than that of mounts? By the link's text, as
+ * "uts:[4026531838]". */
+static bool is_not_of_mounts(int fd)
 {
-    return type == 0 || type & CLONE_NEWNS ? root(NULL) : rights;
+    char path[48], link[16];
+    struct text t = text_in(path, sizeof path);
+    text_add(&t, "/proc/thread-self/fd/");
+    text_add_int(&t, fd, 0);
+    long n = sys_call4(SYS_readlinkat, AT_FDCWD, path, link, sizeof link);
+    const char *colon = n > 0 ? memchr(link, ':', (size_t)n) : NULL;
+    return colon && colon + 1 < link + n && colon[1] == '[' && memcmp(link, "mnt:", 4) != 0;
+}
+
+/* The namespace of mounts has a root of its own. 0: of whatever kind the descriptor is. */
+static struct change another_namespace(int fd, int type)
+{
+    bool of_mounts = type & CLONE_NEWNS || (type == 0 && !is_not_of_mounts(fd));
+    return of_mounts ? root(NULL) : rights;
 }
 
 static struct change by_prctl(int option, unsigned long a)
@@ -178,7 +194,7 @@ EXPORT int unshare(int flags)
 
 EXPORT int setns(int fd, int type)
 {
-    AROUND(int, another_namespace(type), real_rights.setns(fd, type));
+    AROUND(int, another_namespace(fd, type), real_rights.setns(fd, type));
 }
 
 EXPORT int prctl(int option, ...)
@@ -238,7 +254,7 @@ static struct change by_number(long nr, long a, long b)
     case SYS_unshare:
         return namespaces((int)a);
     case SYS_setns:
-        return another_namespace((int)b);
+        return another_namespace((int)a, (int)b);
     default:
         return rights;
     }

@@ -336,6 +336,18 @@ void control_stand_down(void)
     stood_down = true;
 }
 
+static int64_t changed_at; /* CLOCK_MONOTONIC of the last dump before a change; 0 = none yet */
+
+/* One dump a second serves all changes: else each of a thousand threads that change something at
+ * once would wait for one of its own, and a program that tries again and again in vain would leave
+ * a set of files each time. The second may be lost where a change is the first to succeed. */
+static bool is_first_change(void)
+{
+    int64_t now = sys_clock_ns(CLOCK_MONOTONIC);
+    int64_t seen = LOAD(&changed_at);
+    return (seen == 0 || now - seen >= NSEC_PER_SEC) && CAS(&changed_at, &seen, now);
+}
+
 bool control_before_change(const struct change *c)
 {
     if (c->kind == CHANGE_NONE) {
@@ -351,7 +363,8 @@ bool control_before_change(const struct change *c)
     /* A process that changes its root is a server and no command of a script: its file is there
      * even if it has recorded nothing yet, as haproxy's worker has not. */
     if (!lasts && config.at_exit && may_dump() &&
-        (c->kind == CHANGE_ROOT || recorded_anything() || !only_if_recorded())) {
+        (c->kind == CHANGE_ROOT || recorded_anything() || !only_if_recorded()) &&
+        is_first_change()) {
         scribe_wait_written(dump_now(NULL, true), INT64_MAX);
     }
     scribe_withdraw();
@@ -397,6 +410,7 @@ void control_fork_child(void)
     log_process(pid);
     forked = true;
     ending = 0;
+    changed_at = 0;
     last.known = last.request = 0;
     hold_fork_child();
     scribe_fork_child();

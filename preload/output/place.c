@@ -326,6 +326,9 @@ bool place_before_root(const char *root)
     if (root_is_another() || identity_same(&now, &next)) {
         return true;
     }
+    if (root && next.inode == 0) {
+        return true; /* there is no such folder, so the program keeps its root */
+    }
     int dir = open_out(O_PATH);
     if (dir < 0) {
         return true; /* nothing can be written as it is */

@@ -109,6 +109,23 @@ def jailed() -> None:
     ok("chroot to the same root: one dump, at the end", result.numbers() == [1], result.numbers())
 
 
+def in_vain() -> None:
+    """Calls that fail, or change a namespace that files do not depend on, make no dumps; those that may, one a second."""
+    libc = "import ctypes, os, threading, time\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+    uts = "uts = os.open('/proc/self/ns/uts', 0)\n"
+    many = "def run():\n for i in range(50): assert libc.setns(uts, 0) == 0\n"
+    many += "t = [threading.Thread(target=run) for i in range(8)]\n[x.start() for x in t]; [x.join() for x in t]\n"
+    for label, code, most in (
+        ("400 changes of a host name's namespace", uts + many, 1),
+        ("50 chroots to no folder", "assert all(libc.chroot(b'/no/such') < 0 for i in range(50))\n", 1),
+        ("1,000 pivot_roots in vain", "assert all(libc.pivot_root(b'/', b'/') < 0 for i in range(1000))\n", 0),
+    ):
+        began = time.monotonic()
+        result = inject([sys.executable, "-c", f"{libc}{code}print('well')"], {"PPROF_SYMBOLIZE": "0"})
+        most = most or 2 + int(time.monotonic() - began)
+        ok(f"{label}: few dumps", result.stdout == "well\n" and len(result.numbers()) <= most, result.numbers(), result.stderr)
+
+
 def handed_down() -> None:
     """Children and programs of a process that has changed its user find its folder."""
     place = folder()
@@ -147,7 +164,7 @@ if len(sys.argv) > 1:
     watched(int(sys.argv[1]), symbolize=False)
     watched(int(sys.argv[1]) // 20, symbolize=True)
     finish()
-for part in (errors, unseen, jailed, handed_down, temporarily):
+for part in (errors, unseen, jailed, in_vain, handed_down, temporarily):
     with case(part.__name__):
         part()
 with case("watched"):
