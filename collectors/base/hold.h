@@ -2,10 +2,9 @@
  *
  * While the process ends or is about to exec, its other threads stand still: without the library
  * they would be gone by now, and what they use may have been destroyed. A thread that runs is sent
- * a signal by its own CPU clock (cpu_interrupt_others()), whose handler calls
- * hold_stay_running(). A thread
- * that sleeps is left asleep; when its wait is over, the hook of that wait calls hold_here(). So a
- * wait ends as it would have, only later, and none is cut.
+ * a signal by its own CPU clock (cpu_interrupt_others()), whose handler calls hold_stay_running().
+ * A thread that sleeps is left asleep; when its wait is over, the hook of that wait calls
+ * hold_here(). So a wait ends as it would have, only later, and none is cut.
  *
  * The same look, at the end of a wait, serves for an errand that any thread may do when it next
  * wakes up by itself: to collect a process of ours that has ended (preload/output/scribe.c).
