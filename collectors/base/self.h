@@ -49,14 +49,16 @@ struct sleep_call {
 };
 
 /* Where the thread waits, for other threads to read, and for our signal handlers: the hook stores
- * its frame's address before it calls a function that may sleep, and 0 afterwards. */
+ * its frame's address, last, before it calls a function that may sleep, and 0 afterwards. */
 struct sleep_note {
     uintptr_t frame; /* the hook's frame, which begins with its caller's frame pointer; 0 = none */
     const struct sleep_call *call;
-    uintptr_t cut;  /* the frame whose wait a signal of ours has cut (preload/hooks/cut.h) */
-    uint64_t mask;  /* the signals that the thread blocked before */
-    int64_t cut_at; /* CLOCK_MONOTONIC, ns */
-    int cut_errno;  /* errno before the call */
+    uintptr_t caller; /* where the hook returns to: by it a frame that a longjmp has left is told */
+    const void *set;  /* the signals that the call blocks while it waits; NULL = as the thread */
+    uintptr_t cut;    /* the frame whose wait a signal of ours has cut (preload/hooks/cut.h) */
+    uint64_t mask;    /* the signals that the thread blocked before */
+    int64_t cut_at;   /* CLOCK_MONOTONIC, ns */
+    int cut_errno;    /* errno before the call */
 };
 
 struct self {
@@ -88,11 +90,11 @@ struct self {
     struct wait_memo last_block;
     uint64_t wait_random;  /* state of the generator for waits; 0 = not yet seeded */
     struct thread *thread; /* its row in the registry; NULL = not registered */
+    void *calls;           /* the innermost of the calls under way that restore its labels */
 
-    struct sleep_note sleep;
+    struct sleep_note sleep __attribute__((aligned(CACHE_LINE)));
 
     struct wait_memo last_mutex;
-    void *calls;        /* the innermost of the calls under way that restore its labels */
     uint64_t fork_mask; /* the signal mask from before the fork that is under way */
     bool in_daemon;     /* that fork is daemon()'s */
     void *once;         /* the innermost one-time initialisation that it is in, or NULL */

@@ -31,7 +31,7 @@ bool sleep_note_read(const struct thread *row, struct sleep_noted *noted)
     noted->caller.pc = caller[0];
     noted->caller.sp = caller[1];
     noted->caller.bp = caller[2];
-    return true;
+    return caller[0] == note.caller; /* else the hook was left by a longjmp */
 }
 
 uintptr_t sleep_note_above(const struct thread *row, uintptr_t sp)

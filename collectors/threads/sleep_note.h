@@ -3,12 +3,12 @@
  * Where a thread sleeps, as the hooks of functions that may sleep note it (struct sleep_note in
  * self.h). Procfs tells more, and of all system calls; but not where the process has left root, and
  * is not dumpable: then /proc/self/task/TID/syscall belongs to root. The note needs no permission.
- * It costs three stores around a system call.
+ * It costs a few stores around a system call.
  *
  * A note that is not 0 says that the thread has called that function and has not come back; not
  * that it sleeps. A thread that left the function by longjmp() keeps the note until its next such
- * call. The hooks are in preload/hooks/hook_sleep.h; allthreads_read.c reads notes of other
- * threads.
+ * call; mostly the word from which the hook's caller is known has been overwritten by then. The
+ * hooks are in preload/hooks/hook_sleep.h; allthreads_read.c reads notes of other threads.
  */
 #ifndef COLLECTORS_SLEEP_NOTE_H
 #define COLLECTORS_SLEEP_NOTE_H
@@ -18,10 +18,15 @@
 #include "collectors/threads/threads.h"
 
 /* In the function that calls call->function next. The frame is this function's own, because a
- * function that asks for its frame's address keeps a frame pointer. */
-static inline __attribute__((always_inline)) void sleep_note_begins(const struct sleep_call *call)
+ * function that asks for its frame's address keeps a frame pointer. set: the signals that the call
+ * blocks meanwhile, or NULL. A mark that a cancelled call has left is none of this one. */
+static inline __attribute__((always_inline)) void sleep_note_begins(const struct sleep_call *call,
+                                                                    const void *set)
 {
     self.sleep.call = call;
+    self.sleep.caller = (uintptr_t)__builtin_return_address(0);
+    self.sleep.set = set;
+    self.sleep.cut = 0;
     STORE_RELEASE(&self.sleep.frame, (uintptr_t)__builtin_frame_address(0));
 }
 

@@ -7,11 +7,11 @@
 
 #include "collectors/base/lock_wait.h"
 #include "collectors/base/sys.h"
+#include "preload/hooks/cut.h"
 #include "preload/hooks/kernel_action.h"
 #include "preload/output/control.h"
 
 #include <string.h>
-#include <ucontext.h>
 
 struct disposition dispositions[OURS_COUNT];
 
@@ -69,12 +69,9 @@ void *disposition_handler(struct disposition *d, int sig, const void *context)
         once.sa_handler = SIG_DFL;
         disposition_write(d, &once);
     }
-    const ucontext_t *uc = context;
-    uint64_t interrupted;
     uint64_t asked;
-    memcpy(&interrupted, &uc->uc_sigmask, sizeof interrupted);
     memcpy(&asked, &act.sa_mask, sizeof asked);
-    sys_restore_signals(interrupted | asked |
+    sys_restore_signals(cut_interrupted_mask(context) | asked |
                         (act.sa_flags & SA_NODEFER ? 0 : kernel_action_bit(sig)));
     return (void *)act.sa_sigaction; /* the kernel passes all three arguments to any handler */
 }

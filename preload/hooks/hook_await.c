@@ -22,7 +22,7 @@
         struct cut c_ = cut_begins();                                                              \
         __typeof__(call) again_ = -1;                                                              \
         while (cut_retry(&c_)) {                                                                   \
-            cut_before(&c_);                                                                       \
+            cut_before(&c_, NULL);                                                                 \
             again_ = (call);                                                                       \
             if (!cut_again(&c_, (int)again_)) {                                                    \
                 break;                                                                             \
@@ -75,12 +75,13 @@ EXPORT BELOW_PROGRAM int lockf(int fd, int command, off_t length)
 
 static BELOW_PROGRAM int sigsuspend_on(const sigset_t *set)
 {
-    return AGAIN(real_sleeps.sigsuspend(set));
+    struct cut c = cut_begins();
+    return CUT_GOES_ON(&c, set, real_sleeps.sigsuspend(set));
 }
 
 EXPORT BELOW_PROGRAM int sigsuspend(const sigset_t *set)
 {
-    int result = SLEEPS(real_sleeps.sigsuspend, SYS_rt_sigsuspend, SLEEP_GOES_ON, set);
+    int result = SLEEPS_MASKED(set, real_sleeps.sigsuspend, SYS_rt_sigsuspend, SLEEP_GOES_ON, set);
     return cut_was() ? sigsuspend_on(set) : result;
 }
 

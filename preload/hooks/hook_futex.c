@@ -56,7 +56,7 @@ static BELOW_PROGRAM long futex_on(const long *arg, int64_t since)
             return -1;
         }
         long until = span ? (long)cut_left(&left, deadline) : arg[4];
-        cut_before(&c);
+        cut_before(&c, NULL);
         result = next(arg[0], arg[1], arg[2], arg[3], until, arg[5], arg[6]);
     } while (cut_again(&c, (int)result));
     return result;
@@ -74,7 +74,8 @@ long hook_futex_wait(long nr, long a, long b, long c, long d, long e, long f)
         contention_wait_begins(&w, NULL);
     }
     int64_t since = is_for_a_span(nr, b, d) ? cut_clock() : 0;
-    long result = NOTED_IN(&real_syscall, next, SYS_futex, SLEEP_GOES_ON, nr, a, b, c, d, e, f);
+    long result =
+        NOTED_IN(&real_syscall, next, NULL, SYS_futex, SLEEP_GOES_ON, nr, a, b, c, d, e, f);
     if (cut_was()) {
         const long arg[] = {nr, a, b, c, d, e, f};
         result = futex_on(arg, since);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Waits for descriptors: poll, select and epoll. Where a signal of ours has cut one, it goes on
- * (cut.h). One with an end
- * needs to know when it began, which costs a look at the clock: 25 ns of a call that takes some 400
- * at least.
+ * (cut.h). One with an end needs to know when it began, which costs a look at the clock: 25 ns of a
+ * call that takes some 400 at least.
  *
  * Any thread, also in the program's signal handlers. Cancellation points: nothing is held while a
  * real function runs.
@@ -37,16 +36,10 @@ static BELOW_PROGRAM int poll_on(struct pollfd *fds, nfds_t n, int64_t timeout, 
                                  const sigset_t *set)
 {
     struct cut c = cut_begins();
-    sigset_t mask = set ? *set : cut_mask(&c);
+    const sigset_t *mask = set ? set : &c.mask;
     int64_t deadline = cut_deadline(since, timeout);
-    int result;
-    do {
-        struct timespec left;
-        cut_before(&c);
-        result = real_sleeps.ppoll(fds, n, cut_left(&left, deadline), &mask);
-    } while (cut_again(&c, result));
-    cut_ends(&c);
-    return result;
+    struct timespec left;
+    return CUT_GOES_ON(&c, mask, real_sleeps.ppoll(fds, n, cut_left(&left, deadline), mask));
 }
 
 EXPORT BELOW_PROGRAM int poll(struct pollfd *fds, nfds_t n, int timeout)
@@ -68,7 +61,8 @@ EXPORT BELOW_PROGRAM int ppoll(struct pollfd *fds, nfds_t n, const struct timesp
                                const sigset_t *set)
 {
     int64_t since = began(timeout);
-    int result = SLEEPS(real_sleeps.ppoll, SYS_ppoll, SLEEP_GOES_ON, fds, n, timeout, set);
+    int result =
+        SLEEPS_MASKED(set, real_sleeps.ppoll, SYS_ppoll, SLEEP_GOES_ON, fds, n, timeout, set);
     return cut_was() ? poll_on(fds, n, ns_of(timeout), since, set) : result;
 }
 
@@ -76,8 +70,8 @@ EXPORT BELOW_PROGRAM int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct 
                                      const sigset_t *set, size_t size)
 {
     int64_t since = began(timeout);
-    int result =
-        SLEEPS(real_sleeps.ppoll_chk, SYS_ppoll, SLEEP_GOES_ON, fds, n, timeout, set, size);
+    int result = SLEEPS_MASKED(set, real_sleeps.ppoll_chk, SYS_ppoll, SLEEP_GOES_ON, fds, n,
+                               timeout, set, size);
     return cut_was() ? poll_on(fds, n, ns_of(timeout), since, set) : result;
 }
 
@@ -102,7 +96,7 @@ static BELOW_PROGRAM int select_on(int n, fd_set *r, fd_set *w, fd_set *e, struc
         if (!again) {
             return -1;
         }
-        cut_before(&c);
+        cut_before(&c, NULL);
         result = real_sleeps.select(n, r, w, e, timeout);
     } while (cut_again(&c, result));
     return result;
@@ -119,24 +113,18 @@ static BELOW_PROGRAM int pselect_on(int n, fd_set *r, fd_set *w, fd_set *e,
                                     const sigset_t *set)
 {
     struct cut c = cut_begins();
+    const sigset_t *mask = set ? set : &c.mask;
     int64_t deadline = cut_deadline(since, ns_of(timeout));
-    int result;
-    do {
-        struct timespec left;
-        if (!cut_retry(&c)) {
-            return -1;
-        }
-        cut_before(&c);
-        result = real_sleeps.pselect(n, r, w, e, cut_left(&left, deadline), set);
-    } while (cut_again(&c, result));
-    return result;
+    struct timespec left;
+    return CUT_GOES_ON(&c, mask, real_sleeps.pselect(n, r, w, e, cut_left(&left, deadline), mask));
 }
 
 EXPORT BELOW_PROGRAM int pselect(int n, fd_set *r, fd_set *w, fd_set *e,
                                  const struct timespec *timeout, const sigset_t *set)
 {
     int64_t since = began(timeout);
-    int result = SLEEPS(real_sleeps.pselect, SYS_pselect6, SLEEP_GOES_ON, n, r, w, e, timeout, set);
+    int result = SLEEPS_MASKED(set, real_sleeps.pselect, SYS_pselect6, SLEEP_GOES_ON, n, r, w, e,
+                               timeout, set);
     return cut_was() ? pselect_on(n, r, w, e, timeout, since, set) : result;
 }
 
@@ -149,8 +137,8 @@ static int ms_left(int64_t deadline)
                                      : -1;
 }
 
-static BELOW_PROGRAM int epoll_on(int fd, struct epoll_event *events, int most, int timeout,
-                                  int64_t since, const sigset_t *set)
+static BELOW_PROGRAM int epoll_wait_on(int fd, struct epoll_event *events, int most, int timeout,
+                                       int64_t since)
 {
     struct cut c = cut_begins();
     int64_t deadline = cut_deadline(since, ns_of_ms(timeout));
@@ -159,9 +147,8 @@ static BELOW_PROGRAM int epoll_on(int fd, struct epoll_event *events, int most, 
         if (!cut_retry(&c)) {
             return -1;
         }
-        cut_before(&c);
-        result = set ? real_sleeps.epoll_pwait(fd, events, most, ms_left(deadline), set)
-                     : real_sleeps.epoll_wait(fd, events, most, ms_left(deadline));
+        cut_before(&c, NULL);
+        result = real_sleeps.epoll_wait(fd, events, most, ms_left(deadline));
     } while (cut_again(&c, result));
     return result;
 }
@@ -171,41 +158,45 @@ EXPORT BELOW_PROGRAM int epoll_wait(int fd, struct epoll_event *events, int most
     int64_t since = began_ms(timeout);
     int result = SLEEPS(real_sleeps.epoll_wait, ARCH_SYS_EPOLL_WAIT, SLEEP_GOES_ON, fd, events,
                         most, timeout);
-    return cut_was() ? epoll_on(fd, events, most, timeout, since, NULL) : result;
+    return cut_was() ? epoll_wait_on(fd, events, most, timeout, since) : result;
+}
+
+static BELOW_PROGRAM int epoll_pwait_on(int fd, struct epoll_event *events, int most, int timeout,
+                                        int64_t since, const sigset_t *set)
+{
+    struct cut c = cut_begins();
+    const sigset_t *mask = set ? set : &c.mask;
+    int64_t deadline = cut_deadline(since, ns_of_ms(timeout));
+    return CUT_GOES_ON(&c, mask,
+                       real_sleeps.epoll_pwait(fd, events, most, ms_left(deadline), mask));
 }
 
 EXPORT BELOW_PROGRAM int epoll_pwait(int fd, struct epoll_event *events, int most, int timeout,
                                      const sigset_t *set)
 {
     int64_t since = began_ms(timeout);
-    int result = SLEEPS(real_sleeps.epoll_pwait, SYS_epoll_pwait, SLEEP_GOES_ON, fd, events, most,
-                        timeout, set);
-    return cut_was() ? epoll_on(fd, events, most, timeout, since, set) : result;
+    int result = SLEEPS_MASKED(set, real_sleeps.epoll_pwait, SYS_epoll_pwait, SLEEP_GOES_ON, fd,
+                               events, most, timeout, set);
+    return cut_was() ? epoll_pwait_on(fd, events, most, timeout, since, set) : result;
 }
 
-static BELOW_PROGRAM int epoll2_on(int fd, struct epoll_event *events, int most,
-                                   const struct timespec *timeout, int64_t since,
-                                   const sigset_t *set)
+static BELOW_PROGRAM int epoll_pwait2_on(int fd, struct epoll_event *events, int most,
+                                         const struct timespec *timeout, int64_t since,
+                                         const sigset_t *set)
 {
     struct cut c = cut_begins();
+    const sigset_t *mask = set ? set : &c.mask;
     int64_t deadline = cut_deadline(since, ns_of(timeout));
-    int result;
-    do {
-        struct timespec left;
-        if (!cut_retry(&c)) {
-            return -1;
-        }
-        cut_before(&c);
-        result = real_sleeps.epoll_pwait2(fd, events, most, cut_left(&left, deadline), set);
-    } while (cut_again(&c, result));
-    return result;
+    struct timespec left;
+    return CUT_GOES_ON(&c, mask,
+                       real_sleeps.epoll_pwait2(fd, events, most, cut_left(&left, deadline), mask));
 }
 
 EXPORT BELOW_PROGRAM int epoll_pwait2(int fd, struct epoll_event *events, int most,
                                       const struct timespec *timeout, const sigset_t *set)
 {
     int64_t since = began(timeout);
-    int result = SLEEPS(real_sleeps.epoll_pwait2, SYS_epoll_pwait2, SLEEP_GOES_ON, fd, events, most,
-                        timeout, set);
-    return cut_was() ? epoll2_on(fd, events, most, timeout, since, set) : result;
+    int result = SLEEPS_MASKED(set, real_sleeps.epoll_pwait2, SYS_epoll_pwait2, SLEEP_GOES_ON, fd,
+                               events, most, timeout, set);
+    return cut_was() ? epoll_pwait2_on(fd, events, most, timeout, since, set) : result;
 }

@@ -15,14 +15,9 @@
 /* Sleeps until then; *left is filled in afterwards. 0, or -1 with EINTR. */
 static BELOW_PROGRAM int sleep_on(const struct cut *c, int64_t deadline, struct timespec *left)
 {
-    sigset_t mask = cut_mask(c);
-    int result;
-    do {
-        cut_before(c);
-        result = real_sleeps.ppoll(NULL, 0, cut_left(left, deadline), &mask);
-    } while (cut_again(c, result));
+    int result =
+        CUT_GOES_ON(c, &c->mask, real_sleeps.ppoll(NULL, 0, cut_left(left, deadline), &c->mask));
     cut_left(left, deadline);
-    cut_ends(c);
     return result;
 }
 
@@ -63,8 +58,8 @@ EXPORT BELOW_PROGRAM int nanosleep(const struct timespec *time, struct timespec 
 static BELOW_PROGRAM int clock_again(const struct cut *c, clockid_t clock, int flags,
                                      const struct timespec *time, struct timespec *left)
 {
-    bool of_cpu = clock < 0 || clock == CLOCK_PROCESS_CPUTIME_ID;
-    if (!(flags & TIMER_ABSTIME) && !of_cpu) {
+    /* On the machine's other clocks it may be suspended, or be woken up from that. */
+    if (!(flags & TIMER_ABSTIME) && (clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC)) {
         return sleep_on(c, c->at + cut_ns(left), left) == 0 ? 0 : EINTR;
     }
     const struct timespec *next = flags & TIMER_ABSTIME ? time : left;
@@ -73,7 +68,7 @@ static BELOW_PROGRAM int clock_again(const struct cut *c, clockid_t clock, int f
         if (!cut_retry(c)) {
             return EINTR;
         }
-        cut_before(c);
+        cut_before(c, NULL);
         result = real_sleeps.clock_nanosleep(clock, flags, next, left);
     } while (cut_again(c, -result));
     return result;
@@ -150,14 +145,7 @@ EXPORT BELOW_PROGRAM int usleep(useconds_t us)
 static BELOW_PROGRAM int pause_on(void)
 {
     struct cut c = cut_begins();
-    sigset_t mask = cut_mask(&c);
-    int result;
-    do {
-        cut_before(&c);
-        result = real_sleeps.ppoll(NULL, 0, NULL, &mask);
-    } while (cut_again(&c, result));
-    cut_ends(&c);
-    return result;
+    return CUT_GOES_ON(&c, &c.mask, real_sleeps.ppoll(NULL, 0, NULL, &c.mask));
 }
 
 EXPORT BELOW_PROGRAM int pause(void)

@@ -14,6 +14,7 @@
 
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 
 /* ---- calls that a socket's timeout ends ---- */
@@ -51,14 +52,14 @@ static void timed_begins(struct timed *t, int fd, int events, int late)
  * call has failed, and errno says with what. */
 static BELOW_PROGRAM bool timed_again(struct timed *t)
 {
-    sigset_t mask = cut_mask(&t->cut);
     struct pollfd p = {t->fd, (short)t->events, 0};
     int ready = 1;
     if (t->deadline != INT64_MAX) {
         do {
             struct timespec left;
-            cut_before(&t->cut);
-            ready = real_sleeps.ppoll(&p, 1, cut_left(&left, t->deadline), &mask);
+            cut_look_for_cancellation(&t->cut);
+            cut_before(&t->cut, &t->cut.mask);
+            ready = real_sleeps.ppoll(&p, 1, cut_left(&left, t->deadline), &t->cut.mask);
         } while (cut_again(&t->cut, -1));
         if (ready <= 0) {
             int error = ready == 0 ? t->late : EINTR;
@@ -70,7 +71,7 @@ static BELOW_PROGRAM bool timed_again(struct timed *t)
     if (!cut_retry(&t->cut)) {
         return false;
     }
-    cut_before(&t->cut);
+    cut_before(&t->cut, NULL);
     return true;
 }
 
@@ -82,10 +83,13 @@ static BELOW_PROGRAM bool timed_again(struct timed *t)
         timed_begins(&t_, fd, events, late);                                                       \
         while (timed_again(&t_)) {                                                                 \
             again_ = (call);                                                                       \
-            if (!cut_again(&t_.cut, (int)again_)) {                                                \
+            if (!cut_again(&t_.cut, (int)(again_ < 0 ? -1 : 0))) {                                 \
                 break;                                                                             \
             }                                                                                      \
-            again_ = -1;                                                                           \
+            if (again_ >= 0) { /* the signal came as the call had ended */                         \
+                cut_ends(&t_.cut);                                                                 \
+                break;                                                                             \
+            }                                                                                      \
         }                                                                                          \
         again_;                                                                                    \
     })
@@ -119,40 +123,18 @@ EXPORT BELOW_PROGRAM ssize_t readv(int fd, const struct iovec *v, int n)
     return cut_was() ? readv_on(fd, v, n) : got;
 }
 
-static BELOW_PROGRAM ssize_t recvfrom_on(int fd, void *buf, size_t n, int flags,
-                                         __SOCKADDR_ARG from, socklen_t *size)
-{
-    return AGAIN(fd, POLLIN, EAGAIN, real_sleeps.recvfrom(fd, buf, n, flags, from, size));
-}
-
-EXPORT BELOW_PROGRAM ssize_t recvfrom(int fd, void *buf, size_t n, int flags, __SOCKADDR_ARG from,
-                                      socklen_t *size)
-{
-    ssize_t got =
-        SLEEPS(real_sleeps.recvfrom, SYS_recvfrom, SLEEP_GOES_ON, fd, buf, n, flags, from, size);
-    return cut_was() ? recvfrom_on(fd, buf, n, flags, from, size) : got;
-}
-
-static BELOW_PROGRAM ssize_t recvmsg_on(int fd, struct msghdr *m, int flags)
-{
-    return AGAIN(fd, POLLIN, EAGAIN, real_sleeps.recvmsg(fd, m, flags));
-}
-
-EXPORT BELOW_PROGRAM ssize_t recvmsg(int fd, struct msghdr *m, int flags)
-{
-    ssize_t got = SLEEPS(real_sleeps.recvmsg, SYS_recvmsg, SLEEP_GOES_ON, fd, m, flags);
-    return cut_was() ? recvmsg_on(fd, m, flags) : got;
-}
-
+/* flags: -1 for accept(), which a filter on system calls may allow alone. */
 static BELOW_PROGRAM int accept_on(int fd, __SOCKADDR_ARG from, socklen_t *size, int flags)
 {
-    return AGAIN(fd, POLLIN, EAGAIN, real_sleeps.accept4(fd, from, size, flags));
+    return AGAIN(fd, POLLIN, EAGAIN,
+                 flags < 0 ? real_sleeps.accept(fd, from, size)
+                           : real_sleeps.accept4(fd, from, size, flags));
 }
 
 EXPORT BELOW_PROGRAM int accept(int fd, __SOCKADDR_ARG from, socklen_t *size)
 {
     int got = SLEEPS(real_sleeps.accept, SYS_accept, SLEEP_GOES_ON, fd, from, size);
-    return cut_was() ? accept_on(fd, from, size, 0) : got;
+    return cut_was() ? accept_on(fd, from, size, -1) : got;
 }
 
 EXPORT BELOW_PROGRAM int accept4(int fd, __SOCKADDR_ARG from, socklen_t *size, int flags)
@@ -175,15 +157,17 @@ EXPORT BELOW_PROGRAM int connect(int fd, __CONST_SOCKADDR_ARG to, socklen_t size
 
 /* ---- calls that return a part ---- */
 
+enum by { BY_WRITE, BY_WRITEV, BY_SEND, BY_SENDTO, BY_SENDMSG, BY_RECV, BY_RECVFROM, BY_RECVMSG };
+
 /* What is transferred, and by which call. */
 struct parts {
-    enum { BY_WRITE, BY_WRITEV, BY_SEND, BY_SENDTO, BY_SENDMSG, BY_RECV } by;
+    enum by by;
     int fd, flags;
     const struct iovec *v;
     size_t n; /* of v */
-    const void *to;
-    socklen_t to_size;
-    const struct msghdr *message; /* BY_SENDMSG */
+    void *peer;
+    socklen_t *peer_size;
+    struct msghdr *message; /* BY_SENDMSG, BY_RECVMSG */
 };
 
 static size_t bytes_of(const struct iovec *v, size_t n)
@@ -212,34 +196,46 @@ static size_t rest_of(struct iovec *rest, const struct iovec *v, size_t n, size_
     return k;
 }
 
+/* The call for all that is left, or as much as there is room for pieces. The first one, of a whole
+ * message perhaps, is made as the program has made it. */
 static BELOW_PROGRAM ssize_t transfer_rest(const struct parts *p, size_t at, size_t *asked)
 {
-    struct iovec rest[PIECES];
-    size_t k = rest_of(rest, p->v, p->n, at);
-    *asked = bytes_of(rest, k);
+    struct iovec pieces[PIECES];
+    size_t k = at > 0 ? rest_of(pieces, p->v, p->n, at) : p->n;
+    const struct iovec *v = at > 0 ? pieces : p->v;
+    *asked = bytes_of(v, k);
     switch (p->by) {
     case BY_WRITE:
-        return real_sleeps.write(p->fd, rest->iov_base, rest->iov_len);
+        return real_sleeps.write(p->fd, v->iov_base, v->iov_len);
     case BY_WRITEV:
-        return real_sleeps.writev(p->fd, rest, (int)k);
+        return real_sleeps.writev(p->fd, v, (int)k);
     case BY_SEND:
-        return real_sleeps.send(p->fd, rest->iov_base, rest->iov_len, p->flags);
+        return real_sleeps.send(p->fd, v->iov_base, v->iov_len, p->flags);
     case BY_SENDTO:
-        return real_sleeps.sendto(p->fd, rest->iov_base, rest->iov_len, p->flags, p->to,
-                                  p->to_size);
+        return real_sleeps.sendto(p->fd, v->iov_base, v->iov_len, p->flags, p->peer, *p->peer_size);
     case BY_RECV:
-        return real_sleeps.recv(p->fd, rest->iov_base, rest->iov_len, p->flags);
+        return real_sleeps.recv(p->fd, v->iov_base, v->iov_len, p->flags);
+    case BY_RECVFROM:
+        return at > 0 ? real_sleeps.recv(p->fd, v->iov_base, v->iov_len, p->flags) /* of a stream */
+                      : real_sleeps.recvfrom(p->fd, v->iov_base, v->iov_len, p->flags, p->peer,
+                                             p->peer_size);
     default:
         break;
     }
-    struct msghdr m = *p->message;
-    m.msg_iov = rest;
-    m.msg_iovlen = k;
-    if (at > 0) { /* that went with the first part */
-        m.msg_control = NULL;
-        m.msg_controllen = 0;
+    struct msghdr rest = {.msg_iov = pieces, .msg_iovlen = k};
+    if (p->by == BY_RECVMSG) {
+        return real_sleeps.recvmsg(p->fd, at > 0 ? &rest : p->message, p->flags);
     }
-    return real_sleeps.sendmsg(p->fd, &m, p->flags);
+    rest.msg_name = p->message->msg_name; /* the control data went with the first part */
+    rest.msg_namelen = p->message->msg_namelen;
+    return real_sleeps.sendmsg(p->fd, at > 0 ? &rest : p->message, p->flags);
+}
+
+/* A file on a disk takes the whole, or as much as it has room for: no signal cuts that. */
+static bool is_on_disk(int fd)
+{
+    struct stat st;
+    return sys_call2(SYS_fstat, fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode));
 }
 
 /* A cut transfer, of which `done` bytes are done (negative: none, and EINTR), goes on. Should what
@@ -249,12 +245,12 @@ static BELOW_PROGRAM ssize_t parts_on(const struct parts *p, ssize_t done)
     size_t all = bytes_of(p->v, p->n);
     size_t at = done > 0 ? (size_t)done : 0;
     struct timed t;
-    if (at >= all) { /* the signal came as the call had ended */
+    if (done >= 0 && (at >= all || is_on_disk(p->fd))) { /* the signal came as the call had ended */
         struct cut c = cut_begins();
         cut_ends(&c);
         return done;
     }
-    timed_begins(&t, p->fd, p->by == BY_RECV ? POLLIN : POLLOUT, EAGAIN);
+    timed_begins(&t, p->fd, p->by >= BY_RECV ? POLLIN : POLLOUT, EAGAIN);
     bool cut = true; /* all signals are blocked */
     bool more = true;
     while (more) {
@@ -264,11 +260,11 @@ static BELOW_PROGRAM ssize_t parts_on(const struct parts *p, ssize_t done)
             done = -1;
             break;
         }
-        cut_before(&t.cut);
+        cut_before(&t.cut, NULL);
         done = transfer_rest(p, at, &asked);
         at += done > 0 ? (size_t)done : 0;
         cut = cut_again(&t.cut, (int)(done >> 31));
-        more = at < all && (cut || (done > 0 && (size_t)done == asked));
+        more = (cut && done < 0) || (at < all && (cut || (done > 0 && (size_t)done == asked)));
     }
     if (cut) {
         cut_ends(&t.cut);
@@ -318,8 +314,8 @@ EXPORT BELOW_PROGRAM ssize_t sendto(int fd, const void *buf, size_t n, int flags
     if (cut_was()) {
         struct iovec v = {(void *)(uintptr_t)buf, n};
         struct parts p = {.by = BY_SENDTO, .fd = fd, .flags = flags, .v = &v, .n = 1};
-        p.to = to.__sockaddr__;
-        p.to_size = size;
+        p.peer = (void *)(uintptr_t)to.__sockaddr__; // NOLINT: sendto() alone gets it
+        p.peer_size = &size;
         done = parts_on(&p, done);
     }
     return done;
@@ -329,7 +325,8 @@ EXPORT BELOW_PROGRAM ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 {
     ssize_t done = SLEEPS(real_sleeps.sendmsg, SYS_sendmsg, SLEEP_GOES_ON_IN_PARTS, fd, m, flags);
     if (cut_was()) {
-        struct parts p = {.by = BY_SENDMSG, .fd = fd, .flags = flags, .message = m};
+        struct parts p = {.by = BY_SENDMSG, .fd = fd, .flags = flags};
+        p.message = (struct msghdr *)(uintptr_t)m; // NOLINT: sendmsg() alone gets it
         p.v = m->msg_iov;
         p.n = m->msg_iovlen;
         done = parts_on(&p, done);
@@ -337,32 +334,82 @@ EXPORT BELOW_PROGRAM ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
     return done;
 }
 
-/* ---- recv: one end or the other ---- */
+/* ---- calls that return a part only where they were to wait for all ---- */
 
-static BELOW_PROGRAM ssize_t recv_on(int fd, void *buf, size_t n, int flags, ssize_t got)
+static BELOW_PROGRAM ssize_t receive(const struct parts *p)
 {
-    if (flags & MSG_WAITALL) {
-        struct iovec v = {buf, n};
-        return parts_on(&(struct parts){.by = BY_RECV, .fd = fd, .flags = flags, .v = &v, .n = 1},
-                        got);
+    size_t asked;
+    return transfer_rest(p, 0, &asked);
+}
+
+static BELOW_PROGRAM ssize_t receive_on(const struct parts *p, ssize_t got)
+{
+    bool all = p->flags & MSG_WAITALL;
+    bool again = all && (p->flags & MSG_PEEK); /* it finds the same part, and more */
+    /* What was sent along with the rest, descriptors say, must not be lost. */
+    bool along = p->by == BY_RECVMSG && p->message->msg_control;
+    if (all && !again && !along) {
+        return parts_on(p, got);
     }
-    if (got > 0) { /* what there was */
+    if (got >= 0 && !again) { /* what there was */
         struct cut c = cut_begins();
         cut_ends(&c);
         return got;
     }
-    return AGAIN(fd, POLLIN, EAGAIN, real_sleeps.recv(fd, buf, n, flags));
+    int error = self.sleep.cut_errno;
+    ssize_t more = AGAIN(p->fd, POLLIN, EAGAIN, receive(p));
+    if (more < 0 && got >= 0) {
+        errno = error;
+        return got;
+    }
+    return more;
 }
 
 EXPORT BELOW_PROGRAM ssize_t recv(int fd, void *buf, size_t n, int flags)
 {
     ssize_t got = SLEEPS(real_sleeps.recv, SYS_recvfrom, SLEEP_GOES_ON_IN_PARTS, fd, buf, n, flags);
-    return cut_was() ? recv_on(fd, buf, n, flags, got) : got;
+    if (cut_was()) {
+        struct iovec v = {buf, n};
+        got = receive_on(&(struct parts){BY_RECV, fd, flags, .v = &v, .n = 1}, got);
+    }
+    return got;
 }
 
+/* What recv() becomes in programs that are built with _FORTIFY_SOURCE. */
 EXPORT BELOW_PROGRAM ssize_t __recv_chk(int fd, void *buf, size_t n, size_t size, int flags)
 {
     ssize_t got =
         SLEEPS(real_sleeps.recv_chk, SYS_recvfrom, SLEEP_GOES_ON_IN_PARTS, fd, buf, n, size, flags);
-    return cut_was() ? recv_on(fd, buf, n, flags, got) : got;
+    if (cut_was()) {
+        struct iovec v = {buf, n};
+        got = receive_on(&(struct parts){BY_RECV, fd, flags, .v = &v, .n = 1}, got);
+    }
+    return got;
+}
+
+EXPORT BELOW_PROGRAM ssize_t recvfrom(int fd, void *buf, size_t n, int flags, __SOCKADDR_ARG from,
+                                      socklen_t *size)
+{
+    ssize_t got = SLEEPS(real_sleeps.recvfrom, SYS_recvfrom, SLEEP_GOES_ON_IN_PARTS, fd, buf, n,
+                         flags, from, size);
+    if (cut_was()) {
+        struct iovec v = {buf, n};
+        struct parts p = {BY_RECVFROM, fd, flags, .v = &v, .n = 1};
+        p.peer = from.__sockaddr__;
+        p.peer_size = size;
+        got = receive_on(&p, got);
+    }
+    return got;
+}
+
+EXPORT BELOW_PROGRAM ssize_t recvmsg(int fd, struct msghdr *m, int flags)
+{
+    ssize_t got = SLEEPS(real_sleeps.recvmsg, SYS_recvmsg, SLEEP_GOES_ON_IN_PARTS, fd, m, flags);
+    if (cut_was()) {
+        struct parts p = {BY_RECVMSG, fd, flags, .message = m};
+        p.v = m->msg_iov;
+        p.n = m->msg_iovlen;
+        got = receive_on(&p, got);
+    }
+    return got;
 }

@@ -101,7 +101,7 @@ static COLD int sem_timed_on(sem_t *s, clockid_t clock, const struct timespec *u
         if (!cut_retry(&c)) {
             return -1;
         }
-        cut_before(&c);
+        cut_before(&c, NULL);
         result = clock < 0 ? real_waits.sem_timedwait(s, until)
                            : real_waits.sem_clockwait(s, clock, until);
     } while (cut_again(&c, result));

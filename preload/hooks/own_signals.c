@@ -59,11 +59,19 @@ void *own_signals_dump_came(int sig, const siginfo_t *info, void *context)
 {
     struct came c = {info, context};
     struct sigaction act = disposition_read(&dispositions[OURS_DUMP]);
-    if (control_is_profiled() && !disposition_is_function(&act)) {
+    if (!disposition_is_function(&act)) {
         cut_mark(context);
     }
     spare_stack_call(look_at_dump_signal, &c);
-    return disposition_handler(&dispositions[OURS_DUMP], sig, context);
+    act = disposition_read(&dispositions[OURS_DUMP]);
+    if (disposition_is_function(&act)) { /* another thread may have set it meanwhile */
+        cut_forget(context);
+    }
+    void *handler = disposition_handler(&dispositions[OURS_DUMP], sig, context);
+    if (handler && (act.sa_flags & (int)SA_RESETHAND)) { /* the next one is ours alone */
+        own_signals_install(&dispositions[OURS_DUMP]);
+    }
+    return handler;
 }
 
 static void make_last_dump(void *unused)

@@ -83,6 +83,16 @@ def cancelled() -> None:
     ok("cancelled as they are cut: all of them", got == should, f"{got} of {should}")
 
 
+def alike() -> None:
+    """Masks, handlers, cancellations and messages of calls that were cut are as without the library."""
+    truth, run = bare([program("cut_calls")]).stdout, inject([program("cut_calls")], QUIET).stdout
+    for a, b in zip(truth.splitlines(), run.splitlines()):
+        ok(f"as bare: {a}", a == b, "", b)
+    ok("as bare: all of it", truth.count("\n") == run.count("\n") > 25, run.count("\n"), truth.count("\n"))
+    run = inject([program("cut_calls"), "once"], QUIET).stdout
+    ok("a wait is not cut after a handler that runs once", run == "waited: 1, errno 0\n", "", run)
+
+
 def stacks() -> None:
     """A process that has left root: procfs hides where its threads sleep, and their own notes tell."""
     if os.geteuid() != 0:
@@ -118,6 +128,8 @@ with case("a handler"):
     cut()
 with case("a cancellation"):
     cancelled()
+with case("as bare"):
+    alike()
 with case("a process that has left root"):
     stacks()
 finish()
