@@ -28,6 +28,7 @@ struct collector_settings {
 
     int64_t heap_growth;      /* bytes by which the live heap passes its last peak; 0 = unwatched */
     void (*heap_grown)(void); /* called then, inside the allocation */
+    bool heap_labels;         /* samples of the heap carry the labels of their allocation */
     bool allocator_is_known;  /* the program's allocator is not libc's, and its code lies in: */
     uintptr_t allocator_lo, allocator_hi; /* [lo, hi) */
 

@@ -89,6 +89,7 @@ static struct custom *profile_new(const char *name)
                             .shape = {.name = shown,
                                       .sample_type = {type},
                                       .values = 1,
+                                      .states = 1,
                                       .period_type = type,
                                       .default_sample_type = shown},
                             .period = period_one,
@@ -249,7 +250,7 @@ static int shard_add(struct shard *s, uintptr_t key, struct bucket *b)
 int custom_add(const struct kind *k, const void *key, const struct stack *stack)
 {
     struct custom *c = profile_of(k);
-    struct bucket *b = stack ? table_bucket(&c->table, stack, 0, 0) : NULL;
+    struct bucket *b = stack ? table_bucket(&c->table, stack, NULL, 0, 0) : NULL;
     if (!b) {
         return -ENOMEM;
     }

@@ -17,7 +17,7 @@ struct kind {
     uint32_t part;                     /* the collector's bit for this profile */
     uint32_t needs;                    /* enum collector_needs */
     int64_t (*period)(void);
-    int64_t (*duration)(void); /* ns that it covers; NULL where shape.has_duration is false */
+    int64_t (*duration)(void); /* ns that it covers; NULL = its file tells none */
     /* Fills *out with samples (sys_map'ed, *bytes long); how many. Runs in the scribe, while the
      * program goes on. NULL: see snapshot_threads, or the program's own. */
     size_t (*snapshot)(struct snapshot_sample **out, size_t *bytes);

@@ -27,6 +27,9 @@
         }                                                                                          \
     }
 
+/* Of these, what is in use. */
+enum { HEAP_STATES = 1 << 2 | 1 << 3 };
+
 #define CONTENTION_TYPES                                                                           \
     {                                                                                              \
         {"contentions", "count"},                                                                  \
@@ -35,10 +38,10 @@
         }                                                                                          \
     }
 
-/* A profile that counts itself. */
-#define COUNT_SHAPE(itself)                                                                        \
+/* A profile that counts itself: events, or what there is. */
+#define COUNT_SHAPE(itself, is_state)                                                              \
     {                                                                                              \
-        .name = (itself), .sample_type = {{(itself), "count"}}, .values = 1,                       \
+        .name = (itself), .sample_type = {{(itself), "count"}}, .values = 1, .states = (is_state), \
         .period_type = {(itself), "count"}, .default_sample_type = (itself)                        \
     }
 
@@ -75,6 +78,7 @@ struct kind kinds[] = {
     {.shape = {.name = heap_name,
                .sample_type = HEAP_TYPES,
                .values = 4,
+               .states = HEAP_STATES,
                .period_type = {"space", "bytes"},
                .default_sample_type = "inuse_space"},
      .collector = &heap_collector,
@@ -84,6 +88,7 @@ struct kind kinds[] = {
     {.shape = {.name = allocs_name,
                .sample_type = HEAP_TYPES,
                .values = 4,
+               .states = HEAP_STATES,
                .period_type = {"space", "bytes"},
                .default_sample_type = "alloc_space"},
      .collector = &heap_collector,
@@ -108,13 +113,13 @@ struct kind kinds[] = {
      .part = CONTENTION_MUTEX,
      .period = period_one,
      .snapshot = contention_mutex_snapshot},
-    {.shape = COUNT_SHAPE(threadcreate_name),
+    {.shape = COUNT_SHAPE(threadcreate_name, 0),
      .collector = &threadcreate_collector,
      .part = THREADCREATE_PART,
      .period = period_one,
      .snapshot = threadcreate_snapshot,
      .count = threadcreate_count},
-    {.shape = COUNT_SHAPE(goroutine_name),
+    {.shape = COUNT_SHAPE(goroutine_name, 1),
      .collector = &allthreads_collector,
      .needs = NEEDS_THREADS | NEEDS_CREATORS,
      .period = period_one,
@@ -124,8 +129,7 @@ struct kind kinds[] = {
                .sample_type = {{"samples", "count"}, {"cpu", "nanoseconds"}},
                .values = 2,
                .period_type = {"cpu", "nanoseconds"},
-               .default_sample_type = "cpu",
-               .has_duration = true},
+               .default_sample_type = "cpu"},
      .collector = &cpu_collector,
      .part = CPU_PART,
      .in_sessions = true,

@@ -71,10 +71,17 @@ struct labels {
     } label[];
 };
 
+/* Which thread a sample is of, for the labels "thread" and "tid". */
+struct thread_name {
+    int tid;       /* 0 = not told */
+    char name[16]; /* empty = none */
+};
+
 struct snapshot_sample {
     const struct stack *stack;
     uint64_t bytes_label;        /* object size for the heap's numeric label "bytes"; 0 = none */
     const struct labels *labels; /* NULL = none */
+    const struct thread_name *thread; /* NULL = not told */
     int64_t value[SNAPSHOT_VALUES];
 };
 
@@ -87,10 +94,10 @@ struct value_type {
 struct profile_shape {
     const char *name; /* as in the file's name */
     struct value_type sample_type[SNAPSHOT_VALUES];
-    int values; /* how many of them are in use */
+    int values;      /* how many of them are in use */
+    unsigned states; /* bits 1 << i: value i is a state of the moment, and no count of events */
     struct value_type period_type;
     const char *default_sample_type;
-    bool has_duration;
 };
 
 /* One thread at one moment. */
@@ -109,7 +116,7 @@ struct snapshot {
     const struct profile_shape *shape;
     int64_t period;
     int64_t time_nanos;     /* when the dump began, CLOCK_REALTIME; one for all its profiles */
-    int64_t duration_nanos; /* 0 where shape->has_duration is false */
+    int64_t duration_nanos; /* 0 = not written */
     const struct snapshot_sample *sample;
     size_t samples;
     const struct snapshot_thread *thread; /* goroutine alone */

@@ -22,7 +22,7 @@ static void write_shape(struct gzip *out, struct model *m, const struct snapshot
     protobuf_period(out, model_string(m, shape->period_type.type),
                     model_string(m, shape->period_type.unit), snap->period);
     protobuf_default_sample_type(out, model_string(m, shape->default_sample_type));
-    protobuf_times(out, snap->time_nanos, shape->has_duration ? snap->duration_nanos : 0);
+    protobuf_times(out, snap->time_nanos, snap->duration_nanos);
 }
 
 static void write_samples(struct gzip *out, struct model *m, const struct snapshot *snap)

@@ -6,6 +6,7 @@
 
 #include "collectors/base/hash.h"
 #include "encoder/maps.h"
+#include "encoder/thread_label.h"
 
 #include <errno.h>
 #include <string.h>
@@ -83,7 +84,7 @@ static void add_labels(struct model *m, const struct snapshot_sample *sample,
                        struct model_sample *out)
 {
     uint32_t set = sample->labels ? sample->labels->count : 0;
-    if (!buffer_reserve(&m->labels, (set + 1) * sizeof(struct model_label))) {
+    if (!buffer_reserve(&m->labels, (set + 3) * sizeof(struct model_label))) {
         m->error = -ENOMEM;
         return;
     }
@@ -97,6 +98,15 @@ static void add_labels(struct model *m, const struct snapshot_sample *sample,
     if (sample->bytes_label) {
         label[out->labels++] = (struct model_label){.key = model_string(m, "bytes"),
                                                     .num = (int64_t)sample->bytes_label};
+    }
+    const char *name = thread_label(sample);
+    if (name) {
+        label[out->labels++] =
+            (struct model_label){.key = model_string(m, "thread"), .str = model_string(m, name)};
+    }
+    if (sample->thread && sample->thread->tid) {
+        label[out->labels++] =
+            (struct model_label){.key = model_string(m, "tid"), .num = sample->thread->tid};
     }
 }
 

@@ -9,6 +9,7 @@
 #include "collectors/base/sys.h"
 #include "encoder/buffer.h"
 #include "encoder/text_out.h"
+#include "encoder/thread_label.h"
 
 #include <errno.h>
 #include <string.h>
@@ -119,15 +120,31 @@ static void put_stack(struct text_out *out, const struct stack *s)
     text_out_put(out, "\n");
 }
 
-static void put_labels(struct text_out *out, const struct labels *l)
+static void put_key(struct text_out *out, const char *key, bool *first)
 {
-    for (uint32_t i = 0; l && i < l->count; i++) {
-        text_out_put(out, i == 0 ? "# labels: {" : ", ");
-        text_out_put_quoted(out, l->label[i].key);
-        text_out_put(out, ":");
-        text_out_put_quoted(out, l->label[i].value);
-        text_out_put(out, i + 1 == l->count ? "}\n" : "");
+    text_out_put(out, *first ? "# labels: {" : ", ");
+    text_out_put_quoted(out, key);
+    text_out_put(out, ":");
+    *first = false;
+}
+
+static void put_labels(struct text_out *out, const struct snapshot_sample *s)
+{
+    bool first = true;
+    for (uint32_t i = 0; s->labels && i < s->labels->count; i++) {
+        put_key(out, s->labels->label[i].key, &first);
+        text_out_put_quoted(out, s->labels->label[i].value);
     }
+    const char *name = thread_label(s);
+    if (name) {
+        put_key(out, "thread", &first);
+        text_out_put_quoted(out, name);
+    }
+    if (s->thread && s->thread->tid) {
+        put_key(out, "tid", &first);
+        text_out_put_int(out, s->thread->tid);
+    }
+    text_out_put(out, first ? "" : "}\n");
 }
 
 static void put_frames(struct text_out *out, const struct stack *s)
@@ -195,7 +212,7 @@ static void put_row(struct text_out *out, const struct snapshot *snap, const str
         text_out_put(out, " ");
     }
     put_stack(out, row->sample->stack);
-    put_labels(out, row->sample->labels);
+    put_labels(out, row->sample);
     put_frames(out, row->sample->stack);
 }
 

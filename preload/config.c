@@ -109,6 +109,10 @@ static const struct setting {
     {"PPROF_KEEP", &config.keep, 0, 0, KEEP_MAX, read_number, "0 to 10000"},
     /* each dump holds what happened since the one before */
     {"PPROF_DELTA", &config.delta, 0, 0, 1, read_number, "0 or 1"},
+    /* samples of the heap carry the labels of their allocation */
+    {"PPROF_HEAP_LABELS", &config.heap_labels, 0, 0, 1, read_number, "0 or 1"},
+    /* samples carry their thread's name and id */
+    {"PPROF_THREAD_LABELS", &config.thread_labels, 0, 0, 1, read_number, "0 or 1"},
     /* a dump each time the live heap passes its last peak by that many bytes */
     {"PPROF_HEAP_GROWTH", &config.heap_growth, 0, 0, INT64_MAX, read_number,
      "0 to 9223372036854775807"},
@@ -119,8 +123,8 @@ static const struct setting {
 };
 
 /* Variables that config_read() reads by itself. */
-static const char *const further[] = {"PPROF_OUT",    "PPROF_PROFILES", "PPROF_LOG",
-                                      "PPROF_LABELS", "PPROF_ONLY",     MARKER_NAME};
+static const char *const further[] = {"PPROF_OUT",  "PPROF_PROFILES", "PPROF_LOG", "PPROF_LABELS",
+                                      "PPROF_ONLY", "PPROF_NAME",     MARKER_NAME};
 
 void config_each_name(void (*f)(const char *name, void *arg), void *arg)
 {
@@ -257,6 +261,17 @@ static void read_labels(const char *value)
     }
 }
 
+/* Into the form that file names have. */
+static void read_name(const char *value)
+{
+    static char name[CONFIG_NAME_MAX + 1];
+    struct text t = text_in(name, sizeof name);
+    for (const char *p = value ? value : ""; *p && t.len + 3 < sizeof name; p++) {
+        text_add_escaped(&t, *p);
+    }
+    config.name = t.len ? name : NULL;
+}
+
 /* Keeps what the symboliser needs of the environment. HOME and XDG_CACHE_HOME say where the client
  * of debuginfod keeps its files; the proxies are curl's. */
 static void read_names_env(char *const *env)
@@ -303,6 +318,7 @@ void config_read(char *const *env, bool secure)
     read_profiles(env_find(env, "PPROF_PROFILES"));
     read_out(env_find(env, "PPROF_OUT"));
     read_labels(env_find(env, "PPROF_LABELS"));
+    read_name(env_find(env, "PPROF_NAME"));
     read_names_env(env);
     const char *preload = env_find(env, "LD_PRELOAD");
     config.in_place = preload && strstr(preload, "/vgpreload_");

@@ -9,7 +9,7 @@
 
 #include "collectors/base/abi.h"
 
-enum { CONFIG_PATH_MAX = 4096 };
+enum { CONFIG_PATH_MAX = 4096, CONFIG_NAME_MAX = 160 };
 enum { NAMES_ENV = 16 }; /* variables that the symboliser may be given, and a NULL */
 
 struct config {
@@ -31,10 +31,13 @@ struct config {
     int64_t delta;
     int64_t debug;
     int64_t heap_growth;              /* bytes; 0 = none */
+    int64_t heap_labels;              /* 0 or 1 */
+    int64_t thread_labels;            /* 0 or 1 */
     const struct labels *labels;      /* PPROF_LABELS, NULL = none */
     char log[CONFIG_PATH_MAX];        /* PPROF_LOG, absolute; empty = none */
     const char *names_env[NAMES_ENV]; /* NAME=value for the symboliser, copied: the program may
                                        * write over its environment; NULL at the end */
+    const char *name;                 /* PPROF_NAME, as in file names; NULL = not set */
     const char *only;                 /* PPROF_ONLY, NULL = all */
     int pid;                          /* of the process that is profiled */
     bool names_threads; /* PPROF_PROFILES names a profile that NEEDS_THREADS: they may be

@@ -26,6 +26,7 @@
 #include "collectors/stacks/spare_stack.h"
 #include "collectors/stacks/stack.h"
 #include "collectors/threads/labels.h"
+#include "collectors/threads/thread_name.h"
 #include "collectors/threads/threads.h"
 #include "collectors/waits/contention.h"
 #include "encoder/maps.h"
@@ -66,6 +67,7 @@ static void start_collectors(int signal)
                                    .mutex_fraction = config.mutex_fraction,
                                    .seed = (uint64_t)config.seed,
                                    .signal = signal,
+                                   .heap_labels = config.heap_labels,
                                    .heap_growth = config.heap_growth,
                                    .heap_grown = control_heap_grown};
     s.allocator_is_known = real_allocator_extent(&s.allocator_lo, &s.allocator_hi);
@@ -90,6 +92,7 @@ static void start_profiles(void)
     threads_start();
     bool timers = own_signals_start((int)config.signal, config.at_exit);
     labels_start(config.labels);
+    thread_name_start(config.thread_labels);
     control_start(timer_signal_look); /* another libc, of dlmopen(), sets its own handler */
     ends_behind_destructors = hook_process_start(api_cpu_fork_child);
     hook_thread_start();

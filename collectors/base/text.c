@@ -49,6 +49,16 @@ void text_add_hex(struct text *t, uint64_t v)
     text_add_n(t, p, (size_t)(digits + sizeof digits - p));
 }
 
+void text_add_escaped(struct text *t, char byte)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    unsigned char c = (unsigned char)byte;
+    bool plain = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '.' ||
+                 c == '_' || c == '-';
+    const char escape[3] = {'%', hex[c >> 4], hex[c & 15]};
+    text_add_n(t, plain ? &byte : escape, plain ? 1 : 3);
+}
+
 /* The length of the valid sequence that begins at p, where n bytes are left; 0 = there is none. The
  * bounds of the second byte exclude overlong forms, surrogates, and what lies beyond U+10FFFF. */
 static size_t utf8_length(const unsigned char *p, size_t n)

@@ -26,6 +26,9 @@ SIGNAL_SAFE void text_add_n(struct text *t, const char *s, size_t n);
 /* In decimal, padded with zeroes to at least `width` digits. */
 SIGNAL_SAFE void text_add_int(struct text *t, int64_t v, int width);
 SIGNAL_SAFE void text_add_hex(struct text *t, uint64_t v);
+/* A byte of what becomes the name of a file: letters, digits, '.', '_' and '-' as they are, every
+ * other byte as %XX. */
+SIGNAL_SAFE void text_add_escaped(struct text *t, char byte);
 
 /* Replaces by '?' each of the n bytes that belongs to no valid UTF-8 sequence (RFC 3629). */
 SIGNAL_SAFE void text_make_utf8(char *text, size_t n);

@@ -9,9 +9,10 @@
 #include "collectors/tables/recorded.h"
 #include "collectors/tables/table.h"
 #include "collectors/threads/labels.h"
+#include "collectors/threads/thread_name.h"
 
 enum {
-    PERIODS = 0, /* value[] of a bucket; key[0] is the label set, key[1] the period */
+    PERIODS = 0, /* value[] of a bucket; key[0] is the thread's name, key[1] the period */
     BASE = 1,    /* PERIODS at the fork that made this process */
     APART = 2,   /* those of PERIODS that were credited while only a session was on */
     SESSION = 3, /* PERIODS at the beginning of the session */
@@ -43,7 +44,7 @@ void cpu_table_start(void)
     lost_bucket.stack = stack_pseudo(PSEUDO_LOST_MEMORY);
     unsampled_bucket.stack = stack_pseudo(PSEUDO_LOST_UNSAMPLED);
     start_bucket.stack = stack_pseudo(PSEUDO_PROCESS_START);
-    start_bucket.key[0] = (uintptr_t)labels_keep(labels_of_process());
+    start_bucket.labels = labels_keep(labels_of_process());
     recorded_add(rebase);
 }
 
@@ -60,8 +61,9 @@ void cpu_table_credit(const struct stack *stack, const struct labels *labels, in
     if (UNLIKELY(seen != (uint64_t)period && seen != MANY)) {
         STORE(&one_period, seen == 0 ? (uint64_t)period : MANY);
     }
-    uint64_t kept = (uintptr_t)labels_keep(labels);
-    struct bucket *b = stack ? table_bucket(&table, stack, kept, (uint64_t)period) : NULL;
+    uint64_t name = (uintptr_t)thread_name_here();
+    struct bucket *b =
+        stack ? table_bucket(&table, stack, labels_keep(labels), name, (uint64_t)period) : NULL;
     if (!b) {
         b = &lost_bucket;
         b->key[1] = (uint64_t)period;
@@ -87,7 +89,8 @@ void cpu_table_started(int64_t period, int64_t periods)
 static bool sample_of(const struct bucket *b, int64_t periods, struct snapshot_sample *out)
 {
     *out = (struct snapshot_sample){.stack = b->stack,
-                                    .labels = (const struct labels *)b->key[0], /* NOLINT */
+                                    .labels = b->labels,
+                                    .thread = (const void *)b->key[0], /* NOLINT: an address */
                                     .value = {periods, periods * (int64_t)b->key[1]}};
     return periods > 0;
 }

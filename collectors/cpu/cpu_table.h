@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the cpu profile has counted: a bucket for each stack, label set and period of sampling
+ * What the cpu profile has counted: a bucket for each stack, label set, thread (if they are told
+ * apart) and period of sampling
  * (which the program may change). Beside the profile that goes on from the start there can be one
  * session, StartCPUProfile's, in the same buckets. Called in signal handlers; SIGNAL_SAFE but for
  * the start and the snapshots. No locks.
@@ -17,7 +18,8 @@ void cpu_table_start(void);
  * session alone. */
 void cpu_table_profile_is(bool on);
 
-/* Counts `periods` periods of `period` ns each. stack: NULL where there was no memory for it. */
+/* Counts `periods` periods of `period` ns each for the calling thread. stack: NULL where there was
+ * no memory for it. */
 SIGNAL_SAFE void cpu_table_credit(const struct stack *stack, const struct labels *labels,
                                   int64_t period, int64_t periods);
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * See heap.h. A bucket is keyed by (stack, object size, rate), as Go keys its own: with one size a
- * bucket, the weight that undoes the sampling is one number for all its objects, and counts stay
- * whole numbers. Beyond SIZES_PER_STACK sizes, a stack's further objects share mixed buckets, one
- * for each power of two (which is also what the label "bytes" says of them). Those keep weighted
- * sums in fixed point, and a free takes off exactly what its allocation added.
+ * See heap.h. A bucket is keyed by (stack, object size, rate), as Go keys its own, and by labels if
+ * they are asked for: with one size a bucket, the weight that undoes the sampling is one number for
+ * all its objects, and counts stay whole numbers. Beyond SIZES_PER_STACK sizes, a stack's further
+ * objects share mixed buckets, one for each power of two (which is also what the label "bytes" says
+ * of them). Those keep weighted sums in fixed point, and a free takes off exactly what its
+ * allocation added.
  *
  * No locks of its own; live.c takes LOCK_LIVE inside its functions.
  */
@@ -14,6 +15,7 @@
 #include "collectors/base/log.h"
 #include "collectors/base/newborn.h"
 #include "collectors/base/sys.h"
+#include "collectors/heap/heap_labels.h"
 #include "collectors/stacks/stack.h"
 #include "collectors/tables/recorded.h"
 #include "collectors/tables/sampler.h"
@@ -69,6 +71,7 @@ static void start(const struct collector_settings *s, uint32_t parts)
     }
     watch.growth = s->heap_growth;
     watch.dump = s->heap_grown;
+    heap_labels_start(s->heap_labels && kept);
     lost_bucket.stack = stack_pseudo(PSEUDO_LOST_MEMORY);
     lost_bucket.key[0] = MIXED;
     seed_given = s->seed;
@@ -164,18 +167,30 @@ bool heap_wants(size_t n)
 
 /* ---- recording ---- */
 
+static struct bucket *bucket_with(const struct labels *labels, const struct stack *stack,
+                                  uint64_t size, uint64_t rate)
+{
+    struct bucket *b = table_find(&table, stack, labels, size, rate);
+    return b ? b : table_bucket(&table, stack, heap_labels_of_new(labels), size, rate);
+}
+
 static struct bucket *bucket_for(const struct stack *stack, uint64_t size, uint64_t rate)
 {
-    struct bucket *b = table_find(&table, stack, size, rate);
+    const struct labels *labels = heap_labels_here();
+    struct bucket *b = table_find(&table, stack, labels, size, rate);
     if (b) {
         return b;
     }
-    uint32_t *sizes = (uint32_t *)&stack->heap_sizes; /* NOLINT: the stack's one mutable word */
-    if (ADD(sizes, 1) < SIZES_PER_STACK) {
-        return table_bucket(&table, stack, size, rate);
+    /* Sizes are counted by their buckets without labels, which may stay empty. */
+    b = labels ? table_find(&table, stack, NULL, size, rate) : NULL;
+    if (!b) {
+        uint32_t *sizes = (uint32_t *)&stack->heap_sizes; /* NOLINT: the stack's one mutable word */
+        if (ADD(sizes, 1) >= SIZES_PER_STACK) {
+            size = MIXED | (size ? 1ULL << (63 - __builtin_clzll(size)) : 0);
+        }
+        b = table_bucket(&table, stack, NULL, size, rate);
     }
-    uint64_t power = size ? 1ULL << (63 - __builtin_clzll(size)) : 0;
-    return table_bucket(&table, stack, MIXED | power, rate);
+    return b && labels ? bucket_with(labels, stack, size, rate) : b;
 }
 
 static bool is_mixed(const struct bucket *b)
@@ -310,7 +325,8 @@ static bool bucket_sample(const struct bucket *b, struct snapshot_sample *s)
         return false;
     }
     s->stack = b->stack;
-    s->labels = NULL;
+    s->labels = b->labels;
+    s->thread = NULL;
     if (is_mixed(b)) {
         s->bytes_label = b->key[0] & ~MIXED;
         s->value[0] = (int64_t)((since + (1 << (FIXED - 1))) >> FIXED);

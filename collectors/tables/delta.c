@@ -4,44 +4,54 @@
  */
 #include "collectors/tables/delta.h"
 
-#include "collectors/base/hash.h"
 #include "collectors/base/sys.h"
+#include "collectors/tables/merge.h"
 
 #include <errno.h>
 
-static uint64_t hash_of(const struct snapshot_sample *s)
+static size_t bytes_of(size_t slots)
 {
-    return hash_words((uintptr_t)s->stack, s->bytes_label, (uintptr_t)s->labels);
+    return sizeof(struct delta) + slots * sizeof(struct snapshot_sample);
 }
 
-/* The slot of a sample with these stack, bytes and labels, or the free slot where one would be put;
- * NULL in an empty delta. */
-static struct snapshot_sample *find(const struct delta *d, const struct snapshot_sample *s)
+static struct delta *make(size_t samples)
 {
-    for (size_t i = hash_of(s); d->slots; i++) {
-        struct snapshot_sample *at = &d->slot[i & (d->slots - 1)];
-        if (!at->stack || (at->stack == s->stack && at->bytes_label == s->bytes_label &&
-                           at->labels == s->labels)) {
-            return at;
+    size_t slots = 64;
+    while (slots < 2 * samples) {
+        slots *= 2;
+    }
+    struct delta *d = sys_map(bytes_of(slots));
+    if (d) {
+        d->slots = slots;
+    }
+    return d;
+}
+
+/* The index of the sample that differs in values alone, or of the free slot where it would be. */
+static size_t find(const struct delta *d, const struct snapshot_sample *s)
+{
+    for (size_t i = merge_hash(s);; i++) {
+        const struct snapshot_sample *at = &d->slot[i & (d->slots - 1)];
+        if (!at->stack || merge_same(at, s)) {
+            return i & (d->slots - 1);
         }
     }
-    return NULL;
 }
 
 static size_t count(const struct delta *d)
 {
     size_t n = 0;
-    for (size_t i = 0; i < d->slots; i++) {
+    for (size_t i = 0; d && i < d->slots; i++) {
         n += d->slot[i].stack != NULL;
     }
     return n;
 }
 
-/* Adds a sample to that of the same stack, bytes and labels: two threads that count a new stack at
- * the same time can make two buckets of it. */
+/* Adds a sample to one that differs in values alone: two threads that count a new stack at the same
+ * time can make two buckets of it. */
 static void add(struct delta *d, const struct snapshot_sample *s)
 {
-    struct snapshot_sample *at = find(d, s);
+    struct snapshot_sample *at = &d->slot[find(d, s)];
     if (!at->stack) {
         *at = *s;
         return;
@@ -51,56 +61,78 @@ static void add(struct delta *d, const struct snapshot_sample *s)
     }
 }
 
-/* *out = now − before, value by value; before may be NULL or a free slot. False: no value differs.
- */
-static bool differs(const struct snapshot_sample *now, const struct snapshot_sample *before,
-                    struct snapshot_sample *out)
+/* *out = what is to be told of a sample. *now: its values, which become all that was told. told:
+ * what was told before, or a free slot. False: there is nothing to tell. */
+static bool differs(struct snapshot_sample *now, const struct snapshot_sample *told,
+                    unsigned states, struct snapshot_sample *out)
 {
-    bool changed = false;
+    bool any = false;
     *out = *now;
     for (int i = 0; i < SNAPSHOT_VALUES; i++) {
-        out->value[i] -= before && before->stack ? before->value[i] : 0;
-        changed |= out->value[i] != 0;
+        if (!(states & 1U << i)) {
+            now->value[i] = now->value[i] > told->value[i] ? now->value[i] : told->value[i];
+            out->value[i] = now->value[i] - told->value[i];
+        }
+        any |= out->value[i] != 0;
     }
-    return changed;
+    return any;
+}
+
+/* A sample that is missing now, because its values have all become 0: what was told of it stays
+ * told. */
+static void keep_told(struct delta *now, const struct snapshot_sample *told, unsigned states)
+{
+    struct snapshot_sample *at = &now->slot[find(now, told)];
+    if (!at->stack) {
+        *at = *told;
+        for (int i = 0; i < SNAPSHOT_VALUES; i++) {
+            at->value[i] = states & 1U << i ? 0 : told->value[i];
+        }
+    }
+}
+
+static bool counts_events(const struct snapshot_sample *s, unsigned states)
+{
+    for (int i = 0; i < SNAPSHOT_VALUES; i++) {
+        if (s->value[i] != 0 && !(states & 1U << i)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 long delta_make(const struct delta *before, const struct snapshot_sample *samples, size_t n,
-                struct delta *now, struct snapshot_sample **changed, size_t *bytes)
+                unsigned states, struct delta **now, struct snapshot_sample **changed,
+                size_t *bytes)
 {
-    size_t slots = 64;
-    while (slots < 2 * n) {
-        slots *= 2;
-    }
-    *now = (struct delta){sys_map(slots * sizeof *now->slot), slots};
-    *bytes = (n + count(before) + 1) * sizeof **changed;
+    static const struct snapshot_sample nothing;
+    struct delta *d = make(n + count(before));
+    *bytes = (n + 1) * sizeof **changed;
     *changed = sys_map(*bytes);
-    if (!now->slot || !*changed) {
-        now->slots = now->slot ? slots : 0;
-        delta_free(now);
+    *now = d;
+    if (!d || !*changed) {
+        delta_free(d);
         sys_unmap(*changed, *bytes);
         *changed = NULL;
         return -ENOMEM;
     }
     for (size_t i = 0; i < n; i++) {
         if (samples[i].stack) {
-            add(now, &samples[i]);
+            add(d, &samples[i]);
         }
     }
     long made = 0;
-    for (size_t i = 0; i < now->slots; i++) {
-        const struct snapshot_sample *s = &now->slot[i];
-        made += s->stack && differs(s, find(before, s), &(*changed)[made]);
+    for (size_t i = 0; i < d->slots; i++) {
+        struct snapshot_sample *s = &d->slot[i];
+        if (s->stack) {
+            const struct snapshot_sample *told = before ? &before->slot[find(before, s)] : &nothing;
+            made += differs(s, told, states, &(*changed)[made]);
+        }
     }
-    /* A sample whose values have all become 0 is missing now: it changed by what it was before. */
-    static const struct snapshot_sample none;
-    for (size_t i = 0; i < before->slots; i++) {
-        struct snapshot_sample gone = before->slot[i];
-        if (gone.stack && !find(now, &gone)->stack) {
-            for (int v = 0; v < SNAPSHOT_VALUES; v++) {
-                gone.value[v] = -gone.value[v];
-            }
-            made += differs(&gone, &none, &(*changed)[made]);
+    for (size_t i = 0; before && i < before->slots; i++) {
+        const struct snapshot_sample *told = &before->slot[i];
+        if (told->stack && counts_events(told, states)) {
+            keep_told(d, told, states);
         }
     }
     return made;
@@ -108,8 +140,7 @@ long delta_make(const struct delta *before, const struct snapshot_sample *sample
 
 void delta_free(struct delta *d)
 {
-    if (d->slots) {
-        sys_unmap(d->slot, d->slots * sizeof *d->slot);
+    if (d) {
+        sys_unmap(d, bytes_of(d->slots));
     }
-    *d = (struct delta){NULL, 0};
 }

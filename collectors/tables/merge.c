@@ -4,7 +4,6 @@
  */
 #include "collectors/tables/merge.h"
 
-#include "collectors/base/hash.h"
 #include "collectors/base/sys.h"
 
 struct places {
@@ -27,23 +26,13 @@ static void places_close(struct places *p)
     sys_unmap(p->at, p->count * sizeof *p->at);
 }
 
-static bool same(const struct snapshot_sample *a, const struct snapshot_sample *b)
-{
-    return a->stack == b->stack && a->labels == b->labels && a->bytes_label == b->bytes_label;
-}
-
-static uint64_t hash_of(const struct snapshot_sample *s)
-{
-    return hash_words((uintptr_t)s->stack, (uintptr_t)s->labels, s->bytes_label);
-}
-
 /* The place of a sample like s, or the free place where it would be. */
 static uint32_t *place(const struct places *p, const struct snapshot_sample *sample,
                        const struct snapshot_sample *s)
 {
-    for (uint64_t i = hash_of(s);; i++) {
+    for (uint64_t i = merge_hash(s);; i++) {
         uint32_t *at = &p->at[i & (p->count - 1)];
-        if (*at == 0 || same(&sample[*at - 1], s)) {
+        if (*at == 0 || merge_same(&sample[*at - 1], s)) {
             return at;
         }
     }
@@ -80,7 +69,7 @@ size_t merge_stacks(const struct snapshot_sample *sample, size_t n)
     }
     size_t stacks = 0;
     for (size_t i = 0; i < n; i++) {
-        uint64_t h = hash_of(&(struct snapshot_sample){.stack = sample[i].stack});
+        uint64_t h = merge_hash(&(struct snapshot_sample){.stack = sample[i].stack});
         uint32_t *at = &p.at[h & (p.count - 1)];
         while (*at != 0 && sample[*at - 1].stack != sample[i].stack) {
             at = &p.at[++h & (p.count - 1)];

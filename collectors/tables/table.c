@@ -10,6 +10,7 @@
 
 struct key {
     const struct stack *stack;
+    const struct labels *labels;
     uint64_t key[2];
 };
 
@@ -17,7 +18,8 @@ static bool bucket_equal(const void *node, const void *key)
 {
     const struct bucket *b = node;
     const struct key *k = key;
-    return b->stack == k->stack && b->key[0] == k->key[0] && b->key[1] == k->key[1];
+    return b->stack == k->stack && b->labels == k->labels && b->key[0] == k->key[0] &&
+           b->key[1] == k->key[1];
 }
 
 static void *bucket_make(const void *key)
@@ -26,6 +28,7 @@ static void *bucket_make(const void *key)
     struct bucket *b = arena_alloc(sizeof *b);
     if (b) {
         b->stack = k->stack;
+        b->labels = k->labels;
         b->key[0] = k->key[0];
         b->key[1] = k->key[1];
     }
@@ -40,19 +43,20 @@ static void *bucket_make_none(const void *key)
 
 static uint64_t key_hash(const struct key *k)
 {
-    return hash_words((uintptr_t)k->stack, k->key[0], k->key[1]);
+    return hash_words((uintptr_t)k->stack + hash_high((uintptr_t)k->labels), k->key[0], k->key[1]);
 }
 
-struct bucket *table_bucket(struct table *t, const struct stack *stack, uint64_t key0,
-                            uint64_t key1)
+struct bucket *table_bucket(struct table *t, const struct stack *stack, const struct labels *labels,
+                            uint64_t key0, uint64_t key1)
 {
-    struct key k = {stack, {key0, key1}};
+    struct key k = {stack, labels, {key0, key1}};
     return hashset_find_or_add(&t->set, key_hash(&k), &k, bucket_equal, bucket_make);
 }
 
-struct bucket *table_find(struct table *t, const struct stack *stack, uint64_t key0, uint64_t key1)
+struct bucket *table_find(struct table *t, const struct stack *stack, const struct labels *labels,
+                          uint64_t key0, uint64_t key1)
 {
-    struct key k = {stack, {key0, key1}};
+    struct key k = {stack, labels, {key0, key1}};
     return hashset_find_or_add(&t->set, key_hash(&k), &k, bucket_equal, bucket_make_none);
 }
 

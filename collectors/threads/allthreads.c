@@ -13,6 +13,7 @@
 #include "collectors/threads/allthreads_ask.h"
 #include "collectors/threads/allthreads_read.h"
 #include "collectors/threads/procfs.h"
+#include "collectors/threads/thread_name.h"
 #include "collectors/threads/threads.h"
 
 #include <string.h>
@@ -157,7 +158,7 @@ static void show_silent(const struct taking *k, struct snapshot_thread *t)
     t->stack = s ? s : stack_pseudo(PSEUDO_NO_RESPONSE);
     add_detail(k, t);
     const struct label more[] = {{"state", t->state}, {"thread", t->name[0] ? t->name : "?"}};
-    const struct labels *two = labels_new(more, ARRAY_LEN(more));
+    const struct labels *two = labels_new(more, thread_name_on ? 1 : 2); /* else twice */
     const struct labels *both = two ? labels_merged(two, t->labels) : NULL;
     t->labels = both ? labels_keep(both) : t->labels;
     labels_unref(both);
@@ -176,6 +177,8 @@ static void take_all(void *arg)
         show_silent(k, &a->thread[i]);
         if (k->how & ALLTHREADS_DETAIL) {
             add_detail(k, &a->thread[i]);
+        } else if (thread_name_on) {
+            procfs_name(k->read.pid, a->thread[i].tid, a->thread[i].name);
         }
     }
 }
@@ -298,6 +301,7 @@ size_t allthreads_samples(const struct allthreads *a, struct snapshot_sample **o
     for (size_t i = 0; i < a->count; i++) {
         const struct snapshot_thread *t = &a->thread[i];
         (*out)[i] = (struct snapshot_sample){.stack = t->stack, .labels = t->labels, .value = {1}};
+        (*out)[i].thread = thread_name_on ? thread_name_keep(t->tid, t->name) : NULL;
     }
     return merge_samples(*out, a->count);
 }

@@ -42,10 +42,10 @@ void labels_drop(void)
     labels_carry(NULL);
 }
 
-const struct labels *labels_of_thread(struct thread *t)
+static const struct labels *hold(const struct labels *const *at)
 {
     for (int tries = 0; tries < 16; tries++) {
-        const struct labels *l = LOAD_ACQUIRE(&t->labels);
+        const struct labels *l = LOAD_ACQUIRE(at);
         if (!l) {
             break;
         }
@@ -53,7 +53,7 @@ const struct labels *labels_of_thread(struct thread *t)
         uint32_t seen = LOAD(refs);
         while (seen != 0 && !CAS(refs, &seen, seen + 1)) {
         }
-        if (seen != 0 && LOAD_ACQUIRE(&t->labels) == l) {
+        if (seen != 0 && LOAD_ACQUIRE(at) == l) {
             return l;
         }
         if (seen != 0) { /* the set was freed meanwhile, and its block perhaps used again */
@@ -61,6 +61,17 @@ const struct labels *labels_of_thread(struct thread *t)
         }
     }
     return NULL;
+}
+
+const struct labels *labels_of_thread(struct thread *t)
+{
+    return hold(&t->labels);
+}
+
+const struct labels *labels_of_self(void)
+{
+    const struct labels *l = hold(&self.labels);
+    return l || self.thread ? l : labels_ref(process_labels);
 }
 
 /* ---- making ---- */
@@ -208,7 +219,14 @@ static uint64_t hash_text(uint64_t h, const char *text)
     return h;
 }
 
-const struct labels *labels_keep(const struct labels *l)
+static void *copy_none(const void *key)
+{
+    (void)key;
+    return NULL;
+}
+
+static inline __attribute__((always_inline)) const struct labels *
+find_kept(const struct labels *l, void *(*make)(const void *key))
 {
     if (!l || l->count == 0) {
         return NULL;
@@ -224,11 +242,21 @@ const struct labels *labels_keep(const struct labels *l)
     }
     h = hash_high(h); /* the hash set uses the low bits and the highest ones */
     h ^= h >> 32;
-    found = hashset_find_or_add(&kept, h, l, labels_equal, labels_copy);
+    found = hashset_find_or_add(&kept, h, l, labels_equal, make);
     if (found) {
         STORE_RELEASE(copy, found);
     }
     return found;
+}
+
+const struct labels *labels_keep(const struct labels *l)
+{
+    return find_kept(l, labels_copy);
+}
+
+const struct labels *labels_kept(const struct labels *l)
+{
+    return find_kept(l, copy_none);
 }
 
 /* ---- PPROF_LABELS ---- */

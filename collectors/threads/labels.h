@@ -59,6 +59,9 @@ SIGNAL_SAFE const char *labels_value(const struct labels *l, const char *key);
  * memory. */
 SIGNAL_SAFE const struct labels *labels_keep(const struct labels *l);
 
+/* The same if there is one already, else NULL. */
+SIGNAL_SAFE const struct labels *labels_kept(const struct labels *l);
+
 /* The calling thread carries this set (NULL = none) from now on, with a reference of its own. */
 SIGNAL_SAFE void labels_carry(const struct labels *l);
 /* The calling thread ends: gives its references back. */
@@ -67,6 +70,11 @@ void labels_drop(void);
 /* The set that another thread carries, with a reference for the caller; NULL = none. The row may be
  * given to yet another thread meanwhile. */
 SIGNAL_SAFE const struct labels *labels_of_thread(struct thread *t);
+
+/* The set that the calling thread carries, with a reference for the caller; that of the process
+ * where the thread is not registered and carries none. NULL = none. For code that a handler may
+ * interrupt which changes the thread's labels. */
+SIGNAL_SAFE const struct labels *labels_of_self(void);
 
 /* Reads "k=v,…" into a set that is never freed. False: not of that form, an empty key or value, or
  * no memory. Constructor only. */

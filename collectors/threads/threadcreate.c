@@ -52,7 +52,7 @@ void threadcreate_made(const struct stack *stack)
         return;
     }
     recorded_event();
-    struct bucket *b = stack ? table_bucket(&table, stack, 0, 0) : NULL;
+    struct bucket *b = stack ? table_bucket(&table, stack, NULL, 0, 0) : NULL;
     ADD(&(b ? b : &lost_bucket)->value[MADE], 1);
 }
 

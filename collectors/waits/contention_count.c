@@ -13,6 +13,7 @@
 #include "collectors/stacks/stack_memo.h"
 #include "collectors/tables/recorded.h"
 #include "collectors/tables/table.h"
+#include "collectors/threads/thread_name.h"
 
 enum {
     COUNT = 0, /* value[] of a bucket: contentions × 2^FIXED */
@@ -81,12 +82,13 @@ bucket_of(struct profile *p, struct wait_memo *last, bool condition)
          * work: no call waits for them. */
         bool allocator = !condition && is_in_allocator(stack->pc[0]);
         const struct stack *shown = last->leaf ? stack_in(stack, last->leaf) : stack;
-        b = allocator ? &p->allocator : table_bucket(&p->table, shown, 0, 0);
+        uint64_t name = (uintptr_t)thread_name_here();
+        b = allocator ? &p->allocator : table_bucket(&p->table, shown, NULL, name, 0);
     }
     if (!b) {
         return &p->lost;
     }
-    last->of = stack;
+    last->of = thread_name_on ? NULL : stack; /* the thread may have another name the next time */
     last->bucket = b;
     return b;
 }
@@ -202,6 +204,7 @@ static bool bucket_sample(const struct bucket *b, struct snapshot_sample *out)
     uint64_t contentions = LOAD(&b->value[COUNT]) - b->value[BASE_COUNT];
     *out = (struct snapshot_sample){
         .stack = b->stack,
+        .thread = (const void *)b->key[0], /* NOLINT: an address */
         .value = {(int64_t)((contentions + ONE / 2) >> FIXED), (int64_t)delay},
     };
     return contentions > 0;

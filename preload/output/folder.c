@@ -20,34 +20,32 @@
 
 /* ---- names ---- */
 
-/* The last component of the main program's path, cut so that the rest of the name has room. */
+/* PPROF_NAME, or the last component of the main program's path, cut so that the rest of the name
+ * has room. */
 static void add_program(struct text *t, const struct maps *maps)
 {
-    enum { MOST = 160 };
+    if (config.name) {
+        text_add(t, config.name);
+        return;
+    }
     const char *path = maps_count(maps) ? maps_text(maps, maps_mapping(maps, 1)->file) : "unknown";
     const char *slash = strrchr(path, '/');
     const char *base = slash ? slash + 1 : path;
-    text_add_n(t, base, strnlen(base, MOST));
+    text_add_n(t, base, strnlen(base, CONFIG_NAME_MAX));
 }
 
-/* A profile's name: letters, digits, '.', '_' and '-' as they are, every other byte as %XX. A name
- * for which a file's name has no room is cut, and a hash of it (FNV-1a) is added, so that two
- * profiles with the same beginning have two files. */
+/* A profile's name, escaped. A name for which a file's name has no room is cut, and a hash of it
+ * (FNV-1a) is added, so that two profiles with the same beginning have two files. */
 static void add_profile(struct text *t, const char *name)
 {
     /* What may follow the last byte that is taken: the rest of its %XX, '~' and the hash, and the
      * longest ending. */
     enum { BEHIND = 2 + 17 + 11 };
-    static const char hex[] = "0123456789ABCDEF";
     uint64_t hash = HASH_FNV_BEGIN;
     for (const char *p = name; *p; p++) {
-        unsigned char c = (unsigned char)*p;
-        bool plain = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
-                     c == '.' || c == '_' || c == '-';
-        const char escape[3] = {'%', hex[c >> 4], hex[c & 15]};
-        hash = hash_fnv(hash, c);
+        hash = hash_fnv(hash, (unsigned char)*p);
         if (t->len < FILE_NAME_MAX - BEHIND) {
-            text_add_n(t, plain ? p : escape, plain ? 1 : 3);
+            text_add_escaped(t, *p);
         } else if (p[1] == '\0') {
             text_add(t, "~");
             text_add_hex(t, hash);

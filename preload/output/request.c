@@ -6,6 +6,7 @@
 
 #include "collectors/base/log.h"
 #include "collectors/base/sys.h"
+#include "collectors/cpu/cpu.h"
 #include "collectors/stacks/unloaded.h"
 #include "collectors/threads/allthreads.h"
 #include "encoder/maps.h"
@@ -72,6 +73,7 @@ static int write_snapshot(const struct request *r, const struct kind *k, struct 
         return write_forms(r, k, snap, m, &delivered);
     }
     struct since_step step;
+    snap->duration_nanos = cpu_since();
     int err = since_begin(&step, r->since, k, snap);
     if (err) {
         log_error("cannot write", kind_name(k), err);

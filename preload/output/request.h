@@ -37,7 +37,8 @@ struct request {
     size_t count;
     unsigned forms; /* bits 1 << enum form; debug=2 beside others is left out where it is empty */
     struct sink *sink;
-    struct since *since;          /* the consumer's, for what changed since; NULL = cumulative */
+    struct since *since; /* the consumer's, for what changed since, and in what time; NULL =
+                          * cumulative */
     const struct snapshot *taken; /* of the one profile in kinds, if it is to be no new one */
 };
 

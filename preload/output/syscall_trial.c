@@ -48,6 +48,7 @@ static const int apart[] = {CALL(clone), CALL(wait4), CALL(openat), CALL(close)}
 static struct timespec no_time;
 static uint64_t no_signals;
 static uint32_t word;
+static char thread_name[16];
 static struct sched_param no_priority;
 static struct rlimit limit;
 static struct stat status;
@@ -78,6 +79,7 @@ static const struct row {
     {CALL(unshare), {CLONE_FILES}},
     {CALL(kcmp), {PID, PID, KCMP_VM}},
     {CALL(prctl), {PR_SET_NAME, (long)"pprof-trial"}},
+    {CALL(prctl), {PR_GET_NAME, AT(thread_name)}},
     {CALL(prctl), {PR_SET_PDEATHSIG, 0}},
     {CALL(prctl), {PR_SET_CHILD_SUBREAPER, 0}}, /* in the copy, which has no children */
     {CALL(sched_setscheduler), {0, SCHED_OTHER, AT(no_priority)}},

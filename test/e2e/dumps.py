@@ -34,7 +34,8 @@ def interval() -> None:
     ok("interval: as bare", result.stdout == plain.stdout, result.stdout.split(), plain.stdout.split())
     times = [result.dump(n)["heap"].time_nanos / 1e9 for n in result.numbers()]
     gaps = [b - a for a, b in zip(times, times[1:])]
-    ok("interval: a dump each second and one at the end", len(times) == 4, gaps)
+    # One or two more where the machine is so busy that the program needs seconds to begin or to end.
+    ok("interval: a dump each second and one at the end", 4 <= len(times) <= 6 and gaps[-1] < 1.5, gaps)
     ok("interval: a second apart", all(0.9 < g < 1.5 for g in gaps[:2]), gaps)
 
 
@@ -125,11 +126,11 @@ def delta() -> None:
         live.tell(f"work {work}")
         live.line()
         files = live.dump()
-        heap = judged(files["heap"])
+        heap = judged(files["heap"], delta=True)
         sums.append([heap.cumulative(c, elf.name).get("site_grow", 0) for c in ("alloc_space", "inuse_space")])
         cpu.append(load(files["cpu"]))
     live.end()
-    want = [[w * MIB, w * MIB] for w in (3, 5, 0)]
+    want = [[3 * MIB, 3 * MIB], [5 * MIB, 8 * MIB], [0, 8 * MIB]]  # what is in use is whole
     ok("delta: what happened since the one before", sums == want, sums)
     # Each piece of work burns 0.1 s; a period is 1 ms and one more may be on the way.
     burnt = [p.total("cpu") / 1e9 for p in cpu]

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
-from harness import KINDS, LIBRARY, case, finish, folder, inject, injected, judged, ok, program, run, start
+from harness import KINDS, LIBRARY, case, files_in, finish, folder, inject, injected, judged, ok, program, run, start
 
 NONSENSE = {
     "PPROF_SIGNAL": ("NOSUCH", "0", "9", "STOP", "999", "RTMIN+99"),
@@ -29,6 +29,8 @@ NONSENSE = {
     "PPROF_INTERVAL": ("often", "-1"),
     "PPROF_KEEP": ("some", "-1"),
     "PPROF_DELTA": ("maybe", "2"),
+    "PPROF_HEAP_LABELS": ("route", "2"),
+    "PPROF_THREAD_LABELS": ("names", "-1"),
     "PPROF_HEAP_GROWTH": ("1G", "-1"),
     "PPROF_LABELS": ("novalue", "k=", "=v", "a=b,,c=d"),
     "PPROF_LOG": ("/nonexistent/log",),
@@ -100,6 +102,18 @@ def depth() -> None:
         most = max(len(s.locations) for s in heap.samples)
         # A pseudo frame may follow, which says that the stack was cut.
         ok(f"PPROF_DEPTH={frames}", frames <= most <= frames + 1, most)
+
+
+def name() -> None:
+    """PPROF_NAME stands for the program's name, also in a program that it starts."""
+    script = f"{program('process_ends')}; exit 3"
+    for value, shown in (("web-1.b_2", "web-1.b_2"), ("a b/ü%", "a%20b%2F%C3%BC%25"), ("x" * 300, "x" * 158)):
+        result = inject(["sh", "-c", script], {"PPROF_NAME": value, "PPROF_MEM_RATE": "1"}, expect=3)
+        found = {f.exe for f in files_in(result.out)}
+        pids = {f.pid for f in files_in(result.out)}
+        ok(f"PPROF_NAME={value[:12]}", found == {shown} and len(pids) == 2, f"{found}, {len(pids)} processes")
+    result = inject([program("heap_sites")], {"PPROF_NAME": ""})
+    ok("PPROF_NAME empty: the program's", {f.exe for f in result.files()} == {"heap_sites"})
 
 
 def seed() -> None:
@@ -175,7 +189,7 @@ def children_silent() -> None:
     ok("PPROF_LOG has one of each process", len(log.read_text().splitlines()) == 3, log.read_text())
 
 
-for part in (said_at_start, locked_folder, symboliser_missing, children_silent, profiles, at_exit, signals, depth, seed):
+for part in (said_at_start, locked_folder, symboliser_missing, children_silent, profiles, at_exit, signals, depth, name, seed):
     with case(part.__name__):
         part()
 for variable, values in NONSENSE.items():

@@ -190,10 +190,10 @@ def files_in(out: Path) -> list[File]:
     return found
 
 
-def judged(path: Path) -> Profile:
+def judged(path: Path, delta: bool = False) -> Profile:
     """A profile that obeys every rule, or a Failure that names those it breaks."""
     profile = load(path)
-    faults = rules.faults(profile, rules.kind_of_file(str(path)))
+    faults = rules.faults(profile, rules.kind_of_file(str(path)), delta=delta)
     if faults:
         raise Failure(f"{path.name}: " + "; ".join(faults))
     return profile

@@ -405,7 +405,7 @@ def main(paths: list[str]) -> int:
             print(f"{path}\nBAD: {error}")
             bad += 1
             continue
-        faults = rules.faults(profile, rules.kind_of_file(path))
+        faults = rules.faults(profile, rules.kind_of_file(path), delta=profile.duration_nanos > 0)
         print(f"{path}\n{describe(profile)}")
         print("\n".join(f"BAD: {fault}" for fault in faults) or "valid")
         bad += bool(faults)

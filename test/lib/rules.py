@@ -144,7 +144,7 @@ def samples(p: Profile) -> Iterator[str]:
             yield f"sample {i} has a label with text and number"
 
 
-def header(p: Profile, name: str) -> Iterator[str]:
+def header(p: Profile, name: str, delta: bool) -> Iterator[str]:
     kind = kind_of(name)
     if tuple((t.type, t.unit) for t in p.sample_types) != kind.sample_types:
         yield f"sample types {p.sample_types}"
@@ -158,8 +158,8 @@ def header(p: Profile, name: str) -> Iterator[str]:
     # Before this rule was written, or not in nanoseconds: the clock is wrong.
     if not 1_700_000_000_000_000_000 < p.time_nanos < 4_000_000_000_000_000_000:
         yield f"time_nanos {p.time_nanos}"
-    if (p.duration_nanos > 0) != (name == "cpu") and not off:
-        yield f"duration_nanos {p.duration_nanos}: in cpu, and there alone"
+    if (p.duration_nanos > 0) != (name == "cpu" or delta) and not off:
+        yield f"duration_nanos {p.duration_nanos}: in cpu alone, and with PPROF_DELTA in all"
     if p.drop_frames or p.keep_frames or p.comments or p.doc_url:
         yield "drop_frames, keep_frames, comment and doc_url are not written"
 
@@ -189,11 +189,13 @@ def values(p: Profile, name: str) -> Iterator[str]:
                 yield f"sample {i}: at rate 1 {s.values[1]} bytes are not {s.values[0]} x {sizes[0]}"
 
 
-def faults(profile: Profile, name: str | None = None, most: int = 10) -> list[str]:
-    """The first `most` faults of a profile. name: the profile's kind (None: only the rules for all kinds)."""
+def faults(profile: Profile, name: str | None = None, most: int = 10, delta: bool = False) -> list[str]:
+    """The first `most` faults of a profile. name: the profile's kind (None: only the rules for all kinds).
+    delta: it was made with PPROF_DELTA.
+    """
     found = [*tables(profile), *mappings(profile), *locations(profile), *samples(profile)]
     if name is not None:
-        found += header(profile, name)
+        found += header(profile, name, delta)
         if not found:
             found += values(profile, name)
     return found[:most] + ([f"... and {len(found) - most} more"] if len(found) > most else [])

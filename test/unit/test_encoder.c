@@ -47,7 +47,6 @@ static const struct profile_shape cpu_shape = {
     .sample_type = {{"samples", "count"}, {"cpu", "nanoseconds"}},
     .values = 2,
     .period_type = {"cpu", "nanoseconds"},
-    .has_duration = true,
 };
 
 static const struct stack *stack_of(const uintptr_t *pc, uint32_t depth)
@@ -71,17 +70,23 @@ static void encode_heap(void)
 {
     uintptr_t here = (uintptr_t)encode_heap + 5;
     uintptr_t libc = (uintptr_t)getauxval + 9;
+    static const struct thread_name thread = {5, "name"};
+    struct labels *set = malloc(sizeof *set + sizeof set->label[0]);
+    assert_non_null(set);
+    set->count = 1;
+    set->label[0] = (struct label){"thread", "the program's"};
     struct snapshot_sample sample[] = {
-        {STACK(libc, here, 4096, PSEUDO_TRUNCATED), 48, NULL, {3, 144, 1, 48}},
-        {STACK(here + 1), 0, NULL, {0}},
-        {STACK(here, libc, 40), 0, NULL, {-1, INT64_MAX, 0, 0}},
-        {NULL, 1, NULL, {0, 0, 0, 7}},
+        {STACK(libc, here, 4096, PSEUDO_TRUNCATED), 48, NULL, NULL, {3, 144, 1, 48}},
+        {STACK(here + 1), 0, NULL, NULL, {0}},
+        {STACK(here, libc, 40), 0, set, &thread, {-1, INT64_MAX, 0, 0}},
+        {NULL, 1, NULL, NULL, {0, 0, 0, 7}},
     };
     struct snapshot snap = {.shape = &heap_shape, .period = 524288, .sample = sample, .samples = 4};
     snap.time_nanos = 1700000000000000123, snap.duration_nanos = 77;
     struct maps *maps = read_maps();
     assert_int_equal(encode_to_memory(&snap, maps, 0), 0);
     maps_free(maps);
+    free(set);
     for (size_t i = 0; i < 4; i++) {
         free((void *)sample[i].stack);
     }
@@ -100,7 +105,7 @@ static void test_samples(void **state)
     assert_int_equal(got.scalar[PERIOD], 524288);
     assert_string_equal(string(got.scalar[DEFAULT]), "inuse_space");
     assert_int_equal(got.scalar[TIME], 1700000000000000123);
-    assert_int_equal(got.scalar[DURATION], 0); /* has_duration is false */
+    assert_int_equal(got.scalar[DURATION], 77);
 
     assert_int_equal(got.count[SAMPLE], 3); /* the sample of zeros and its location are left out */
     assert_int_equal(got.count[LOCATION], 5);
@@ -111,10 +116,14 @@ static void test_samples(void **state)
     assert_true(got.sample[0].n[2] == 4 && got.sample[0].packed[2][1] == 144);
     assert_int_equal((int64_t)got.sample[1].packed[2][0], -1);
     assert_int_equal((int64_t)got.sample[1].packed[2][1], INT64_MAX);
-    assert_true(got.sample[0].labels == 1 && got.sample[1].labels == 0);
+    assert_true(got.sample[0].labels == 1);
     const uint64_t *label = got.sample[0].label;
     assert_string_equal(string(label[1]), "bytes");
     assert_true(label[2] == 0 && label[3] == 48 && label[4] == 0);
+    assert_int_equal(got.sample[1].labels, 2); /* the program's "thread", and not the name */
+    label = got.sample[1].label;
+    assert_string_equal(string(label[1]), "tid");
+    assert_true(label[3] == 5 && label[4] == 0);
 
     const uint64_t(*location)[FIELDS] = got.item[LOCATION];
     assert_int_equal(location[1][3], (uintptr_t)getauxval + 8);

@@ -89,23 +89,34 @@ struct consumer {
     long had[STACKS]; /* what it was given, added up */
 };
 
-static const struct kind *profile;
+static const struct kind *profile; /* one of the program's own: its entries are a state */
+static struct kind events;         /* the same, as if each entry were an event */
 static const struct stack *stacks[STACKS];
 static long truth[STACKS];
 static int stack_of_key[KEYS]; /* −1 = the key is not in */
 
-static void change(void)
+static size_t events_snapshot(struct snapshot_sample **out, size_t *bytes)
+{
+    return custom_snapshot(profile, out, bytes);
+}
+
+static void change(bool removes)
 {
     static char keys[KEYS];
+    static uintptr_t further = 1 << 20;
     int k = rand() % KEYS;
     if (stack_of_key[k] < 0) {
         stack_of_key[k] = rand() % STACKS;
         assert_int_equal(custom_add(profile, &keys[k], stacks[stack_of_key[k]]), 0);
         truth[stack_of_key[k]]++;
-    } else {
+    } else if (removes) {
         custom_remove(profile, &keys[k]);
         truth[stack_of_key[k]]--;
         stack_of_key[k] = -1;
+    } else {
+        int at = rand() % STACKS;
+        assert_int_equal(custom_add(profile, (const void *)further++, stacks[at]), 0);
+        truth[at]++;
     }
 }
 
@@ -128,7 +139,8 @@ static void read_counts(const char *text, long *counts)
 
 static int ask(struct consumer *c, bool differences)
 {
-    const struct request r = {.kinds = &profile,
+    static const struct kind *asked = &events;
+    const struct request r = {.kinds = &asked,
                               .count = 1,
                               .forms = 1U << FORM_DEBUG1,
                               .sink = &c->sink.sink,
@@ -157,7 +169,7 @@ static void test_two_consumers(void **state)
     srand(1);
     int failed = 0;
     for (int step = 0; step < 3000; step++) {
-        change();
+        change(false);
         struct consumer *c = rand() % 3 ? &a : &b; /* one asks more often than the other */
         c->sink.calls[0] = all.sink.calls[0] = '\0';
         switch (rand() % 8) {
@@ -190,18 +202,42 @@ static void test_two_consumers(void **state)
     since_forget(&b.since);
 }
 
+/* What is a state is told whole each time, also where it has gone down. */
+static void test_states(void **state)
+{
+    (void)state;
+    static struct consumer c;
+    memory_init(&c.sink);
+    const struct request r = {.kinds = &profile,
+                              .count = 1,
+                              .forms = 1U << FORM_DEBUG1,
+                              .sink = &c.sink.sink,
+                              .since = &c.since};
+    for (int step = 0; step < 300; step++) {
+        long counts[STACKS];
+        change(true);
+        c.sink.calls[0] = '\0';
+        assert_int_equal(request_serve(&r, NULL), 0);
+        read_counts(c.sink.text, counts);
+        assert_memory_equal(counts, truth, sizeof truth);
+    }
+    since_forget(&c.since);
+}
+
 /* One memory holds as many profiles as there are. */
 static void test_many_profiles(void **state)
 {
     (void)state;
     enum { PROFILES = 40 };
     static int marks[PROFILES];
-    struct since since = {NULL, 0, 0};
+    struct since since = {NULL};
+    static const struct profile_shape shape = {.values = 1};
     struct snapshot_sample sample = {.stack = stacks[0], .value = {0}};
     for (int round = 1; round <= 3; round++) {
         for (int i = 0; i < PROFILES; i++) {
             struct since_step step;
-            struct snapshot snap = {.sample = &sample, .samples = 1, .duration_nanos = 10 * round};
+            struct snapshot snap = {
+                .shape = &shape, .sample = &sample, .samples = 1, .duration_nanos = 10 * round};
             sample.value[0] = (int64_t)round * round * (i + 1);
             assert_int_equal(since_begin(&step, &since, &marks[i], &snap), 0);
             assert_int_equal(snap.samples, 1);
@@ -261,13 +297,18 @@ static int setup(void **state)
         stacks[i] = stack_keep(pc, 1);
     }
     memset(stack_of_key, -1, sizeof stack_of_key);
-    return custom_new("unit", &profile);
+    int err = custom_new("unit", &profile);
+    events = *profile;
+    events.snapshot = events_snapshot;
+    events.shape.states = 0;
+    return err;
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_two_consumers),
+        cmocka_unit_test(test_states),
         cmocka_unit_test(test_many_profiles),
         cmocka_unit_test(test_kinds_and_forms),
     };

@@ -1,20 +1,26 @@
 /* SPDX-License-Identifier: MIT
  *
  * The shared structures, alone and by many threads at once: the table of live objects against a
- * model, the stack and bucket tables under concurrent insertion, the arena.
+ * model, the stack and bucket tables under concurrent insertion, the arena,
+ * the bounds on what labels and names of threads may take.
  */
 #include "collectors/base/arena.h"
 #include "collectors/base/sys.h"
+#include "collectors/heap/heap_labels.h"
 #include "collectors/heap/live.h"
 #include "collectors/stacks/stack.h"
 #include "collectors/tables/delta.h"
 #include "collectors/tables/table.h"
+#include "collectors/threads/labels.h"
+#include "collectors/threads/thread_name.h"
 
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -104,7 +110,7 @@ static void *table_worker(void *arg)
             memcmp(s->pc, pcs, sizeof pcs[0] * s->depth) != 0) {
             return "stack";
         }
-        struct bucket *b = table_bucket(&table, s, (uint64_t)(i % 3), 7);
+        struct bucket *b = table_bucket(&table, s, NULL, (uint64_t)(i % 3), 7);
         if (!b || b->stack->hash != s->hash || b->key[0] != (uint64_t)(i % 3)) {
             return "bucket";
         }
@@ -154,11 +160,11 @@ static void test_table_find(void **state)
     (void)state;
     uintptr_t pcs[] = {0x1000, 0x2000};
     const struct stack *s = stack_keep(pcs, 2);
-    assert_null(table_find(&table, s, 99, 99));
-    struct bucket *b = table_bucket(&table, s, 99, 99);
+    assert_null(table_find(&table, s, NULL, 99, 99));
+    struct bucket *b = table_bucket(&table, s, NULL, 99, 99);
     assert_non_null(b);
-    assert_ptr_equal(table_find(&table, s, 99, 99), b);
-    assert_ptr_equal(table_bucket(&table, s, 99, 99), b);
+    assert_ptr_equal(table_find(&table, s, NULL, 99, 99), b);
+    assert_ptr_equal(table_bucket(&table, s, NULL, 99, 99), b);
 }
 
 static void *arena_worker(void *arg)
@@ -198,18 +204,82 @@ static void test_arena_large(void **state)
     assert_null(arena_alloc(SIZE_MAX / 2));
 }
 
+/* ---- labels of the heap ---- */
+
+/* Beyond the bound, labels that have no bucket yet are told as ones that had no room. */
+static void test_heap_labels(void **state)
+{
+    (void)state;
+    assert_null(heap_labels_here()); /* off */
+    heap_labels_start(true);
+    assert_null(heap_labels_here());
+    const struct labels *carried[2];
+    const struct labels *seen[2];
+    for (int i = 0; i < 2; i++) {
+        const struct label pair = {"route", i ? "late" : "early"};
+        carried[i] = labels_new(&pair, 1);
+        if (i == 1) {
+            for (long n = 0; n < HEAP_LABELS_MAX - 1; n++) {
+                assert_ptr_equal(heap_labels_of_new(seen[0]), seen[0]);
+            }
+        }
+        labels_carry(carried[i]);
+        seen[i] = heap_labels_here();
+        assert_non_null(seen[i]);
+        if (i == 0) {
+            assert_ptr_equal(heap_labels_of_new(seen[0]), seen[0]);
+        }
+    }
+    assert_string_equal(seen[0]->label[0].value, "early");
+    assert_string_equal(seen[1]->label[0].key, "labels");
+    assert_string_equal(seen[1]->label[0].value, "[lost: no room]");
+    assert_ptr_equal(heap_labels_of_new(seen[0]), seen[1]); /* on another stack */
+    labels_carry(carried[0]);
+    assert_ptr_equal(heap_labels_here(), seen[0]); /* there is a bucket of it */
+    labels_drop();
+    labels_unref(carried[0]);
+    labels_unref(carried[1]);
+}
+
+/* ---- names of threads ---- */
+
+static void test_thread_names(void **state)
+{
+    (void)state;
+    assert_null(thread_name_here()); /* off */
+    thread_name_start(true);
+    char name[16] = "w\xffrker";
+    assert_int_equal(prctl(PR_SET_NAME, name), 0);
+    const struct thread_name *here = thread_name_here();
+    assert_string_equal(here->name, "w?rker");
+    assert_int_equal(here->tid, gettid());
+    assert_ptr_equal(thread_name_keep(here->tid, here->name), here);
+    const struct thread_name *last = here;
+    int tid = 1 << 23;
+    for (; last->tid != 0; tid++) { /* as many as there is room for */
+        last = thread_name_keep(tid, "pool");
+        assert_string_equal(last->name, "pool");
+    }
+    assert_int_equal(tid - (1 << 23), THREAD_NAMES_MAX);
+    assert_ptr_equal(thread_name_keep(tid, "pool"), last); /* by its name alone */
+    assert_ptr_equal(thread_name_here(), here);
+    assert_null(thread_name_keep(tid, ""));
+    thread_name_start(false);
+}
+
 /* ---- delta ---- */
 
-/* Random snapshots against a plain array of the last values, with samples that stand twice, are new
- * or have vanished. */
+/* Random snapshots against a plain array of what was told, with samples that stand twice, are new
+ * or have vanished, and with values that have gone down. */
 static void test_delta(void **state)
 {
     (void)state;
     enum { KEYS = 300 };
+    enum { STATES = 1 << 2 | 1 << 3 };
     static struct snapshot_sample samples[2 * KEYS];
-    static int64_t last[KEYS], now[KEYS], differences[KEYS];
+    static int64_t told[KEYS], now[KEYS], differences[KEYS];
     static char stacks[KEYS];
-    struct delta before = {NULL, 0};
+    struct delta *before = NULL;
     for (int round = 0; round < 50; round++) {
         size_t n = 0;
         memset(now, 0, sizeof now);
@@ -221,30 +291,32 @@ static void test_delta(void **state)
                 samples[n++] =
                     (struct snapshot_sample){.stack = (void *)(stacks + key / 2), /* NOLINT */
                                              .bytes_label = (uint64_t)(key % 2),
-                                             .value = {value, 0, -value, 0}};
+                                             .value = {value, 0, value, 0}};
             }
         }
-        struct delta after;
+        struct delta *after;
         struct snapshot_sample *changed;
         size_t bytes;
-        long made = delta_make(&before, samples, n, &after, &changed, &bytes);
+        long made = delta_make(before, samples, n, STATES, &after, &changed, &bytes);
         memset(differences, 0, sizeof differences);
         for (long i = 0; i < made; i++) {
             long key = 2 * ((const char *)changed[i].stack - stacks) + (long)changed[i].bytes_label;
-            assert_int_equal(differences[key], 0); /* each once */
-            assert_int_not_equal(changed[i].value[0], 0);
-            assert_int_equal(changed[i].value[2], -changed[i].value[0]);
+            assert_int_equal(differences[key], 0);           /* each once */
+            assert_int_equal(changed[i].value[2], now[key]); /* a state: whole */
+            assert_true(changed[i].value[0] > 0 || now[key] != 0);
+            now[key] = -now[key]; /* its state was told */
             differences[key] = changed[i].value[0];
         }
         for (int key = 0; key < KEYS; key++) {
-            assert_int_equal(differences[key], now[key] - last[key]);
+            assert_true(now[key] <= 0);
+            assert_int_equal(differences[key], told[key] < -now[key] ? -now[key] - told[key] : 0);
+            told[key] += differences[key];
         }
         sys_unmap(changed, bytes);
-        delta_free(&before);
+        delta_free(before);
         before = after;
-        memcpy(last, now, sizeof last);
     }
-    delta_free(&before);
+    delta_free(before);
 }
 
 int main(void)
@@ -253,7 +325,8 @@ int main(void)
         cmocka_unit_test(test_live_model),    cmocka_unit_test(test_live_threads),
         cmocka_unit_test(test_table_threads), cmocka_unit_test(test_table_find),
         cmocka_unit_test(test_delta),         cmocka_unit_test(test_arena_threads),
-        cmocka_unit_test(test_arena_large),
+        cmocka_unit_test(test_arena_large),   cmocka_unit_test(test_heap_labels),
+        cmocka_unit_test(test_thread_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
