@@ -4,9 +4,10 @@
  *
  * By build id, then by debuglink, first below the process's own root, then below ours, then in the
  * folders of PPROF_BINARY_PATH, last from a server (fetch.h). Every candidate is checked: by build
- * id where the module has one, by the link's CRC otherwise. libdwfl also asks for the supplementary
- * file of dwz, which has a build id of its own and therefore fits no check here; libdw finds that
- * file by itself.
+ * id where the module has one, by the link's CRC otherwise.
+ *
+ * libdwfl also asks for the supplementary file that dwz has made, by the name in the debug file.
+ * That file has a build id of its own, which stands beside the name.
  */
 #include "encoder/symbolize/debugfile.h"
 
@@ -14,6 +15,7 @@
 #include "encoder/symbolize/image.h"
 #include "encoder/symbolize/locate.h"
 
+#include <elfutils/libdwelf.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -126,6 +128,30 @@ static int debugfile_in_folder(void *arg, const char *folder)
     return fd;
 }
 
+/* Makes it a search for the supplementary file. `beside` is the debug file that names it, from
+ * whose folder on a relative name counts. A descriptor or -1: to be looked for by build id. */
+static int debugfile_supplement(struct debug_search *search, Dwfl_Module *mod, const char *beside)
+{
+    Dwarf_Addr bias;
+    Dwarf *dwarf = dwfl_module_getdwarf(mod, &bias); /* has been read: the name is out of it */
+    const char *name, *slash = beside ? strrchr(beside, '/') : NULL;
+    const void *bits;
+    ssize_t len = dwarf ? dwelf_dwarf_gnu_debugaltlink(dwarf, &name, &bits) : 0;
+    if (len <= 0) {
+        search->id[0] = '\0';
+        search->link = NULL;
+        return -1;
+    }
+    image_hex(bits, (size_t)len, search->id);
+    if (name[0] != '/') {
+        return slash ? debugfile_at(search, "%.*s/%s", (int)(slash - beside), beside, name) : -1;
+    }
+    int fd = search->module->pid > 0
+                 ? debugfile_at(search, "/proc/%d/root%s", (int)search->module->pid, name)
+                 : -1;
+    return fd >= 0 ? fd : debugfile_at(search, "%s", name);
+}
+
 int debugfile_find(Dwfl_Module *mod, void **userdata, const char *name, Dwarf_Addr base,
                    const char *file_name, const char *link, GElf_Word link_crc, char **found)
 {
@@ -136,7 +162,6 @@ int debugfile_find(Dwfl_Module *mod, void **userdata, const char *name, Dwarf_Ad
     int fd = -1;
     (void)name;
     (void)base;
-    (void)file_name;
     if (!search.module) {
         return -1;
     }
@@ -155,7 +180,10 @@ int debugfile_find(Dwfl_Module *mod, void **userdata, const char *name, Dwarf_Ad
         memcpy(search.folder, path, (size_t)(slash - path));
     }
 
-    if (search.module->pid > 0) {
+    if (search.link && link_crc == 0) { /* a debug link has a CRC, the supplement's name has none */
+        fd = debugfile_supplement(&search, mod, file_name);
+    }
+    if (fd < 0 && search.module->pid > 0) {
         snprintf(root, sizeof root, "/proc/%d/root", (int)search.module->pid);
         fd = debugfile_below(&search, root);
     }

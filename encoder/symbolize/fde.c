@@ -247,7 +247,7 @@ void fdes_free(struct fdes *fdes)
 static uint64_t row_address(const struct fdes *fdes, struct form form, const struct image *image,
                             size_t row, unsigned number)
 {
-    const uint8_t *at = fdes->rows + row * ROW + number * (ROW / 2);
+    const uint8_t *at = fdes->rows + row * ROW + (size_t)number * (ROW / 2);
     uint64_t address = image->frame_header + encoded_number(form, RELATIVE_ROWS, at);
     return form.bytes == 4 ? (uint32_t)address : address;
 }

@@ -108,8 +108,9 @@ def shared_by_dwz() -> None:
     where = HERE / "dwz"
     where.mkdir()
     one = build(where, "one", CXX_SOURCE, "g++", "-g", "-O2")
-    build(where, "two", CXX_SOURCE, "g++", "-g", "-O2")
+    two = build(where, "two", CXX_SOURCE, "g++", "-g", "-O2")
     whole = Path(shutil.copy(one, f"{one}.whole"))
+    shutil.copy(two, f"{two}.whole")
     output("dwz", "-m", "shared.dwz", "-M", where / "shared.dwz", "one", "two", cwd=where)
     binary = Binary(one)
     addresses = function_addresses(binary, 3)
@@ -121,6 +122,29 @@ def shared_by_dwz() -> None:
     ok(f"dwz: {len(addresses)} addresses, the shared part elsewhere",
        (where / "shared.dwz").exists() and not differ and "shop::(anonymous namespace)::secret" in seen,
        "", (len(differ), differ[:3]))  # fmt: skip
+
+
+def split_by_dwz(how: str) -> None:
+    """The same in debug files of their own, as Debian's packages have it."""
+    where = HERE / f"dwz-{how}"
+    where.mkdir()
+    one, shared, whole = where / "one", where / "shared", HERE / "dwz" / "one.whole"
+    for name in "one", "two":
+        shutil.copy(HERE / "dwz" / f"{name}.whole", where / name)
+    named = {"absolute": str(shared), "relative": "../../shared"}.get(how, "/nowhere/shared")
+    output("dwz", "-m", "shared", "-M", named, "one", "two", cwd=where)
+    debug, supplement = (where / ".build-id" / x.build_id[:2] / f"{x.build_id[2:]}.debug" for x in (Binary(one), Binary(shared)))
+    debug.parent.mkdir(parents=True)
+    output("objcopy", "--only-keep-debug", one, debug)
+    output("strip", one)
+    if how == "by id":
+        supplement.parent.mkdir(exist_ok=True)
+        shared.rename(supplement)
+    binary, addresses = Binary(one), function_addresses(Binary(whole), 13)
+    path = raw_profile(binary, addresses, f"dwz-{how}")
+    symbolize(path, PPROF_BINARY_PATH=str(where))
+    differ = differences(load(path), binary, addresses, places, whole)
+    ok(f"dwz, split, {how}: {len(addresses)} addresses", not differ, "", (len(differ), differ[:3]))
 
 
 def one_mapping(name: str) -> None:
@@ -148,6 +172,9 @@ for each in ((4, "gcc", "g++", "dwp"), (5, "clang", "clang++", "llvm-dwp")):
 if shutil.which("dwz"):
     with case("dwz"):
         shared_by_dwz()
+    for each in "absolute", "relative", "by id":
+        with case(f"dwz, split, {each}"):
+            split_by_dwz(each)
 for each in ("c-dwarf5", "c-lld"):
     if os.path.exists(HERE / each):
         with case(f"{each}: one mapping for all"):
