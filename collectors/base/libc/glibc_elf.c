@@ -24,6 +24,9 @@ bool elf_tables_of(const struct link_map *m, struct elf_tables *out)
         case DT_STRTAB:
             out->strings = at;
             break;
+        case DT_STRSZ:
+            out->strings_bytes = d->d_un.d_val;
+            break;
         case DT_GNU_HASH:
             out->hash = at;
             break;
@@ -54,33 +57,39 @@ bool elf_tables_of(const struct link_map *m, struct elf_tables *out)
 
 /* The GNU hash table: {buckets, first symbol, filter words, shift}, filter, buckets, chains; a
  * chain ends at an odd hash. */
-void *elf_symbol(const struct link_map *m, const char *name)
+const ElfW(Sym) * elf_entry(const struct elf_tables *t, const char *name)
 {
-    struct elf_tables s;
-    if (!elf_tables_of(m, &s) || !s.hash || s.hash[0] == 0) {
+    if (!t->hash || t->hash[0] == 0) {
         return NULL;
     }
     uint32_t h = 5381;
     for (const char *c = name; *c; c++) {
         h = h * 33 + (unsigned char)*c;
     }
-    const uint32_t *buckets = s.hash + 4 + s.hash[2] * (sizeof(ElfW(Addr)) / sizeof(uint32_t));
-    const uint32_t *chains = buckets + s.hash[0];
-    uint32_t i = buckets[h % s.hash[0]];
-    if (i < s.hash[1]) {
+    const uint32_t *buckets = t->hash + 4 + t->hash[2] * (sizeof(ElfW(Addr)) / sizeof(uint32_t));
+    const uint32_t *chains = buckets + t->hash[0];
+    uint32_t i = buckets[h % t->hash[0]];
+    if (i < t->hash[1]) {
         return NULL;
     }
     for (;; i++) {
-        uint32_t entry = chains[i - s.hash[1]];
-        const ElfW(Sym) *symbol = &s.symbols[i];
+        uint32_t entry = chains[i - t->hash[1]];
+        const ElfW(Sym) *symbol = &t->symbols[i];
         if ((entry | 1) == (h | 1) && symbol->st_shndx != SHN_UNDEF &&
             ELF64_ST_TYPE(symbol->st_info) == STT_FUNC &&
-            !(s.version && s.version[i] & ELF_HIDDEN_VERSION) &&
-            strcmp(s.strings + symbol->st_name, name) == 0) {
-            return (void *)(m->l_addr + symbol->st_value); /* NOLINT: an address */
+            !(t->version && t->version[i] & ELF_HIDDEN_VERSION) &&
+            strcmp(t->strings + symbol->st_name, name) == 0) {
+            return symbol;
         }
         if (entry & 1) {
             return NULL;
         }
     }
+}
+
+void *elf_symbol(const struct link_map *m, const char *name)
+{
+    struct elf_tables t;
+    const ElfW(Sym) *entry = elf_tables_of(m, &t) ? elf_entry(&t, name) : NULL;
+    return entry ? (void *)(m->l_addr + entry->st_value) : NULL; /* NOLINT: an address */
 }

@@ -17,6 +17,7 @@
 struct elf_tables {
     const ElfW(Sym) * symbols;
     const char *strings;
+    size_t strings_bytes;
     const uint32_t *hash;    /* DT_GNU_HASH */
     const uint16_t *version; /* DT_VERSYM; ELF_HIDDEN_VERSION: not a name's default one */
     const ElfW(Verneed) * needed;
@@ -30,7 +31,10 @@ enum { ELF_HIDDEN_VERSION = 0x8000 };
 /* False: the object has no symbols that could be looked up. */
 bool elf_tables_of(const struct link_map *m, struct elf_tables *out);
 
-/* The default definition of a function in the object, or NULL. */
+/* The entry of a function's default definition in the object's symbols, or NULL. */
+const ElfW(Sym) * elf_entry(const struct elf_tables *t, const char *name);
+
+/* The address of that definition, or NULL. */
 void *elf_symbol(const struct link_map *m, const char *name);
 
 #endif

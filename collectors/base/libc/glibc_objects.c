@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 #include <gnu/libc-version.h>
 #include <link.h>
+#include <string.h>
 
 /* Weak: NULL on an older glibc, where no object is ever found and each walk ends after its leaf. */
 extern __typeof(_dl_find_object) _dl_find_object __attribute__((weak));
@@ -35,6 +36,13 @@ uintptr_t libc_object_bias(const struct libc_object *object)
 bool libc_object_is_program(const struct libc_object *object)
 {
     return ((const struct link_map *)object->handle)->l_name[0] == '\0';
+}
+
+const char *libc_object_name(const struct libc_object *object)
+{
+    const char *path = ((const struct link_map *)object->handle)->l_name;
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
 }
 
 bool libc_object_is_libc(const struct libc_object *object)

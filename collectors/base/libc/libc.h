@@ -120,6 +120,24 @@ struct libc_import {
 void libc_imports_turn(libc_iterate *iterate, const struct libc_library *library,
                        const char *old_version, struct libc_import *imports, size_t n);
 
+/* ---- symbols: changed ---- */
+
+/* A look-up that would find the function `from` under this name is to find `to`. */
+struct libc_rebinding {
+    const char *name;
+    const void *from; /* NULL: whatever the object has under that name */
+    const void *to;
+};
+
+/* Changes look-ups by the dynamic linker from now on, for the names of one object: the one in which
+ * the first row's `from` lies. Names that it has not, or has with another address, stay. 0, or the
+ * negative errno that says why nothing was changed. Only where the program could call dlopen(), by
+ * one thread at a time. */
+MUST_CHECK int libc_rebind(const struct libc_rebinding *rows, size_t n);
+
+/* The name of the object's file, without folders; "": not known. */
+const char *libc_object_name(const struct libc_object *object);
+
 /* ---- the objects that threads wait for ----
  *
  * Read while other threads change them: each answer was true at some moment of the call. */
