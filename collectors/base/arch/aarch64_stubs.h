@@ -49,6 +49,26 @@
                                           ".cfi_def_cfa_offset 0\n"                                \
                                           "br x16\n" ARCH_FUNCTION_END_(name));
 
+/* The first three arguments are in x0 to x2; the fourth word keeps the stack aligned to 16. */
+#define ARCH_CHOICE(name, chooser)                                                                 \
+    __typeof__(name) name;                                                                         \
+    __asm__(ARCH_FUNCTION_(name, ".text") "stp x29, x30, [sp, -48]!\n"                             \
+                                          ".cfi_def_cfa_offset 48\n"                               \
+                                          ".cfi_offset 29, -48\n"                                  \
+                                          ".cfi_offset 30, -40\n"                                  \
+                                          "mov x29, sp\n"                                          \
+                                          "stp x0, x1, [sp, 16]\n"                                 \
+                                          "str x2, [sp, 32]\n"                                     \
+                                          "bl " #chooser "\n"                                      \
+                                          "mov x16, x0\n"                                          \
+                                          "ldr x2, [sp, 32]\n"                                     \
+                                          "ldp x0, x1, [sp, 16]\n"                                 \
+                                          "ldp x29, x30, [sp], 48\n"                               \
+                                          ".cfi_restore 29\n"                                      \
+                                          ".cfi_restore 30\n"                                      \
+                                          ".cfi_def_cfa_offset 0\n"                                \
+                                          "br x16\n" ARCH_FUNCTION_END_(name));
+
 /* x0 = the number, then the arguments; x2 = a futex's operation, with flags from 128 on. The number
  * 449 is futex_waitv, which older headers lack. */
 _Static_assert(SYS_futex == 98, "a number below");

@@ -12,6 +12,12 @@
  *     them; but no floating point values. Where the stub is the slot's first value, resolver() must
  *     replace that. resolver: the name of a function of this library without arguments, not static.
  *
+ * ARCH_CHOICE(name, chooser)
+ *     EXPORTed, of a function that is declared already: calls chooser(), the name of a function of
+ *     this library, not static, with the same first three arguments, which must be integers or
+ *     pointers. Then it jumps to the function whose address chooser has returned, with the stack
+ * and the arguments as they were: that function sees the caller's return address.
+ *
  * ARCH_SYSCALL(name, slot, futex_waits, on_futex_wait, hooked, on_hooked, is_fork, on_fork)
  *     long name(long nr, ...), with libc's arguments of syscall(), which jumps, stack and arguments
  *     as they were,

@@ -33,6 +33,28 @@
                 : "m"(slot));                                                                      \
     }
 
+/* Three words and the return address keep the stack aligned to 16. The function has its own type,
+ * in which a naked one could not be written; so its instructions stand outside of any. */
+#define ARCH_CHOICE(name, chooser)                                                                 \
+    __typeof__(name) name;                                                                         \
+    __asm__(".pushsection .text\n"                                                                 \
+            ".balign 64\n"                                                                         \
+            ".globl " #name "\n"                                                                   \
+            ".type " #name ", %function\n" #name ":\n"                                             \
+            ".cfi_startproc\n"                                                                     \
+            "push %rdi\n.cfi_adjust_cfa_offset 8\n"                                                \
+            "push %rsi\n.cfi_adjust_cfa_offset 8\n"                                                \
+            "push %rdx\n.cfi_adjust_cfa_offset 8\n"                                                \
+            "call " #chooser "\n"                                                                  \
+            "mov %rax, %r11\n"                                                                     \
+            "pop %rdx\n.cfi_adjust_cfa_offset -8\n"                                                \
+            "pop %rsi\n.cfi_adjust_cfa_offset -8\n"                                                \
+            "pop %rdi\n.cfi_adjust_cfa_offset -8\n"                                                \
+            "jmp *%r11\n"                                                                          \
+            ".cfi_endproc\n"                                                                       \
+            ".size " #name ", . - " #name "\n"                                                     \
+            ".popsection\n");
+
 /* rdi = the number, then the arguments; rdx = a futex's operation, with flags from 128 on. The
  * number 449 is futex_waitv, which older headers lack. */
 #define ARCH_SYSCALL(name, slot, futex_waits, on_futex_wait, hooked, on_hooked, is_fork, on_fork)  \
