@@ -21,6 +21,7 @@
 #include "collectors/base/root.h"
 #include "collectors/base/self.h"
 #include "collectors/base/sys.h"
+#include "collectors/heap/heap.h"
 #include "collectors/kinds.h"
 #include "collectors/stacks/rules.h"
 #include "collectors/stacks/spare_stack.h"
@@ -102,6 +103,9 @@ static void start_profiles(void)
     }
     start_collectors(timers ? LIBC_SIGNAL_CANCEL : 0);
     hook_openmp_start(contention_wanted());
+    if (!heap_is_kept()) {
+        hook_dlopen_off();
+    }
     api_start();
 }
 
@@ -145,6 +149,7 @@ __attribute__((constructor)) static void library_start(int argc, char **argv, ch
         }
         start_profiles();
     } else {
+        hook_dlopen_off();
         filters = 0;
     }
     if (!secure) {
@@ -160,6 +165,7 @@ void init_stand_down(const char *why)
     newborn_quietly();
     control_stand_down();
     hook_thread_stop();
+    hook_dlopen_off();
     kinds_stop();
     own_signals_stop();
     log_line(why);
@@ -171,6 +177,7 @@ void init_keep_out(void)
     newborn_quietly();
     control_keep_out();
     hook_thread_stop();
+    hook_dlopen_off();
     kinds_stop();
 }
 

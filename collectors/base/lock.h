@@ -36,6 +36,9 @@
          "dropped; readers find the setting before or after")                                      \
     LOCK(LOCK_UNLOADED, "unloaded.c: what a dlclose has unloaded; never in a handler",             \
          "dropped; records are entered by their last store")                                       \
+    LOCK(LOCK_REBINDING,                                                                           \
+         "hook_dlopen.c: look-ups of malloc are changed; tried for a bounded time",                \
+         "dropped; the change is begun anew at the next dlopen")                                   \
     LOCK(LOCK_CUSTOM, "custom.c: 64 shards for each of the program's own profiles",                \
          "all counts are made anew from the entries")                                              \
     LOCK(LOCK_LIVE, "live.c: 256 shards of the table of sampled live memory",                      \

@@ -98,6 +98,11 @@ static void fork_child(uint64_t nth)
 
 const struct collector heap_collector = {start, stop, fork_child};
 
+bool heap_is_kept(void)
+{
+    return kept;
+}
+
 uint64_t heap_rate(void)
 {
     return LOAD(&rate_now);

@@ -35,6 +35,9 @@ HOT static inline bool heap_countdown(size_t n)
 enum { HEAP_PART = 1 };
 extern const struct collector heap_collector;
 
+/* Heap or allocs is kept, and the program's calls of malloc come to this library. */
+bool heap_is_kept(void);
+
 /* The rate in force: mean bytes between samples, 0 = off, 1 = all. */
 uint64_t heap_rate(void);
 /* Sets another rate; does nothing where neither heap nor allocs is kept. The calling thread is

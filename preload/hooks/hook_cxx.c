@@ -250,3 +250,23 @@ INTERPOSED_NEW(NEW0, NEW1, NEW2)
         delete_through(&deletes[AT_##symbol], p, a, b);                                            \
     }
 INTERPOSED_DELETE(DELETE0, DELETE1, DELETE2)
+
+_Static_assert(ARRAY_LEN(news) + ARRAY_LEN(deletes) == HOOK_CXX_REBINDINGS, "rows");
+
+size_t hook_cxx_rebindings(struct libc_rebinding *rows)
+{
+    size_t n = 0;
+#define REBINDING_NEW(symbol)                                                                      \
+    if (news[AT_##symbol].next) {                                                                  \
+        rows[n++] = (struct libc_rebinding){#symbol, (const void *)news[AT_##symbol].next,         \
+                                            (const void *)symbol};                                 \
+    }
+#define REBINDING_DELETE(symbol)                                                                   \
+    if (deletes[AT_##symbol].next) {                                                               \
+        rows[n++] = (struct libc_rebinding){#symbol, (const void *)deletes[AT_##symbol].next,      \
+                                            (const void *)symbol};                                 \
+    }
+    INTERPOSED_NEW(REBINDING_NEW, REBINDING_NEW, REBINDING_NEW)
+    INTERPOSED_DELETE(REBINDING_DELETE, REBINDING_DELETE, REBINDING_DELETE)
+    return n;
+}

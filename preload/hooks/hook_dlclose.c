@@ -2,8 +2,7 @@
  *
  * dlclose is the one call after which an address can mean other code. So the unwinder's rules,
  * which are kept by address, are forgotten, and unloaded.c notes which modules have left, so that
- * stacks taken before still name them. dlopen is not interposed: the object that calls it decides
- * which RUNPATH is searched, and that would be this library.
+ * stacks taken before still name them.
  *
  * Any thread. dl_iterate_phdr() takes the dynamic linker's lock, which dlclose itself takes too, so
  * a thread that may call dlclose may wait for that lock.

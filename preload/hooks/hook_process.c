@@ -103,6 +103,7 @@ static bool meet_child(bool at_birth)
     stack_fork_child();
     spare_stack_fork_child();
     unloaded_fork_child();
+    hook_dlopen_fork_child();
     labels_pool_fork_child();
     kinds_fork_child(LOAD(&forks));
     api_fork_child();

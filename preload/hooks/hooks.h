@@ -12,6 +12,15 @@
 void hook_cxx_start(void);
 /* After a dlclose: operators that were found later than by hook_cxx_start() are looked up again. */
 void hook_cxx_forget(void);
+/* The operators that have a next definition, with it and ours; how many. rows has room for
+ * HOOK_CXX_REBINDINGS. */
+struct libc_rebinding;
+enum { HOOK_CXX_REBINDINGS = 20 };
+size_t hook_cxx_rebindings(struct libc_rebinding *rows);
+
+/* hook_dlopen.c: the heap is not kept, or not any longer: nothing is changed for its sake. */
+void hook_dlopen_off(void);
+void hook_dlopen_fork_child(void);
 
 /* hook_thread.c: threads that are made from now on are registered. */
 void hook_thread_start(void);

@@ -80,6 +80,8 @@
     HOOK(prlimit, prlimit, "")                                                                     \
     HOOK(prlimit64, prlimit64, "")                                                                 \
     HOOK(mlockall, mlockall, "")                                                                   \
+    HOOK(dlopen, dlopen, "")                                                                       \
+    HOOK(dlmopen, dlmopen, "")                                                                     \
     HOOK(dlclose, dlclose, "")                                                                     \
     HOOK(reallocarray, reallocarray, "")                                                           \
     HOOK(valloc, valloc, "")                                                                       \

@@ -34,8 +34,9 @@ static const int made[] = {SYSCALLS_MADE(NUMBER)};
 static const int left_out[] = {
     CALL(exit),       /* by which the trial itself ends, and every process of ours */
     CALL(exit_group), /* in place of libc's _exit(), which makes the same call without us */
-    /* By the constructor, after the dynamic linker's own calls, and while a thread is made, for
-     * which libc makes the call as well (glibc_imports.c). */
+    /* By the constructor, after the dynamic linker's own calls, while a thread is made, for which
+     * libc makes the call as well (glibc_imports.c), and in dlopen(), for which the linker does
+     * (glibc_rebind.c). */
     CALL(mprotect),
     /* The symboliser's process alone makes it, without a core file. If it dies, no names are put
      * into the files, and nothing else happens. */
