@@ -330,6 +330,7 @@ void config_read(char *const *env, bool secure)
     config.filters = told.filters;
     config.user = told.user;
     config.left_raw = told.raw == config.pid;
+    config.is_first = !marker || told.first == config.pid;
 }
 
 /* Sets a variable of the environment. setenv() would allocate in the program's heap, and the
@@ -367,7 +368,7 @@ static bool not_handed_down; /* yet */
 void config_hand_down(int64_t filters)
 {
     if (!config.is_child) {
-        marker_filters(filters);
+        marker_begin(config.pid, filters);
         STORE(&not_handed_down, true);
         config_hand_down_late();
     }

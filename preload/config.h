@@ -44,7 +44,8 @@ struct config {
                          * sent a signal at any dump */
     bool in_place;      /* dumps are made in a thread of the program: under valgrind, which
                          * cannot run a process that shares its memory */
-    bool is_child;      /* a process that an injected one started */
+    bool is_child;      /* a program that an injected one started, or became */
+    bool is_first;      /* the first injected process, whatever it has become by execs */
     bool left_raw;      /* before its last exec, this process left files without names */
     uint32_t user;      /* as which the first injected process started (effective) */
     int64_t filters;    /* on system calls in force at start that an injected parent has

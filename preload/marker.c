@@ -32,11 +32,13 @@ struct marker marker_read(const char *value)
     state.subreaper = read_field(&value) != 0;
     state.raw = (int)read_field(&value);
     state.user = *value ? (uint32_t)read_field(&value) : (uint32_t)sys_call0(SYS_geteuid);
+    state.first = (int)read_field(&value);
     return state;
 }
 
-void marker_filters(int64_t filters)
+void marker_begin(int first, int64_t filters)
 {
+    state.first = first;
     state.filters = filters;
 }
 
@@ -54,6 +56,8 @@ void marker_write(char line[MARKER_BYTES], int raw)
     text_add_int(&t, raw, 7);
     text_add(&t, ",");
     text_add_int(&t, state.user, 10);
+    text_add(&t, ",");
+    text_add_int(&t, state.first, 7);
 }
 
 /* Is this, of which MARKER_BYTES can be read, a marker? */

@@ -2,10 +2,10 @@
  *
  * The marker: PPROF_PARENT in the environment, by which an injected process tells the programs that
  * it starts, and the one that it becomes by an exec, what they cannot find out. Its value is
- * "FILTERS,SUBREAPER,RAW,USER": how many filters on system calls need not be tried again; whether
- * an ancestor has made itself a subreaper; the id of the process, if it left files without names
- * before an exec; as which user the first injected process started. The first field alone is a
- * valid value, too.
+ * "FILTERS,SUBREAPER,RAW,USER,FIRST": how many filters on system calls need not be tried again;
+ * whether an ancestor has made itself a subreaper; the id of the process, if it left files without
+ * names before an exec; as which user the first injected process started, and its id. The first
+ * field alone is a valid value, too.
  *
  * The constructor reads and makes it (preload/config.c). Later it changes by marker_is_subreaper(),
  * and the hooks of exec and posix_spawn put it right in the environment that the program hands
@@ -17,7 +17,7 @@
 #include "collectors/base/abi.h"
 
 #define MARKER_NAME "PPROF_PARENT"
-enum { MARKER_BYTES = sizeof MARKER_NAME "=000,0,0000000,0000000000" };
+enum { MARKER_BYTES = sizeof MARKER_NAME "=000,0,0000000,0000000000,0000000" };
 
 /* What a value says, or what the fields that it lacks mean. */
 struct marker {
@@ -25,12 +25,14 @@ struct marker {
     bool subreaper;
     int raw;       /* 0 = none has */
     uint32_t user; /* the effective one */
+    int first;     /* in its own pid namespace; 0 = not known */
 };
 
 /* Reads the value that the constructor has found, NULL = there is none. */
 struct marker marker_read(const char *value);
-/* The constructor's: that many filters need not be tried again by children. */
-void marker_filters(int64_t filters);
+/* The constructor's, in the first injected process, whose id that is: that many filters need not be
+ * tried again by children. */
+void marker_begin(int first, int64_t filters);
 
 /* Has this process, or an injected ancestor, made itself a subreaper? */
 SIGNAL_SAFE bool marker_has_subreaper(void);

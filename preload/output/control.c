@@ -251,18 +251,29 @@ static void wait_for_names(void)
     sys_restore_signals(mask | pending);
 }
 
-/* Makes the last dump, and leaves no process of ours. Names are waited for only where no other
- * thread can run on meanwhile. */
-static void end(bool wait_for_its_names)
+/* Names are waited for only where no other thread can run on meanwhile, and where something is
+ * there to look at them: what starts the first process may read its files next. What waits for a
+ * child is the program itself, which may count the milliseconds (nginx does), or end a process that
+ * takes too long (Wine does). */
+static enum scribe_names how_names_come(bool may_wait)
+{
+    if (!may_wait || config.exit_wait == 0 || threads_alive() != 1) {
+        return NAMES_LEFT;
+    }
+    return config.is_first ? NAMES_AWAITED : NAMES_MAY_FOLLOW;
+}
+
+/* Makes the last dump, and leaves no process of ours. */
+static void end(bool may_wait_for_names)
 {
     hold_begin(); /* before all else: a thread that wakes up now uses what has been destroyed */
-    bool waits = wait_for_its_names && config.exit_wait > 0 && threads_alive() == 1;
-    if (waits) {
+    enum scribe_names names = how_names_come(may_wait_for_names);
+    if (names != NAMES_LEFT) {
         symbolizer_is_awaited();
     }
-    scribe_dismiss(!waits);
+    scribe_dismiss(names);
     last_dump();
-    if (waits) {
+    if (names != NAMES_LEFT) {
         wait_for_names();
     }
     scribe_leave();
@@ -407,6 +418,7 @@ void control_fork_child(void)
 {
     pid = sys_getpid();
     config.pid = pid;
+    config.is_first = false;
     log_process(pid);
     forked = true;
     ending = 0;

@@ -33,10 +33,11 @@ SIGNAL_SAFE void control_dump(const void *context);
 int control_dump_wait(void);
 
 /* The end of the process: makes the last dump, if PPROF_AT_EXIT says so, and waits until it is
- * written; if the process has one thread, also until it has its names, for at most PPROF_EXIT_WAIT.
- * Afterwards no process of ours is a child of the program, and names that are missing follow
- * (adoption.h). From here on no dump is begun. In the thread that ends the process; only the first
- * call does anything, others wait for it. */
+ * written; in the first injected process, if it has one thread, also until it has its names, for at
+ * most PPROF_EXIT_WAIT; in its children only where names could not follow. Afterwards no process of
+ * ours is a child of the program, and names that are missing follow (adoption.h). From here on no
+ * dump is begun. In the thread that ends the process; only the first call does anything, others
+ * wait for it. */
 void control_end(void);
 
 /* The calling thread is about to exec: the same, without a wait for names. If the exec fails,

@@ -325,6 +325,15 @@ static void write_file(const char *path, const char *text)
     }
 }
 
+/* Not up again, if the program is nice itself. */
+static void be_nice(void)
+{
+    enum { NICE = 10, NONE = 20 }; /* the kernel tells NONE - nice */
+    if (NONE - sys_call2(SYS_getpriority, PRIO_PROCESS, 0) < NICE) {
+        sys_call3(SYS_setpriority, PRIO_PROCESS, 0, NICE);
+    }
+}
+
 /* First for the out-of-memory killer, no core files, a bound on its memory (it shares the service's
  * control group), deaf to the terminal, signals as at a login. */
 static void be_humble(const struct helper_program *p)
@@ -336,6 +345,9 @@ static void be_humble(const struct helper_program *p)
     sys_call2(SYS_setpgid, 0, 0);
     if (p->last) {
         sys_call3(SYS_sched_setscheduler, 0, SCHED_IDLE, &none);
+    }
+    if (p->behind) {
+        be_nice();
     }
     sys_call2(SYS_setrlimit, RLIMIT_CORE, &no_core);
     sys_call2(SYS_setrlimit, RLIMIT_AS, &memory);

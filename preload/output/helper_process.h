@@ -84,6 +84,7 @@ struct helper_program {
     const char *dir; /* where it runs; if it cannot, it does not run */
     int in, out;     /* become descriptors 0 and 1; -1 = /dev/null */
     bool last;       /* in line for the processor (SCHED_IDLE) */
+    bool behind;     /* gets less of it than others do (nice), but some even on a busy machine */
     bool alone;      /* goes on when the worker ends; else it is sent SIGTERM then */
 };
 

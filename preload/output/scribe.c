@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
  * See scribe.h. The protocol is one word, `state`: in the upper bits the number of requests that
- * were ever made, in the lowest two the phase (IDLE, STARTING, ALIVE), between them the bits LEAVE
- * and HURRY.
+ * were ever made, in the lowest two the phase (IDLE, STARTING, ALIVE), between them the bits LEAVE,
+ * FOLLOW and HURRY.
  *
  * A request adds one to the number. If no scribe is at work, the same compare-and-swap sets the
  * phase to STARTING; the thread that did so claims a helper, sets ALIVE and makes the processes.
  * The scribe writes a dump as long as `written`, the number of the last request that was served, is
  * not the number in `state`. It leaves by a compare-and-swap of the word it has seen for the same
  * with IDLE, which fails if a request has come in between. LEAVE tells a scribe that stays by the
- * clock to leave likewise, HURRY any scribe not to wait for the symboliser. If a scribe is killed,
- * ALIVE remains, but the kernel clears its tid (helper_process_lives()): then the next request
- * makes another.
+ * clock to leave likewise, HURRY any scribe not to wait for the symboliser, FOLLOW one whose
+ * symboliser may outlive the program. If a scribe is killed, ALIVE remains, but the kernel clears
+ * its tid (helper_process_lives()): then the next request makes another.
  *
  * scribe_withdraw() and scribe_return() stand around a change of what the program may do.
  * `changing` counts the threads between the two. A thread looks at it after its swap to STARTING,
@@ -25,6 +25,7 @@
 #include "collectors/base/sys.h"
 #include "collectors/tables/recorded.h"
 #include "preload/config.h"
+#include "preload/output/adoption.h"
 #include "preload/output/credentials.h"
 #include "preload/output/dump.h"
 #include "preload/output/helper_process.h"
@@ -39,10 +40,11 @@ enum {
     IDLE = 0,
     STARTING = 1,
     ALIVE = 2,
-    PHASE = 3, /* mask */
-    LEAVE = 4, /* a bit: the process is about to end, so no scribe is to stay */
-    HURRY = 8, /* a bit: what symboliser runs is left to itself, or ended */
-    REQUEST = 16,
+    PHASE = 3,   /* mask */
+    LEAVE = 4,   /* a bit: the process is about to end, so no scribe is to stay */
+    HURRY = 8,   /* a bit: what symboliser runs is left to itself, or ended */
+    FOLLOW = 16, /* a bit: so it is if it may be left to itself */
+    REQUEST = 32,
     NUMBERS = UINT32_MAX / REQUEST, /* mask */
     BACKLOG = 256, /* if more requests than this wait, one dump serves all of them */
 };
@@ -141,7 +143,7 @@ static uint32_t served_by_next(uint32_t now, uint32_t open)
 /* Whether the scribe leaves although files have no names yet. */
 static bool leaves(const struct helper *h, uint32_t now)
 {
-    if (LOAD(&h->program_gone) || now & HURRY) {
+    if (LOAD(&h->program_gone) || now & HURRY || (now & FOLLOW && adoption_collects())) {
         symbolizer_part();
         return true;
     }
@@ -299,7 +301,7 @@ uint32_t scribe_request(void)
 void scribe_reside(bool only_if_recorded)
 {
     recorded_only = only_if_recorded;
-    __atomic_fetch_and(&state, ~(uint32_t)(LEAVE | HURRY), __ATOMIC_RELAXED);
+    __atomic_fetch_and(&state, ~(uint32_t)(LEAVE | HURRY | FOLLOW), __ATOMIC_RELAXED);
     if (config.interval) {
         interval_begins();
         ask(0);
@@ -312,9 +314,14 @@ static void tell(uint32_t bits)
     sys_futex_wake(&state);
 }
 
-void scribe_dismiss(bool hurry)
+void scribe_dismiss(enum scribe_names names)
 {
-    tell(hurry ? LEAVE | HURRY : LEAVE);
+    static const uint32_t bits[] = {
+        [NAMES_AWAITED] = LEAVE,
+        [NAMES_MAY_FOLLOW] = LEAVE | FOLLOW,
+        [NAMES_LEFT] = LEAVE | HURRY,
+    };
+    tell(bits[names]);
 }
 
 void scribe_look_for_names(void)

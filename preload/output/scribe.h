@@ -33,8 +33,10 @@ SIGNAL_SAFE bool scribe_wait_idle(int64_t timeout_ns);
  * by the clock only once something has been recorded. Also undoes what the next two have done. */
 SIGNAL_SAFE void scribe_reside(bool only_if_recorded);
 /* The process is about to end or to exec: one more request follows at most, and a scribe leaves
- * when it has nothing to do. hurry: the symboliser's work is nothing to wait for. */
-SIGNAL_SAFE void scribe_dismiss(bool hurry);
+ * when it has nothing to do. Does it wait for the symboliser, too? NAMES_MAY_FOLLOW: only where no
+ * process may outlive the program to put the names in (preload/output/adoption.h). */
+enum scribe_names { NAMES_AWAITED, NAMES_MAY_FOLLOW, NAMES_LEFT };
+SIGNAL_SAFE void scribe_dismiss(enum scribe_names names);
 /* After that: waits until no process of ours is a child of the program any more. What has no names
  * yet is named by a process that outlives the program (preload/output/adoption.h), or stays raw. */
 SIGNAL_SAFE void scribe_leave(void);

@@ -126,13 +126,19 @@ void symbolizer_is_awaited(void)
     STORE(&awaited, true);
 }
 
-/* Starts a run. Its process, or 0. in_line: it runs only when a processor is idle (SCHED_IDLE),
- * unless the end of the program waits for it: else the children of a busy machine would wait
- * minutes for their names at their end. pid is for -p: the scribe's, which has the program's memory
+enum turn {
+    AT_ONCE, /* as others are scheduled */
+    BEHIND,  /* with less of the processor than they have: what goes on may be a server, whose
+              * children  come and end */
+    IN_LINE, /* only when a processor is idle (SCHED_IDLE), unless the end of the program waits for
+              * it: on a busy machine that would take minutes */
+};
+
+/* Starts a run. Its process, or 0. pid is for -p: the scribe's, which has the program's memory
  * map, and unlike the program's own it can be read even after the program's first thread has ended;
  * the program's, where the scribe will have ended by then. A run that may be left behind goes on
  * even if the scribe is killed. */
-static int start(struct job *job, int pid, bool in_line)
+static int start(struct job *job, int pid, enum turn turn)
 {
     const struct helper_program p = {
         .path = job->program,
@@ -141,7 +147,8 @@ static int start(struct job *job, int pid, bool in_line)
         .dir = job->dir,
         .in = job->in,
         .out = job->out,
-        .last = in_line && !LOAD(&awaited),
+        .last = turn == IN_LINE && !LOAD(&awaited),
+        .behind = turn == BEHIND,
         .alone = job->in < 0 && adoption_collects(),
     };
     struct text t = text_in(job->pid, sizeof job->pid);
@@ -159,7 +166,7 @@ int symbolizer_filter(const struct maps *maps, int in, int out)
     }
     job->in = in;
     job->out = out;
-    int child = start(job, sys_getpid(), false);
+    int child = start(job, sys_getpid(), AT_ONCE);
     sys_unmap(job, job->bytes);
     int status = -1;
     long got = child ? -EINTR : -ENOMEM;
@@ -193,7 +200,7 @@ enum symbolizer_state symbolizer_tend(void)
     }
     while (head != tail) {
         current = jobs[head++ % WAITING];
-        running = start(current, sys_getpid(), true);
+        running = start(current, sys_getpid(), IN_LINE);
         if (running) {
             return SYMBOLIZER_STARTED;
         }
@@ -273,7 +280,7 @@ void symbolizer_part(void)
     forget_current();
     if (head != tail) {
         struct job *all = left_behind ? merged() : NULL;
-        if (!all || start(all, config.pid, false) == 0) {
+        if (!all || start(all, config.pid, config.is_first ? AT_ONCE : BEHIND) == 0) {
             STORE(&raw, true);
         }
         sys_unmap(all, all ? all->bytes : 0);

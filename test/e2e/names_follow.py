@@ -69,6 +69,39 @@ def waits() -> None:
     ok("and names follow", log_of(place, "whole") == ["began", "whole"])
 
 
+CHILDREN = """
+import os, subprocess, sys, time
+def took(start):
+    began = time.monotonic()
+    start()
+    return time.monotonic() - began
+def forked(end):
+    pid = os.fork()
+    if pid == 0:
+        bytearray(1 << 24)
+        end(0)
+    os.waitpid(pid, 0)
+program = [sys.executable, '-c', 'bytearray(1 << 24)']
+print(*(f'{took(x):.1f}' for x in (lambda: forked(sys.exit), lambda: forked(os._exit), lambda: subprocess.call(program))))
+sys.stdout.flush()
+os.kill(os.getpid(), 15)
+"""
+
+
+def children() -> None:
+    """Only the first process waits; a child's names follow. Whatever becomes of the first, it is the first."""
+    result, _, place = slow(CHILDREN, {"PPROF_MEM_RATE": "4096"}, 20)
+    took = [float(x) for x in result.stdout.split()]
+    ok("children, by exit, _exit and as programs: not at all", len(took) == 3 and max(took) < 15, took)
+    until = time.monotonic() + PATIENCE
+    while (begun := log_of(place, "began").count("began")) < 4 and time.monotonic() < until:
+        time.sleep(0.05)
+    ok("and their names follow, as those of the parent do", begun == 4, begun)
+    code = "import os, sys; os.execv(sys.executable, [sys.executable, '-c', 'bytearray(1 << 24)'])"
+    result, took, place = slow(code, {"PPROF_MEM_RATE": "4096"}, 2)
+    ok("the first process after an exec: waits", took > 2 and "whole" in log_of(place, "whole"), f"{took:.1f} s")
+
+
 def signals() -> None:
     """A signal that comes while names are waited for: without the library the process would have been gone."""
     handler = "import signal, os\nsignal.signal(14, lambda *a: os.write(1, b'ran'))\n"
@@ -132,6 +165,9 @@ def follow() -> None:
     ok("two threads: names follow", wait_named(result.out, result.pid), len(result.files()))
     code = "import os, sys\nbytearray(1 << 24)\nn = int(sys.argv[1])\n"
     code += "if n: os.execv(sys.executable, [sys.executable, '-c', sys.argv[2], str(n - 1), sys.argv[2]])\n"
+    fork = "import os\npid = os.fork()\nbytearray(1 << 24)\nif pid: os.waitpid(pid, 0); print(pid)"
+    result = inject([sys.executable, "-c", fork], {"PPROF_MEM_RATE": "4096"}, symbolize=True)
+    ok("a child: names follow", wait_named(result.out, int(result.stdout)), result.stdout)
     for below, more in (("", ""), (" below a subreaper", SUBREAPER)):
         env = {"PPROF_MEM_RATE": "4096"}
         result = inject([sys.executable, "-c", more + code, "3", code], env, symbolize=True)
@@ -139,7 +175,7 @@ def follow() -> None:
         ok(f"three execs{below}: all four programs have names", good and len(result.numbers()) == 4, result.numbers())
 
 
-for part in (waits, signals, adopted, follow):
+for part in (waits, children, signals, adopted, follow):
     with case(part.__name__):
         part()
 finish()

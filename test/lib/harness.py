@@ -169,10 +169,12 @@ def settle(out: Path, timeout: float = 120) -> None:
 
 
 def leads_to(link: Path, place: Path) -> bool:
+    """Also to the folder of a user there."""
     try:
-        return os.readlink(link) == str(place)
+        target = Path(os.readlink(link))
     except OSError:
         return False
+    return target == place or (target.parent == place and USER_FOLDER.fullmatch(target.name) is not None)
 
 
 def files_in(out: Path) -> list[File]:

@@ -332,8 +332,7 @@ SERVERS = {
         ),
         Server(
             "nginx upgraded", lambda s: nginx(s, "on"), lambda s: [http(s), http(s, "/page")], {"upgrade": nginx_upgraded},
-            signal.SIGTERM, NO_SIGNAL, logs=("error.log",), ends_in_turn=2, only_as="service", daemon="pid",
-            noise="SIGALRM",  # told of a worker that takes longer than 50 ms to end
+            signal.SIGTERM, NO_SIGNAL, logs=("error.log",), only_as="service", daemon="pid",
         ),
     ],
     "/usr/sbin/apache2": [

@@ -31,6 +31,10 @@ static void test_value(void **state)
     assert_true(m.subreaper);
     assert_int_equal(m.raw, 1234);
     assert_int_equal(m.user, 1000);
+    assert_int_equal(m.first, 0);
+    m = marker_read("002,1,0001234,0000001000,0000042");
+    assert_int_equal(m.user, 1000);
+    assert_int_equal(m.first, 42);
     assert_true(marker_has_subreaper());
     m = marker_read("nonsense");
     assert_int_equal(m.filters, 0);
@@ -41,33 +45,33 @@ static void test_line(void **state)
 {
     char line[MARKER_BYTES];
     (void)state;
-    marker_read("3,0,0,1000");
+    marker_read("3,0,0,1000,33");
     marker_write(line, 0);
-    assert_string_equal(line, "PPROF_PARENT=003,0,0000000,0000001000");
-    marker_filters(12);
+    assert_string_equal(line, "PPROF_PARENT=003,0,0000000,0000001000,0000033");
+    marker_begin(34, 12);
     marker_write(line, 4194304); /* the largest id */
-    assert_string_equal(line, "PPROF_PARENT=012,0,4194304,0000001000");
+    assert_string_equal(line, "PPROF_PARENT=012,0,4194304,0000001000,0000034");
 }
 
 static void test_put_right(void **state)
 {
-    char stale[] = "PPROF_PARENT=000,0,0000000,0000000007";
+    char stale[] = "PPROF_PARENT=000,0,0000000,0000000007,0000005";
     char other[] = "OTHER=1";
     char longer[] = "PPROF_PARENTS=yes, this is another variable";
     char *env[] = {other, stale, longer, NULL};
     char *without[] = {other, longer, NULL};
     (void)state;
-    marker_read("0,0,0,7");
+    marker_read("0,0,0,7,5");
     assert_ptr_equal(MARKER_PUT_RIGHT(env, 0), env); /* nothing to say */
     assert_ptr_equal(MARKER_PUT_RIGHT(without, 77), without);
     char *const *fresh = MARKER_PUT_RIGHT(env, 77);
     assert_ptr_not_equal(fresh, env);
     assert_ptr_equal(fresh[0], other);
-    assert_string_equal(fresh[1], "PPROF_PARENT=000,0,0000077,0000000007");
+    assert_string_equal(fresh[1], "PPROF_PARENT=000,0,0000077,0000000007,0000005");
     assert_ptr_equal(fresh[2], longer);
     assert_null(fresh[3]);
-    assert_string_equal(stale,
-                        "PPROF_PARENT=000,0,0000000,0000000007"); /* the program's own stays */
+    assert_string_equal(
+        stale, "PPROF_PARENT=000,0,0000000,0000000007,0000005"); /* the program's own stays */
     assert_ptr_equal(MARKER_PUT_RIGHT(fresh, 77), fresh);
 }
 
@@ -97,15 +101,15 @@ static void test_unreadable(void **state)
 static void test_subreaper(void **state)
 {
     char shorter[] = "PPROF_PARENT=0";
-    char line[] = "PPROF_PARENT=001,0,0000000,0000000007";
+    char line[] = "PPROF_PARENT=001,0,0000000,0000000007,0000005";
     char *env[] = {line, shorter, NULL};
     char **before = environ;
     (void)state;
-    marker_read("1,0,0,7");
+    marker_read("1,0,0,7,5");
     environ = env;
     marker_is_subreaper();
     environ = before;
-    assert_string_equal(line, "PPROF_PARENT=001,1,0000000,0000000007");
+    assert_string_equal(line, "PPROF_PARENT=001,1,0000000,0000000007,0000005");
     assert_string_equal(shorter, "PPROF_PARENT=0"); /* no room */
     assert_true(marker_has_subreaper());
 }
