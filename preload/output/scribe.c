@@ -492,6 +492,7 @@ void scribe_fork_child(void)
     state = 0;
     written = 0;
     changing = 0;
+    serving_here = 0; /* by threads of the parent's */
     dump_fork_child();
     predecessor_fork_child();
     symbolizer_fork_child();
