@@ -38,9 +38,9 @@ def lines(got: Run) -> list[str]:
     return got.stdout.splitlines()
 
 
-def near(label: str, profile: Profile, column: str, site: str, true: float) -> None:
+def near(profile: Profile, column: str, site: str, true: float) -> tuple[bool, str]:
     got = profile.cumulative(column, elf.name).get(site, 0)
-    ok(f"{label}: {site}", abs(got - true) <= OFF * true, f"{got / 1e9:.3f} of {true / 1e9:.3f} s")
+    return abs(got - true) <= OFF * true, f"{got / 1e9:.3f} of {true / 1e9:.3f} s"
 
 
 def whole(profile: Profile, site: str) -> bool:
@@ -49,17 +49,33 @@ def whole(profile: Profile, site: str) -> bool:
     return bool(of_site) and all(s[-1] != "[truncated]" for s in of_site)
 
 
+def undisturbed() -> Run:
+    """On a busy machine the lock may be free before its waiter comes, or the waiter wakes up late."""
+    for _ in range(3):
+        got = inject([PROGRAM, "work"], RATES)
+        if all(good for good, _ in waits(got).values()):
+            break
+    return got
+
+
+def waits(got: Run) -> dict[str, tuple[bool, str]]:
+    dump, waited = got.dump(), float(lines(got)[-2])
+    return {
+        "block: site_waits": near(dump["block"], "delay", "site_waits", waited),
+        "mutex: site_thread": near(dump["mutex"], "delay", "site_thread", waited),
+    }
+
+
 def work() -> None:
-    got = inject([PROGRAM, "work"], RATES)
+    got = undisturbed()
     dump = got.dump()
     heap_checks("heap", dump["heap"], truth(got), 1, elf.name)
     for site, true in (("site_burns", 4e8), ("site_thread", 2e8), ("site_last_burns", 2e8)):
-        near("cpu", dump["cpu"], "cpu", site, true)
+        ok(f"cpu: {site}", *near(dump["cpu"], "cpu", site, true))
     made = dump["threadcreate"].cumulative("threadcreate", elf.name).get("site_starts", 0)
     ok("threadcreate: site_starts", made == 1, made)
-    waited = float(lines(got)[-2])
-    near("block", dump["block"], "delay", "site_waits", waited)
-    near("mutex", dump["mutex"], "delay", "site_thread", waited)
+    for name, (good, figures) in waits(got).items():
+        ok(name, good and float(lines(got)[-2]) > 0, figures)
     for kind, site in (("heap", "site_constructor"), ("cpu", "site_burns"), ("heap", "site_destructor")):
         ok(f"{kind}: the stacks of {site} are whole", whole(dump[kind], site))
 
@@ -88,6 +104,13 @@ def starts() -> None:
     ok("they are silent", got.stderr == "", got.stderr)
 
 
+def clears() -> None:
+    """Where a constructor left no environment at all, the program was killed at start."""
+    got = inject([PROGRAM, "clear"], RATES)
+    said = got.stdout.split()
+    ok("a constructor that clears the environment", len(said) == 2 and said[0] == "1", got.stdout)
+
+
 def another_is_first() -> None:
     other = build("libwants.so", "wants_first.c", "-fPIC", "-shared", "-Wl,-z,initfirst")
     for label, order in (("before", {"before": [other]}), ("after", {"after": [other]})):
@@ -100,7 +123,7 @@ def another_is_first() -> None:
         ok(f"another, {label} ours: what is seen", seen == want, seen)
 
 
-for part in (work, leaves, forks, starts, another_is_first):
+for part in (work, leaves, forks, starts, clears, another_is_first):
     with case(part.__name__):
         part()
 finish()

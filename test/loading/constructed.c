@@ -32,9 +32,13 @@ SITE void site_main(void)
         keep(malloc(5000));
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     site_main();
+    if (argc > 1 && strcmp(argv[1], "clear") == 0) {
+        setenv("LEFT", "1", 1);
+        must(system("echo $LEFT $PPROF_PARENT") == 0, "system");
+    }
     constructed_record("site_preinit", 7000, 10, 10);
     constructed_record("site_own_constructor", 900, 30, 30);
     constructed_record("site_main", 5000, 20, 20);

@@ -7,6 +7,7 @@
  *   exit   allocates, prints the record, and calls exit(3)
  *   fork   allocates, and so does a child that it forks
  *   start  starts programs in four ways, the last by exec
+ *   clear  leaves no environment; the program makes a new one, and starts a program
  */
 #include "constructed.h"
 
@@ -143,6 +144,8 @@ __attribute__((constructor)) static void constructor(int argc, char **argv)
         forks();
     } else if (strcmp(what, "start") == 0) {
         starts();
+    } else if (strcmp(what, "clear") == 0) {
+        clearenv();
     }
 }
 
