@@ -204,10 +204,10 @@ int main(int argc, char **argv)
         ask_libc(argv[2]);
     else if (strcmp(how, "space") == 0)
         exchange(dlmopen(LM_ID_NEWLM, argv[2], RTLD_NOW), 0);
-    else if (strcmp(how, "early") == 0)
-        exchange(early_library, 1); /* before the profile begins */
     else {
-        exchange(dlopen(argv[2], binding | RTLD_LOCAL | RTLD_DEEPBIND), 1);
+        exchange(strcmp(how, "early") == 0 ? early_library
+                                           : dlopen(argv[2], binding | RTLD_LOCAL | RTLD_DEEPBIND),
+                 1);
         note_constructors(1);
     }
     print_permissions();

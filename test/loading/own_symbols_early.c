@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * A library whose constructor, which runs before the profiler's, opens PLUGIN with RTLD_DEEPBIND.
- * own_symbols.c is linked with it.
+ * A library whose constructor opens PLUGIN with RTLD_DEEPBIND. own_symbols.c is linked with it.
  */
 #include <dlfcn.h>
 
