@@ -90,13 +90,12 @@ struct self {
     struct wait_memo last_block;
     uint64_t wait_random;  /* state of the generator for waits; 0 = not yet seeded */
     struct thread *thread; /* its row in the registry; NULL = not registered */
-    void *calls;           /* the innermost of the calls under way that restore its labels */
 
     struct sleep_note sleep __attribute__((aligned(CACHE_LINE)));
 
     struct wait_memo last_mutex;
+    void *calls;        /* the innermost of the calls under way that restore its labels */
     uint64_t fork_mask; /* the signal mask from before the fork that is under way */
-    bool in_daemon;     /* that fork is daemon()'s */
     void *once;         /* the innermost one-time initialisation that it is in, or NULL */
     struct openmp_wait *openmp_wait;     /* the wait of OpenMP's that it is in; NULL = none */
     struct openmp_region *openmp_region; /* the region whose end it has come to; NULL = none */
@@ -109,9 +108,11 @@ struct self {
     /* While the kernel hands the thread's system calls to the program (preload/hooks/dispatch.h):
      * where it looks whether to. NULL = it does not. */
     uint8_t *dispatch;
-    uint8_t dispatch_always;     /* where the program has given no such place: this is it */
     uint64_t dispatch_heap_left; /* heap_left from before */
     uint64_t dispatch_unmasked; /* of the signals that are blocked meanwhile, those that were not */
+    uint8_t dispatch_always;    /* where the program has given no such place: this is it */
+
+    bool in_daemon; /* the fork that is under way is daemon()'s */
 } __attribute__((aligned(CACHE_LINE)));
 
 extern HIDDEN THREAD_LOCAL struct self self;
