@@ -12,6 +12,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -27,7 +28,6 @@
  * it out of a package first; the largest debug files (1 GB) take minutes. */
 enum { SILENCE_MAX = 15, TRANSFER_MAX = 600 };
 enum { GRACE = 2 }; /* seconds that the child gets to remove its unfinished file */
-enum { PATH_ROOM = 4096 };
 
 enum message { PROGRESS = 'p', FOUND = 'f', ABSENT = 'a' };
 
@@ -91,7 +91,7 @@ static int fetch_progress(struct debuginfod_client *client, long a, long b)
 static void __attribute__((noreturn))
 fetch_child(enum fetch_kind kind, const char *build_id, int out)
 {
-    char answer[1 + PATH_ROOM] = {ABSENT};
+    char answer[1 + PATH_MAX] = {ABSENT};
     char *path = NULL;
     size_t len = 1;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -114,7 +114,7 @@ fetch_child(enum fetch_kind kind, const char *build_id, int out)
     }
     set_progress(client, fetch_progress);
     int fd = find(client, (const unsigned char *)build_id, 0, &path);
-    if (fd >= 0 && path && strlen(path) < PATH_ROOM) {
+    if (fd >= 0 && path && strlen(path) < PATH_MAX) {
         answer[0] = FOUND;
         len += strlen(path);
         memcpy(answer + 1, path, len - 1);
@@ -127,10 +127,10 @@ fetch_child(enum fetch_kind kind, const char *build_id, int out)
 /* ---- in the parent ---- */
 
 /* The child's last message, and the path behind it; 0: it has ended without one, or is too slow. */
-static char fetch_listen(int in, char path[PATH_ROOM])
+static char fetch_listen(int in, char path[PATH_MAX])
 {
     int64_t start = now(), heard = start;
-    char bytes[1 + PATH_ROOM];
+    char bytes[1 + PATH_MAX];
     for (;;) {
         struct pollfd wait = {.fd = in, .events = POLLIN};
         int64_t t = now(), left = heard + shared->silence + GRACE - t;
@@ -160,7 +160,7 @@ static char fetch_listen(int in, char path[PATH_ROOM])
 
 char *fetch_file(enum fetch_kind kind, const char *build_id)
 {
-    char path[PATH_ROOM + 1];
+    char path[PATH_MAX + 1];
     int ends[2];
     if (!shared || shared->given_up || !*build_id || pipe2(ends, O_CLOEXEC) != 0) {
         return NULL;
