@@ -29,6 +29,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import hung
 import rules
 from profile import FormatError, Profile, load
 
@@ -370,6 +371,7 @@ class Live:
         try:
             self.child.wait(timeout)
         except subprocess.TimeoutExpired:
+            hung.report(self.pid)
             self.kill()
             raise Failure(f"the program did not end within {timeout} s") from None
         if self.names_follow:
