@@ -241,7 +241,8 @@ static void wait_for_names(void)
     uint64_t mask = sys_block_signals();
     uint64_t of_no_account = mask | harmless_signals();
     uint64_t pending = 0;
-    for (int64_t left = config.exit_wait * NSEC_PER_SEC; left > 0; left -= SLICE) {
+    int64_t until = sys_clock_ns(CLOCK_MONOTONIC) + config.exit_wait * NSEC_PER_SEC;
+    while (sys_clock_ns(CLOCK_MONOTONIC) < until) {
         sys_call2(SYS_rt_sigpending, &pending, sizeof pending);
         if (pending & ~of_no_account || scribe_wait_idle(SLICE)) {
             break;
