@@ -17,9 +17,11 @@ tests of the Open POSIX suite (87 of them fail bare), of which one differed, sig
 SIGPROF; mended since); all 98 stressors, of which one differed, pthread (1,024 threads that enter a namespace, each with
 a dump; mended since); of CPython's modules all but concurrent_futures, multiprocessing_spawn, multiprocessing_forkserver
 and asyncio; 506 of the 527 tests of LTP's list, without most of futex, membarrier01 and timerfd_settime02. Of these,
-waitpid01 differs because a SIGUSR2 that is left at its default is the dump signal, and rt_sigtimedwait01 because that
-cuts a wait made by syscall(); with PPROF_SIGNAL=none they do not. signal06, which makes its alternative signal stack
-read-only by turns, ends by SIGSEGV unless PPROF_CPU_RATE=0. All others were as bare.
+waitpid01 differs because a SIGUSR2 that is left at its default is the dump signal, and rt_sigtimedwait01 because a
+SIGUSR2 that it ignores is so, too, and cuts a wait made by syscall(); with PPROF_SIGNAL=none they do not. signal06 makes
+its alternate signal stack read-only by turns, and ends by SIGSEGV unless PPROF_CPU_RATE=0: while its handler runs there,
+the kernel cannot write the frame of our tick. It ends so with any timer (see Stacks in doc/unnoticed.md). All others
+were as bare.
 
 Tests that set the machine's clock are left out: whatever else runs on the machine would see it jump.
 
