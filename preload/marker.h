@@ -30,8 +30,8 @@ struct marker {
 
 /* Reads the value that the constructor has found, NULL = there is none. */
 struct marker marker_read(const char *value);
-/* The constructor's, in the first injected process, whose id that is: that many filters need not be
- * tried again by children. */
+/* Called by the constructor of the first injected process. first: its id. filters: how many filters
+ * of system calls it has, which its children need not try again. */
 void marker_begin(int first, int64_t filters);
 
 /* Has this process, or an injected ancestor, made itself a subreaper? */

@@ -60,7 +60,7 @@ static BELOW_PROGRAM long wait_for_threads(const struct openmp *r, enum openmp_i
 
 typedef int take_lock(void *lock);
 
-/* lock: by whose address the threads that wait are known. */
+/* lock: the address by which block and mutex know the threads that wait for it. */
 static void take(const struct openmp *r, enum openmp_id id, void *argument, const void *lock)
 {
     struct openmp_wait o;

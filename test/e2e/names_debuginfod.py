@@ -59,7 +59,7 @@ def split(file: Path) -> Path:
 
 
 class Silent:
-    """A server that accepts and never answers, and counts who came."""
+    """A server that accepts and never answers, and counts the connections."""
 
     def __init__(self) -> None:
         self.socket = socket.create_server(("127.0.0.1", 0))
